@@ -1,0 +1,107 @@
+/**
+ * The closed table of everything that can go wrong, and the one error class that carries a row of it.
+ *
+ * A row says: the HTTP status, whether the same request may succeed when repeated, and the sentence a person reads. `{name}` in a
+ * sentence is filled from the error's details. `next` tells what to do about it.
+ */
+type ErrorSpec = { status: number; retryable: boolean; message: string; next: string };
+
+export const ERRORS = {
+  REQUEST_INVALID: { status: 400, retryable: false, message: "the request is not valid: {problem}", next: "Correct the named field and send it again." },
+  BODY_TOO_LARGE: { status: 413, retryable: false, message: "the request body is larger than {limitBytes} bytes", next: "Send it in smaller pages." },
+  ROUTE_UNKNOWN: { status: 404, retryable: false, message: "there is no {method} {path}", next: "See /openapi.json for the routes." },
+  METHOD_NOT_ALLOWED: { status: 405, retryable: false, message: "{path} does not take {method}", next: "See /openapi.json for the routes." },
+
+  TOKEN_MISSING: { status: 401, retryable: false, message: "this needs a token", next: "Run `ferry login`, or set FERRY_TOKEN." },
+  TOKEN_INVALID: { status: 401, retryable: false, message: "the token is unknown, expired or revoked", next: "Ask for a new token, then run `ferry login`." },
+  PERMISSION_DENIED: { status: 403, retryable: false, message: "the token may not {action} {repository}", next: "Ask an administrator for a token whose scope allows it." },
+  SCOPE_EXCEEDED: { status: 403, retryable: false, message: "a token can't grant more than its maker holds: {problem}", next: "Ask for a narrower scope." },
+  TOKEN_UNKNOWN: { status: 404, retryable: false, message: "there is no token {id}", next: "List the tokens with `ferry token ls`." },
+
+  REPOSITORY_UNKNOWN: { status: 404, retryable: false, message: "there is no repository {repository}", next: "Check the name with `ferry ls`, or push to create it." },
+  REPOSITORY_EXISTS: { status: 409, retryable: false, message: "the repository {repository} exists already", next: "Push to it, or choose another name." },
+  REF_UNKNOWN: { status: 404, retryable: false, message: "{repository} has no branch, tag or revision {ref}", next: "See `ferry show {repository}` for what it has." },
+  REVISION_UNKNOWN: { status: 404, retryable: false, message: "{repository} has no revision {revision}", next: "See `ferry log {repository}` for what it has." },
+  FILE_UNKNOWN: { status: 404, retryable: false, message: "revision {revision} has no file {path}", next: "See `ferry ls` for its files." },
+  TAG_EXISTS: { status: 409, retryable: false, message: "tag {tag} points at {current} already", next: "Choose another tag, or move it with --force." },
+  TAG_MOVED: { status: 409, retryable: false, message: "tag {tag} points at {current}, not at {expected}", next: "Look at it again, then decide." },
+  TAG_UNKNOWN: { status: 404, retryable: false, message: "{repository} has no tag {tag}", next: "See `ferry show {repository}` for its tags." },
+  BRANCH_MOVED: { status: 409, retryable: false, message: "branch {branch} moved to {current} while you worked on {expected}", next: "Pull it and push again, or push to another branch." },
+  BRANCH_UNKNOWN: { status: 404, retryable: false, message: "{repository} has no branch {branch}", next: "See `ferry show {repository}` for its branches." },
+  BRANCH_NOT_DELETABLE: { status: 409, retryable: false, message: "the branch {branch} can't be deleted", next: "Delete the repository instead." },
+
+  UPLOAD_UNKNOWN: { status: 404, retryable: false, message: "the upload is unknown, expired or somebody else's", next: "Open a new upload; what is stored already is not sent again." },
+  CHUNK_UNPROVEN: { status: 409, retryable: false, message: "{count} chunks are not proven to be stored by this upload", next: "Reserve and send the listed chunks under the next attempt." },
+  CHUNK_UNKNOWN: { status: 404, retryable: false, message: "revision {revision} has no chunk {chunk}", next: "Take the chunks from the revision's recipes." },
+  RECIPE_UNPROVEN: { status: 409, retryable: false, message: "{count} recipes were not sent in this upload", next: "Send the listed recipes, then commit again." },
+  RECIPE_INVALID: { status: 422, retryable: false, message: "a recipe is not valid: {problem}", next: "Make it again from the file." },
+  RECIPE_UNKNOWN: { status: 404, retryable: false, message: "revision {revision} has no recipe {recipe}", next: "Take the recipes from the revision's manifest." },
+  MANIFEST_INVALID: { status: 422, retryable: false, message: "the manifest is not valid: {problem}", next: "Correct it and commit again." },
+  PATH_UNSAFE: { status: 422, retryable: false, message: "the path {path} is not safe: {problem}", next: "Rename the file." },
+  DIGEST_INVALID: { status: 422, retryable: false, message: "the content of {what} does not have the digest {expected}", next: "Read it again; if it stays, run `ferry doctor`." },
+  SIZE_INVALID: { status: 422, retryable: false, message: "{what} has {actual} bytes instead of {expected}", next: "Read it again; if it stays, run `ferry doctor`." },
+
+  STORE_UNKNOWN: { status: 404, retryable: false, message: "there is no store {store}", next: "See `ferry store ls`." },
+  STORE_UNPROVEN: { status: 503, retryable: true, message: "store {store} was not probed yet, so nothing may be uploaded to it", next: "Run `ferry store probe {store}`." },
+  STORE_UNSAFE: { status: 409, retryable: false, message: "store {store} does not refuse wrong bytes in any way that was tried", next: "Use another store; see `ferry store probe {store}`." },
+  STORAGE_UNAVAILABLE: { status: 503, retryable: true, message: "store {store} did not answer as it should: {problem}", next: "Try again in a moment; `ferry doctor` shows the state." },
+  INDEX_UNAVAILABLE: { status: 503, retryable: true, message: "the index did not answer: {problem}", next: "Try again in a moment; `ferry doctor` shows the state." },
+  INDEX_REBUILDING: { status: 503, retryable: true, message: "the index is being rebuilt from the bucket", next: "Try again in a moment; nothing is lost." },
+  LOG_DAMAGED: { status: 500, retryable: false, message: "the log of {repository} is damaged: {problem}", next: "Run `ferry doctor`, and keep the bucket as it is." },
+  CONFIG_INVALID: { status: 500, retryable: false, message: "the deployment's settings are not valid: {problem}", next: "Correct the named settings and deploy again." },
+  RATE_LIMITED: { status: 429, retryable: true, message: "too many requests", next: "Wait as long as Retry-After says." },
+  INTERNAL: { status: 500, retryable: true, message: "something went wrong on our side", next: "Try again; if it stays, report the request id." },
+
+  ENDPOINT_UNREACHABLE: { status: 503, retryable: true, message: "{endpoint} can't be reached: {problem}", next: "Check FERRY_ENDPOINT and the network; `ferry doctor` tests both." },
+  ANSWER_INVALID: { status: 502, retryable: true, message: "{endpoint} answered something that is not modelferry's: {problem}", next: "Check FERRY_ENDPOINT; is it a modelferry deployment?" },
+  TRANSFER_FAILED: { status: 502, retryable: true, message: "{what} could not be transferred: {problem}", next: "Run the same command again; it goes on where it stopped." },
+  TRANSFER_REFUSED: { status: 502, retryable: false, message: "the store refused {what}: {problem}", next: "Run the same command again; if it stays, run `ferry doctor`." },
+  TRANSFER_STALLED: { status: 504, retryable: true, message: "{what} made no progress for {seconds} s", next: "Check the network, then run the same command again; it goes on where it stopped." },
+  FILE_UNREADABLE: { status: 422, retryable: false, message: "{path} can't be read: {problem}", next: "Correct it, then run the same command again." },
+  FILE_UNWRITABLE: { status: 422, retryable: false, message: "{path} can't be written: {problem}", next: "Free space or correct the rights, then run the same command again." },
+  FILE_CHANGED: { status: 409, retryable: false, message: "{path} changed while it was read", next: "Wait until it is written, then run the same command again." },
+  USAGE_INVALID: { status: 400, retryable: false, message: "{problem}", next: "See `ferry --help`." },
+} as const satisfies Record<string, ErrorSpec>;
+
+export type ErrorCode = keyof typeof ERRORS;
+export type ErrorDetails = Record<string, unknown>;
+
+/** Any failure that a caller is told about. `details` fill the sentence and travel in the answer, so they never hold secrets. */
+export class FerryError extends Error {
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, details: ErrorDetails = {}, options?: { cause?: unknown }) {
+    super(fill(ERRORS[code].message, details), options);
+    this.name = "FerryError";
+    this.code = code;
+    this.details = details;
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+
+  /** Whether sending the same request again may succeed. */
+  get retryable(): boolean {
+    return ERRORS[this.code].retryable;
+  }
+
+  /** What the person can do about it. */
+  get next(): string {
+    return fill(ERRORS[this.code].next, this.details);
+  }
+}
+
+export function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === "string" && Object.hasOwn(ERRORS, value);
+}
+
+/** The sentence of an unknown failure, for `{problem}`; never the failure's stack. */
+export function problemOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function fill(sentence: string, details: ErrorDetails): string {
+  return sentence.replace(/\{(\w+)\}/g, (_, name: string) => String(details[name] ?? "?"));
+}
