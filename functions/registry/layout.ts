@@ -1,0 +1,60 @@
+/**
+ * Every object key, relative to a store's prefix. Nobody else spells one.
+ *
+ *   sys/format.json                                  format version, bucket id, result of the last probe
+ *   sys/log/<seq12>.json                             system log: repositories, tokens (create-only, hash-chained)
+ *   chunks/<2 hex>/<sha256>~<tag>                    raw bytes; the tag is the upload's and attempt's own, so no key is ever reused
+ *   recipes/<2 hex>/<sha256>.json                    canonical JSON, named by its digest; never collected
+ *   manifests/<sha256>.<attempt>.json                envelope {manifest, placement}; the digest covers `manifest`
+ *   repositories/<repositoryId>/log/<seq12>.json     repository log (create-only, hash-chained); writing one is the commit point
+ *   collect/intent/<run>/<2 hex>-NNN                 collection's flags that commits must read; kept at least 30 days
+ *   probe/…                                          scratch objects of a probe; removed by it
+ */
+import type { RepositoryId } from "../../shared/contract/repositories.ts";
+import type { Digest } from "../../shared/digest.ts";
+
+export const FORMAT_KEY = "sys/format.json";
+export const SYSTEM_LOG_PREFIX = "sys/log/";
+export const INTENT_PREFIX = "collect/intent/";
+export const PROBE_PREFIX = "probe/";
+export const CHUNK_PREFIX = "chunks/";
+
+export function systemLogKey(seq: number): string {
+  return `${SYSTEM_LOG_PREFIX}${seq12(seq)}.json`;
+}
+
+export function repositoryLogPrefix(id: RepositoryId): string {
+  return `repositories/${id}/log/`;
+}
+
+export function repositoryLogKey(id: RepositoryId, seq: number): string {
+  return `${repositoryLogPrefix(id)}${seq12(seq)}.json`;
+}
+
+/** Seq of a log key of either kind. Throws RangeError on anything else: a stray object in a log is damage, not noise. */
+export function seqOfLogKey(key: string): number {
+  const [, digits] = /\/log\/(\d{12})\.json$/.exec(key) ?? [];
+  if (digits === undefined) throw new RangeError(`${key} is not a log key`);
+  return Number(digits);
+}
+
+/** Path below `chunks/`. */
+export function chunkPath(sha256: Digest, tag: string): string {
+  return `${sha256.slice(0, 2)}/${sha256}~${tag}`;
+}
+
+export function chunkKey(sha256: Digest, tag: string): string {
+  return CHUNK_PREFIX + chunkPath(sha256, tag);
+}
+
+export function recipeKey(recipe: Digest): string {
+  return `recipes/${recipe.slice(0, 2)}/${recipe}.json`;
+}
+
+export function envelopeKey(manifest: Digest, attempt: string): string {
+  return `manifests/${manifest}.${attempt}.json`;
+}
+
+function seq12(seq: number): string {
+  return String(seq).padStart(12, "0");
+}

@@ -1,0 +1,180 @@
+/**
+ * What the domain needs from the world, as small roles. Each says how it fails; an adapter keeps that promise or throws.
+ * Common to all: a call that got no clear answer throws INDEX_UNAVAILABLE or STORAGE_UNAVAILABLE; it never returns as if it knew.
+ */
+import type { Scope, TokenDescription } from "../../shared/contract/access.ts";
+import type { DownloadBatch } from "../../shared/contract/downloads.ts";
+import type { Refs, RepositoryId, RepositorySummary, RevisionSummary } from "../../shared/contract/repositories.ts";
+import type { ProbeResult, SetupResult } from "../../shared/contract/stores.ts";
+import type { TicketBatch, TicketMode } from "../../shared/contract/uploads.ts";
+import type { Digest } from "../../shared/digest.ts";
+import type { OperationId, RefName, RepositoryName, RevisionId, StoreId } from "../../shared/names.ts";
+import type { RepositoryRecord, SystemRecord } from "./records.ts";
+
+export interface Clock {
+  now(): Date;
+}
+
+export interface Random {
+  bytes(count: number): Uint8Array;
+}
+
+/** Keyed digests with the deployment's secret. */
+export interface Keyed {
+  /** HMAC-SHA256 of the parts, joined unambiguously; 32 bytes. */
+  mac(...parts: string[]): Promise<Uint8Array>;
+  /** The same for many last parts at once: the cheap way to tag a page of chunks. */
+  macs(prefix: readonly string[], lasts: readonly string[]): Promise<Uint8Array[]>;
+}
+
+// ---- buckets ----------------------------------------------------------------------------------------------------------------
+
+export type ObjectInfo = { key: string; sizeBytes: number; modifiedAt: Date };
+
+/** Small objects of one store, by keys relative to its prefix. Reads see every completed write. */
+export interface Bucket {
+  /** Writes only if the key is free. "exists" says that it is not, whoever wrote it. After a throw it may have been written. */
+  create(key: string, bytes: Uint8Array): Promise<"created" | "exists">;
+  put(key: string, bytes: Uint8Array): Promise<void>;
+  get(key: string): Promise<Uint8Array | null>;
+  head(key: string): Promise<ObjectInfo | null>;
+  /** Keys with `prefix` in order, after `after` (exclusive), at most `limit` (1 to 1000). */
+  list(prefix: string, options?: { after?: string; limit?: number }): Promise<{ objects: ObjectInfo[]; more: boolean }>;
+  /** Missing keys are fine. */
+  delete(keys: readonly string[]): Promise<void>;
+}
+
+/** `tag` makes the key unique to an upload and attempt (DESIGN: no key is ever reused). */
+export type ChunkPlace = { sha256: Digest; size: number; tag: string; md5?: string | undefined };
+
+/** Chunks of one store: nothing of their content passes here. */
+export interface ChunkStore {
+  /** Create-only tickets. Costs no I/O. */
+  tickets(mode: TicketMode, places: readonly ChunkPlace[]): Promise<TicketBatch>;
+  /** Presigned GETs. Costs no I/O. */
+  downloads(places: readonly { sha256: Digest; tag: string }[]): Promise<DownloadBatch>;
+  /** Length in bytes of each chunk object, null when absent. At most 6 requests at once. */
+  lengths(places: readonly ChunkPlace[]): Promise<(number | null)[]>;
+}
+
+export type StoreProfile = { id: StoreId; provider: string; endpoint: string; region: string; bucket: string; prefix: string };
+
+export interface Store {
+  readonly profile: StoreProfile;
+  readonly bucket: Bucket;
+  readonly chunks: ChunkStore;
+  /** The last probe's result, kept in the bucket; null when it was never probed. */
+  probed(): Promise<ProbeResult | null>;
+  /** Tries what the store enforces, and keeps the result. Takes seconds. */
+  probe(): Promise<ProbeResult>;
+  /** Applies CORS and lifecycle rules where the store lets us. */
+  setup(): Promise<SetupResult>;
+}
+
+export interface Stores {
+  readonly home: Store;
+  all(): readonly Store[];
+  /** Throws STORE_UNKNOWN. */
+  get(id: string): Store;
+}
+
+// ---- index ------------------------------------------------------------------------------------------------------------------
+
+/** How far an index has applied a log: the newest record's seq and SHA-256. Seq 0 with null: an empty log. */
+export type LogHead = { seq: number; hash: Digest | null };
+
+/**
+ * Both indexes below: a record is applied if its seq is head + 1, skipped if it is not newer, refused (INDEX_REBUILDING) if it would
+ * leave a gap. What they answer is whole: an index that finds itself incomplete (keys lost, replay unfinished) throws INDEX_REBUILDING
+ * and never says "there is none". Applying is atomic and safe to repeat.
+ */
+export interface SystemIndex {
+  /** Null when there is no whole index here: replay the log from the start. Never throws INDEX_REBUILDING. */
+  head(): Promise<LogHead | null>;
+  /** Prepares a replay that ends at `tailSeq`: drops what there is unless it is whole. Until then reads throw INDEX_REBUILDING. */
+  begin(tailSeq: number): Promise<void>;
+  apply(record: SystemRecord, hash: Digest): Promise<void>;
+  findRepository(name: RepositoryName): Promise<RepositorySummary | null>;
+  /** Names of living repositories; absent from the map: none. */
+  namesOf(ids: readonly RepositoryId[]): Promise<Map<RepositoryId, RepositoryName>>;
+  /** In order of name, after `after`. */
+  listRepositories(query: { after?: string | undefined; limit: number }): Promise<RepositorySummary[]>;
+  findToken(hash: Digest): Promise<TokenEntry | null>;
+  listTokens(): Promise<TokenEntry[]>;
+  /** Seq of the record that carries this operation, among the newest 256; null: not among them. */
+  findOperation(operationId: OperationId): Promise<number | null>;
+}
+
+export type TokenEntry = TokenDescription & { hash: Digest };
+
+/** A revision and where its envelope is. */
+export type RevisionEntry = RevisionSummary & { attempt: string };
+
+export interface RepositoryIndex {
+  head(id: RepositoryId): Promise<LogHead | null>;
+  begin(id: RepositoryId, tailSeq: number): Promise<void>;
+  apply(record: RepositoryRecord, hash: Digest): Promise<void>;
+  /** Branches, tags, head and number of revisions, at one moment. */
+  refs(id: RepositoryId): Promise<Refs & { seq: number; revisionCount: number }>;
+  findRevision(id: RepositoryId, revision: RevisionId): Promise<RevisionEntry | null>;
+  /** Branch first, then tag; null: neither. Read where writes are acknowledged, never at a lagging copy. */
+  resolveName(id: RepositoryId, name: RefName): Promise<RevisionId | null>;
+  /** Newest first, of one branch or all, with a seq below `before`. */
+  listRevisions(
+    id: RepositoryId,
+    query: { branch?: RefName | undefined; before?: number | undefined; limit: number },
+  ): Promise<RevisionEntry[]>;
+  findOperation(id: RepositoryId, operationId: OperationId): Promise<number | null>;
+}
+
+/** Where one copy of a chunk is, and one repository that holds it. Only a hint for dedup: losing it costs an upload. */
+export type ChunkEntry = { tag: string; size: number; holder: RepositoryId; verified: boolean };
+
+export interface ChunkIndex {
+  /** At most 16 commands for any number of digests up to a page. */
+  find(digests: readonly Digest[]): Promise<(ChunkEntry | null)[]>;
+  add(entries: readonly (ChunkEntry & { sha256: Digest })[]): Promise<void>;
+}
+
+/**
+ * What an upload knows about a chunk. `proven`: seen in the store under this upload's own key. `had`: answered as `have`.
+ * `reserved`: a ticket was given. `fresh`: the index had no entry then, so the commit adds one.
+ */
+export type Proof = { state: "reserved" | "proven" | "had"; tag: string; attempt: number; fresh: boolean; verified: boolean };
+
+/** State of uploads, kept 24 h after the last touch. Losing it costs a repeated reserve and confirm, never bytes. */
+export interface Uploads {
+  proofs(uploadId: string, digests: readonly Digest[]): Promise<(Proof | null)[]>;
+  record(uploadId: string, proofs: ReadonlyMap<Digest, Proof>): Promise<void>;
+  addRecipes(uploadId: string, recipes: readonly Digest[]): Promise<void>;
+  missingRecipes(uploadId: string, recipes: readonly Digest[]): Promise<Digest[]>;
+  /** The caller's unfinished upload of a branch, to be offered again. */
+  current(key: UploadKey): Promise<string | null>;
+  remember(key: UploadKey, upload: string): Promise<void>;
+  forget(key: UploadKey): Promise<void>;
+}
+
+export type UploadKey = { repositoryId: RepositoryId; branch: RefName; principal: string };
+
+// ---- callers ----------------------------------------------------------------------------------------------------------------
+
+/** Who asks: a checked token, or nobody. */
+export type Caller = { tokenId: string; name: string; scopes: readonly Scope[]; expiresAt: string | null };
+
+/** A pure cache of immutable bytes by key (envelopes, recipes, log records): may forget at any time. */
+export interface ImmutableCache {
+  get<T>(key: string): T | undefined;
+  set<T>(key: string, value: T, sizeBytes: number): void;
+}
+
+export type Ports = {
+  clock: Clock;
+  random: Random;
+  keyed: Keyed;
+  stores: Stores;
+  system: SystemIndex;
+  repositories: RepositoryIndex;
+  chunks: ChunkIndex;
+  uploads: Uploads;
+  cache: ImmutableCache;
+};

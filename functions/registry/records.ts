@@ -1,0 +1,103 @@
+/**
+ * What the bucket holds: log records and envelopes, as they are written and read. They are the truth; the index is made from them.
+ * A reader that meets an unknown `v` or `op` stops; it never skips (a skipped record is a lost revision).
+ */
+import * as z from "zod";
+import { canonical, type Json } from "../../shared/canonical.ts";
+import { Scope, TokenId } from "../../shared/contract/access.ts";
+import { Labels, RepositoryId } from "../../shared/contract/repositories.ts";
+import { Digest } from "../../shared/digest.ts";
+import { FerryError } from "../../shared/errors.ts";
+import { Manifest } from "../../shared/manifest.ts";
+import { OperationId, RefName, RepositoryName, RevisionId } from "../../shared/names.ts";
+
+/** Each record names its predecessor's SHA-256: the log is a chain, and a change anywhere shows. `prev` is null for seq 1. */
+const link = {
+  v: z.literal(1),
+  seq: z.int().min(1),
+  prev: Digest.nullable(),
+  operationId: OperationId,
+  at: z.iso.datetime(),
+  actor: z.string(),
+};
+const repositoryLink = { ...link, repositoryId: RepositoryId };
+
+export const CommitRecord = z.strictObject({
+  ...repositoryLink,
+  op: z.literal("commit"),
+  branch: RefName,
+  revision: RevisionId,
+  parent: RevisionId.nullable(),
+  manifest: Digest,
+  /** With the digest, names the envelope: manifests/<manifest>.<attempt>.json. */
+  attempt: z.string().regex(/^[0-9a-f]{16}(?![\s\S])/),
+  message: z.string(),
+  fileCount: z.int(),
+  sizeBytes: z.int(),
+  chunkCount: z.int(),
+  newBytes: z.int(),
+  labels: Labels,
+});
+export type CommitRecord = z.infer<typeof CommitRecord>;
+
+export const RepositoryRecord = z.discriminatedUnion("op", [
+  CommitRecord,
+  z.strictObject({
+    ...repositoryLink,
+    op: z.literal("tag"),
+    tag: RefName,
+    revision: RevisionId,
+    from: RevisionId.nullable(),
+    message: z.string(),
+  }),
+  z.strictObject({ ...repositoryLink, op: z.literal("untag"), tag: RefName, from: RevisionId }),
+  z.strictObject({ ...repositoryLink, op: z.literal("unbranch"), branch: RefName, from: RevisionId }),
+]);
+export type RepositoryRecord = z.infer<typeof RepositoryRecord>;
+
+export const SystemRecord = z.discriminatedUnion("op", [
+  z.strictObject({ ...link, op: z.literal("repository.create"), repositoryId: RepositoryId, repository: RepositoryName }),
+  z.strictObject({ ...link, op: z.literal("repository.delete"), repositoryId: RepositoryId, repository: RepositoryName }),
+  z.strictObject({
+    ...link,
+    op: z.literal("token.create"),
+    tokenId: TokenId,
+    tokenHash: Digest,
+    name: z.string(),
+    scopes: z.array(Scope),
+    expiresAt: z.iso.datetime().nullable(),
+  }),
+  z.strictObject({ ...link, op: z.literal("token.revoke"), tokenId: TokenId }),
+]);
+export type SystemRecord = z.infer<typeof SystemRecord>;
+
+/** 8 bytes as 16 hex characters; with the chunk's digest it names one S3 object. */
+export const Tag16 = z.string().regex(/^[0-9a-f]{16}(?![\s\S])/);
+
+/** Where this store keeps each chunk of a manifest: digest, size in bytes, tag; sorted by digest, every chunk once. */
+export const Placement = z.array(z.tuple([Digest, z.int(), Tag16]));
+export type Placement = z.infer<typeof Placement>;
+
+export const Envelope = z.strictObject({ v: z.literal(1), repositoryId: RepositoryId, manifest: Manifest, placement: Placement });
+export type Envelope = z.infer<typeof Envelope>;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/** Canonical bytes of a record or envelope: the same in every store. */
+export function encodeRecord(record: Json): Uint8Array {
+  return encoder.encode(canonical(record));
+}
+
+/** Parses what a bucket gave. Throws LOG_DAMAGED naming `key`. */
+export function decodeRecord<S extends z.ZodType>(schema: S, bytes: Uint8Array, key: string): z.infer<S> {
+  let value: unknown;
+  try {
+    value = JSON.parse(decoder.decode(bytes));
+  } catch (cause) {
+    throw new FerryError("LOG_DAMAGED", { repository: key, problem: "it is not JSON" }, { cause });
+  }
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw new FerryError("LOG_DAMAGED", { repository: key, problem: z.prettifyError(parsed.error).slice(0, 300) });
+  return parsed.data;
+}
