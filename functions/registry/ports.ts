@@ -12,7 +12,8 @@ import type { OperationId, RefName, RepositoryName, RevisionId, StoreId } from "
 import type { RepositoryRecord, SystemRecord } from "./records.ts";
 
 export interface Clock {
-  now(): Date;
+  /** Milliseconds since 1970. */
+  now(): number;
 }
 
 export interface Random {
@@ -29,7 +30,7 @@ export interface Keyed {
 
 // ---- buckets ----------------------------------------------------------------------------------------------------------------
 
-export type ObjectInfo = { key: string; sizeBytes: number; modifiedAt: Date };
+export type ObjectInfo = { key: string; sizeBytes: number; modifiedAtMs: number };
 
 /** Small objects of one store, by keys relative to its prefix. Reads see every completed write. */
 export interface Bucket {

@@ -1,0 +1,4 @@
+/** Times travel as ISO 8601 in UTC with milliseconds, and are counted as milliseconds since 1970. */
+export function isoTime(epochMs: number): string {
+  return new Date(epochMs).toISOString();
+}
