@@ -1,0 +1,239 @@
+/**
+ * Stores in memory, for tests of the domain and of clients. Real implementations of the ports: what they refuse, real stores refuse.
+ * Tickets and downloads point to `https://<store id>.memory.test/`; `MemoryStores.fetch` answers there, `putChunk` is the short way.
+ */
+import { createHash } from "node:crypto";
+import { CHUNK_PREFIX, chunkPath } from "../../functions/registry/layout.ts";
+import type { Bucket, ChunkPlace, ChunkStore, Clock, ObjectInfo, Store, StoreProfile, Stores } from "../../functions/registry/ports.ts";
+import type { DownloadBatch } from "../../shared/contract/downloads.ts";
+import type { ProbeResult, SetupResult } from "../../shared/contract/stores.ts";
+import { TICKET_SECONDS, type TicketBatch, type TicketMode } from "../../shared/contract/uploads.ts";
+import type { Digest } from "../../shared/digest.ts";
+import { FerryError } from "../../shared/errors.ts";
+import { StoreId } from "../../shared/names.ts";
+import { isoTime } from "../../shared/time.ts";
+
+/**
+ * `ids`: one store each, the first is home (default: home). `modes`: what their probe has proven, null: never probed (default:
+ * payload). `clock`: default the machine's.
+ */
+export type MemoryStoresOptions = { ids?: readonly string[]; modes?: readonly TicketMode[] | null; clock?: Clock };
+
+export class MemoryStores implements Stores {
+  readonly home: MemoryStore;
+  readonly #stores: ReadonlyMap<string, MemoryStore>;
+
+  constructor({ ids = ["home"], modes = ["payload"], clock = { now: () => Date.now() } }: MemoryStoresOptions) {
+    this.#stores = new Map(ids.map((id) => [id, new MemoryStore(StoreId.parse(id), modes, clock)]));
+    this.home = this.get(ids[0] ?? "");
+  }
+
+  all(): readonly MemoryStore[] {
+    return [...this.#stores.values()];
+  }
+
+  get(id: string): MemoryStore {
+    const store = this.#stores.get(id);
+    if (store === undefined) throw new FerryError("STORE_UNKNOWN", { store: id });
+    return store;
+  }
+
+  /** A `fetch` that serves the tickets and downloads of these stores, and nothing else (404). */
+  readonly fetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
+    const request = new Request(input, init);
+    const [id] = new URL(request.url).hostname.split(".");
+    const store = this.#stores.get(id ?? "");
+    return store === undefined ? new Response(null, { status: 404 }) : store.handle(request);
+  };
+}
+
+export function memoryStores(options: MemoryStoresOptions = {}): MemoryStores {
+  return new MemoryStores(options);
+}
+
+type Issued = { place: ChunkPlace; mode: TicketMode; signature: string; expiresAtMs: number };
+
+export class MemoryStore implements Store {
+  readonly profile: StoreProfile;
+  readonly bucket: MemoryBucket;
+  readonly chunks: MemoryChunkStore;
+  readonly #clock: Clock;
+  #probe: ProbeResult | null;
+
+  constructor(id: StoreId, modes: readonly TicketMode[] | null, clock: Clock) {
+    this.profile = { id, provider: "memory", endpoint: `https://${id}.memory.test`, region: "memory", bucket: id, prefix: "" };
+    this.bucket = new MemoryBucket(clock);
+    this.chunks = new MemoryChunkStore(this.profile, this.bucket, clock);
+    this.#clock = clock;
+    this.#probe = modes === null ? null : probeResult(id, modes, clock);
+  }
+
+  async probed(): Promise<ProbeResult | null> {
+    return this.#probe;
+  }
+
+  async probe(): Promise<ProbeResult> {
+    this.#probe = probeResult(StoreId.parse(this.profile.id), ["payload", "checksum", "md5"], this.#clock);
+    return this.#probe;
+  }
+
+  async setup(): Promise<SetupResult> {
+    return { store: this.profile.id, steps: [] };
+  }
+
+  /** "Uploads" by the last ticket given for `path`; the status a store would answer: 200, 400, 403 or 412. */
+  putChunk(path: string, bytes: Uint8Array): Promise<number> {
+    return this.chunks.accept(path, bytes);
+  }
+
+  /** One HTTP request of a client: PUT with a ticket, or GET with or without a Range. */
+  async handle(request: Request): Promise<Response> {
+    const url = new URL(request.url);
+    const path = url.pathname.slice(`/${CHUNK_PREFIX}`.length);
+    if (request.method === "PUT") {
+      const signature = url.searchParams.get("X-Amz-Signature") ?? request.headers.get("authorization")?.split("Signature=")[1] ?? "";
+      const bytes = new Uint8Array(await request.arrayBuffer());
+      return new Response(null, { status: this.chunks.allows(path, signature, request.headers) ? await this.putChunk(path, bytes) : 403 });
+    }
+    if (request.method !== "GET" || url.searchParams.get("X-Amz-Signature") !== downloadSignature(path)) {
+      return new Response(null, { status: 403 });
+    }
+    const bytes = await this.bucket.get(CHUNK_PREFIX + path);
+    return bytes === null ? new Response(null, { status: 404 }) : rangeAnswer(bytes, request.headers.get("range"));
+  }
+}
+
+function rangeAnswer(bytes: Uint8Array, range: string | null): Response {
+  const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(range ?? "") ?? [];
+  if (from === undefined) return new Response(Buffer.from(bytes));
+  const start = Number(from);
+  const end = to === undefined || to === "" ? bytes.length : Math.min(Number(to) + 1, bytes.length);
+  if (start >= end) return new Response(null, { status: 416, headers: { "content-range": `bytes */${bytes.length}` } });
+  const headers = { "content-range": `bytes ${start}-${end - 1}/${bytes.length}` };
+  return new Response(Buffer.from(bytes.subarray(start, end)), { status: 206, headers });
+}
+
+/** Objects in a map. Hands out and keeps copies, so that nobody changes a stored object. */
+export class MemoryBucket implements Bucket {
+  readonly #objects = new Map<string, { bytes: Uint8Array; modifiedAtMs: number }>();
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  async create(key: string, bytes: Uint8Array): Promise<"created" | "exists"> {
+    if (this.#objects.has(key)) return "exists";
+    await this.put(key, bytes);
+    return "created";
+  }
+
+  async put(key: string, bytes: Uint8Array): Promise<void> {
+    this.#objects.set(key, { bytes: bytes.slice(), modifiedAtMs: this.#clock.now() });
+  }
+
+  async get(key: string): Promise<Uint8Array | null> {
+    return this.#objects.get(key)?.bytes.slice() ?? null;
+  }
+
+  async head(key: string): Promise<ObjectInfo | null> {
+    const object = this.#objects.get(key);
+    return object === undefined ? null : { key, sizeBytes: object.bytes.length, modifiedAtMs: object.modifiedAtMs };
+  }
+
+  async list(prefix: string, { after = "", limit = 1000 }: { after?: string; limit?: number } = {}) {
+    // Stores order keys by UTF-8 bytes; for the ASCII keys of layout.ts that is the order of JavaScript's strings.
+    const keys = [...this.#objects.keys()].filter((key) => key.startsWith(prefix) && key > after).sort();
+    const heads = await Promise.all(keys.slice(0, limit).map((key) => this.head(key)));
+    return { objects: heads.filter((head) => head !== null), more: keys.length > limit };
+  }
+
+  async delete(keys: readonly string[]): Promise<void> {
+    for (const key of keys) this.#objects.delete(key);
+  }
+}
+
+export class MemoryChunkStore implements ChunkStore {
+  readonly #profile: StoreProfile;
+  readonly #bucket: MemoryBucket;
+  readonly #clock: Clock;
+  readonly #issued = new Map<string, Issued>();
+
+  constructor(profile: StoreProfile, bucket: MemoryBucket, clock: Clock) {
+    this.#profile = profile;
+    this.#bucket = bucket;
+    this.#clock = clock;
+  }
+
+  async tickets(mode: TicketMode, places: readonly ChunkPlace[]): Promise<TicketBatch> {
+    const expiresAtMs = this.#clock.now() + TICKET_SECONDS * 1000;
+    const items = places.map((place) => {
+      const path = chunkPath(place.sha256, place.tag);
+      const signature = hex("sha256", Buffer.from([mode, path, place.size, place.md5, expiresAtMs].join(" ")));
+      this.#issued.set(path, { place, mode, signature, expiresAtMs });
+      const md5 = mode === "md5" && place.md5 !== undefined ? { md5: place.md5 } : {};
+      return { sha256: place.sha256, size: place.size, path, signature, ...md5 };
+    });
+    return {
+      mode,
+      base: `${this.#profile.endpoint}/${CHUNK_PREFIX}`,
+      query: mode === "payload" ? "" : `X-Amz-Date=${isoTime(expiresAtMs)}`,
+      authorization: mode === "payload" ? "AWS4-HMAC-SHA256 Signature=" : "",
+      headers: { "if-none-match": "*" },
+      expiresInSeconds: TICKET_SECONDS,
+      items,
+    };
+  }
+
+  async downloads(places: readonly { sha256: Digest; tag: string }[]): Promise<DownloadBatch> {
+    const paths = places.map(({ sha256, tag }) => ({ sha256, path: chunkPath(sha256, tag) }));
+    return {
+      store: StoreId.parse(this.#profile.id),
+      base: `${this.#profile.endpoint}/${CHUNK_PREFIX}`,
+      query: "response-content-type=application%2Foctet-stream",
+      expiresInSeconds: TICKET_SECONDS,
+      items: paths.map((item) => ({ ...item, signature: downloadSignature(item.path) })),
+    };
+  }
+
+  async lengths(places: readonly ChunkPlace[]): Promise<(number | null)[]> {
+    const heads = places.map((place) => this.#bucket.head(CHUNK_PREFIX + chunkPath(place.sha256, place.tag)));
+    return (await Promise.all(heads)).map((head) => head?.sizeBytes ?? null);
+  }
+
+  /** Whether a PUT shows the signature and the signed headers of the ticket for `path`. */
+  allows(path: string, signature: string, headers: Headers): boolean {
+    const issued = this.#issued.get(path);
+    if (issued === undefined || issued.signature !== signature || headers.get("if-none-match") !== "*") return false;
+    const { mode, place } = issued;
+    if (mode === "payload") return headers.get("x-amz-content-sha256") === place.sha256;
+    if (mode === "md5") return headers.get("content-md5") === place.md5;
+    return headers.get("x-amz-checksum-sha256") === Buffer.from(place.sha256, "hex").toString("base64");
+  }
+
+  async accept(path: string, bytes: Uint8Array): Promise<number> {
+    const issued = this.#issued.get(path);
+    if (issued === undefined || this.#clock.now() > issued.expiresAtMs || bytes.length !== issued.place.size) return 403;
+    const { mode, place } = issued;
+    const right = mode === "md5" ? base64Md5(bytes) === place.md5 : hex("sha256", bytes) === place.sha256;
+    if (!right) return 400;
+    return (await this.#bucket.create(CHUNK_PREFIX + path, bytes)) === "created" ? 200 : 412;
+  }
+}
+
+function probeResult(store: StoreId, modes: readonly TicketMode[], clock: Clock): ProbeResult {
+  const proven = { createOnly: true, listAfterPut: true, rangeReads: true, clockSkewSeconds: 0, checks: [] };
+  return { v: 1, store, probedAt: isoTime(clock.now()), modes: [...modes], ...proven };
+}
+
+function downloadSignature(path: string): string {
+  return hex("sha256", Buffer.from(`GET ${path}`));
+}
+
+function hex(algorithm: string, bytes: Uint8Array): string {
+  return createHash(algorithm).update(bytes).digest("hex");
+}
+
+function base64Md5(bytes: Uint8Array): string {
+  return createHash("md5").update(bytes).digest("base64");
+}
