@@ -82,7 +82,7 @@ export const Envelope = z.strictObject({ v: z.literal(1), repositoryId: Reposito
 export type Envelope = z.infer<typeof Envelope>;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true });
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Canonical bytes of a record or envelope: the same in every store. */
 export function encodeRecord(record: Json): Uint8Array {

@@ -1,0 +1,153 @@
+/**
+ * The typed client of API v1. A call is built from its row in the route table and its answer parsed by it, so an older client meets a
+ * newer server with a clear error instead of a wrong value. `fetch` is injected. Every act carries an operation id made by the caller,
+ * so a repeated call is the same act, and calls are repeated here when that may help.
+ */
+import {
+  Problem,
+  ROUTES,
+  type RouteAnswer,
+  type RouteBodyIn,
+  type RouteName,
+  type RouteQueryIn,
+  type RouteSpec,
+  type Routes,
+  repositoryParams,
+} from "./contract/routes.ts";
+import { type ErrorDetails, FerryError, isErrorCode, problemOf } from "./errors.ts";
+import type { RepositoryName } from "./names.ts";
+
+export type ClientOptions = {
+  endpoint: string;
+  token?: string | undefined;
+  fetch: (url: string, init: RequestInit) => Promise<Response>;
+  /** Waits; rejects when the signal fires. */
+  sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+  /** 0 to 1. */
+  random: () => number;
+  /** Tries of one call in all. */
+  attempts?: number;
+  timeoutMs?: number;
+  userAgent?: string;
+};
+
+type Input<R> = (R extends { path: `${string}:name${string}` } ? { repository: RepositoryName } : unknown) &
+  (R extends { params: unknown } ? { params: Record<string, string> } : unknown) &
+  (R extends { query: unknown } ? { query?: RouteQueryIn<R> } : unknown) &
+  (R extends { body: unknown } ? { body: RouteBodyIn<R> } : unknown);
+
+const BACKOFF_BASE_MS = 200;
+const BACKOFF_MAX_MS = 10_000;
+
+export class FerryClient {
+  readonly endpoint: string;
+  readonly #options: ClientOptions;
+
+  constructor(options: ClientOptions) {
+    this.endpoint = options.endpoint.replace(/\/+$/, "");
+    this.#options = options;
+  }
+
+  /** Calls a route by name. Throws FerryError with the server's code, or ENDPOINT_UNREACHABLE, ANSWER_INVALID. */
+  async call<N extends RouteName>(name: N, input: Input<Routes[N]>, signal?: AbortSignal): Promise<RouteAnswer<Routes[N]>> {
+    const route: RouteSpec = ROUTES[name];
+    const given = input as { repository?: RepositoryName; params?: Record<string, string>; query?: object; body?: unknown };
+    const url = this.#url(route, given);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return (await this.#once(route, url, given.body, signal)) as RouteAnswer<Routes[N]>;
+      } catch (error) {
+        const last = attempt >= (this.#options.attempts ?? 5);
+        if (last || signal?.aborted || !(error instanceof FerryError) || !error.retryable) throw error;
+        await this.#options.sleep(this.#backoffMs(attempt, error), signal);
+      }
+    }
+  }
+
+  async #once(route: RouteSpec, url: string, body: unknown, signal?: AbortSignal): Promise<unknown> {
+    const response = await this.#send(route, url, body, signal);
+    const text = await response.text().catch((cause: unknown) => {
+      throw new FerryError("ENDPOINT_UNREACHABLE", { endpoint: this.endpoint, problem: problemOf(cause) }, { cause });
+    });
+    if (!response.ok) throw this.#problem(response, text);
+    if (route.status === 204) return null;
+    const parsed = route.answer.safeParse(parseJson(text));
+    if (!parsed.success) throw this.#invalid(`the answer to ${route.method} ${route.path} has another form`);
+    return parsed.data;
+  }
+
+  async #send(route: RouteSpec, url: string, body: unknown, signal?: AbortSignal): Promise<Response> {
+    const { token, userAgent, timeoutMs = 120_000 } = this.#options;
+    const headers: Record<string, string> = { accept: "application/json" };
+    if (token !== undefined) headers["authorization"] = `Bearer ${token}`;
+    if (userAgent !== undefined) headers["user-agent"] = userAgent;
+    if (body !== undefined) headers["content-type"] = "application/json";
+    const timeout = AbortSignal.timeout(timeoutMs);
+    try {
+      return await this.#options.fetch(url, {
+        method: route.method,
+        headers,
+        redirect: "error",
+        signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+    } catch (cause) {
+      if (signal?.aborted) throw signal.reason;
+      throw new FerryError("ENDPOINT_UNREACHABLE", { endpoint: this.endpoint, problem: reachProblem(cause) }, { cause });
+    }
+  }
+
+  #problem(response: Response, text: string): FerryError {
+    const parsed = Problem.safeParse(parseJson(text));
+    if (!parsed.success || !isErrorCode(parsed.data.code)) {
+      const error = this.#invalid(`status ${response.status}`);
+      return response.status >= 500 || response.status === 429
+        ? withRetryAfter(error, response)
+        : new FerryError("ANSWER_INVALID", error.details);
+    }
+    return withRetryAfter(new FerryError(parsed.data.code, { ...parsed.data.details, requestId: parsed.data.requestId }), response);
+  }
+
+  #invalid(problem: string): FerryError {
+    return new FerryError("ANSWER_INVALID", { endpoint: this.endpoint, problem });
+  }
+
+  #url(route: RouteSpec, given: { repository?: RepositoryName; params?: Record<string, string>; query?: object }): string {
+    const values: Record<string, string> = { ...given.params, ...(given.repository ? repositoryParams(given.repository) : {}) };
+    const path = route.path.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(values[name] ?? ""));
+    const query = new URLSearchParams();
+    for (const [key, value] of Object.entries(given.query ?? {})) if (value !== undefined) query.set(key, String(value));
+    const text = query.toString();
+    return `${this.endpoint}${path}${text === "" ? "" : `?${text}`}`;
+  }
+
+  /** Full jitter; never sooner than the server asked. */
+  #backoffMs(attempt: number, error: FerryError): number {
+    const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_BASE_MS * 2 ** attempt);
+    return Math.max(this.#options.random() * ceiling, retryAfterMs(error.details));
+  }
+}
+
+function withRetryAfter(error: FerryError, response: Response): FerryError {
+  const seconds = Number(response.headers.get("retry-after"));
+  return Number.isFinite(seconds) && seconds > 0 ? new FerryError(error.code, { ...error.details, retryAfterSeconds: seconds }) : error;
+}
+
+function retryAfterMs(details: ErrorDetails): number {
+  const seconds = details["retryAfterSeconds"];
+  return typeof seconds === "number" ? Math.min(seconds, 60) * 1000 : 0;
+}
+
+/** fetch hides the reason ("fetch failed") in its cause. */
+function reachProblem(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Error && "code" in cause ? `${String(cause.code)}` : problemOf(cause);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

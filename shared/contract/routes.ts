@@ -1,0 +1,316 @@
+/**
+ * Every route of API v1, as data: the routers mount it, the client calls it, OpenAPI prints it, the access tests walk it.
+ * `needs`: the action that the caller's token must allow on the repository (or, without a repository in the path, anywhere it says so).
+ */
+import * as z from "zod";
+import { Ref, RefName, type RepositoryName, StoreId } from "../names.ts";
+import { type Action, TokenId, TokenList, TokenRequest, TokenSecret, WhoAmI } from "./access.ts";
+import { DownloadBatch, DownloadRequest, RecipeAnswer, RecipeQuery } from "./downloads.ts";
+import {
+  DeleteQuery,
+  ManifestAnswer,
+  Repository,
+  RepositoryPage,
+  RepositoryQuery,
+  RepositoryRequest,
+  RepositorySummary,
+  RevisionPage,
+  RevisionQuery,
+  RevisionSummary,
+  Tag,
+  TagRequest,
+} from "./repositories.ts";
+import { ProbeResult, SetupResult, StoreList } from "./stores.ts";
+import {
+  Commit,
+  CommitRequest,
+  Confirmation,
+  ConfirmRequest,
+  RecipeDigests,
+  RecipesRequest,
+  Reservation,
+  ReserveRequest,
+  Upload,
+  UploadRequest,
+} from "./uploads.ts";
+
+export type RouteSpec = {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly path: string;
+  readonly summary: string;
+  /** "token": any valid token; the use case looks closer. "public": nobody is asked. */
+  readonly needs: Action | "token" | "public";
+  /** The deployment's own: the token's scope must cover `*`. */
+  readonly deployment?: true;
+  readonly status: 200 | 201 | 204;
+  readonly params?: z.ZodType;
+  readonly query?: z.ZodType;
+  readonly body?: z.ZodType;
+  readonly answer: z.ZodType;
+};
+
+const Nothing = z.null();
+const REPOSITORY = "/api/v1/repositories/:namespace/:name";
+const params = <T extends z.ZodRawShape>(shape: T) => z.object(shape);
+
+export const Health = z.object({ ok: z.boolean() });
+export const About = z.object({ name: z.literal("modelferry"), api: z.literal(1), version: z.string(), time: z.string() });
+
+export const ROUTES = {
+  health: { method: "GET", path: "/healthz", summary: "The process answers", needs: "public", status: 200, answer: Health },
+  about: { method: "GET", path: "/api/v1", summary: "Version and time of this deployment", needs: "public", status: 200, answer: About },
+  whoAmI: { method: "GET", path: "/api/v1/whoami", summary: "The token that asks", needs: "token", status: 200, answer: WhoAmI },
+
+  listRepositories: {
+    method: "GET",
+    path: "/api/v1/repositories",
+    summary: "Repositories the caller may pull",
+    needs: "token",
+    status: 200,
+    query: RepositoryQuery,
+    answer: RepositoryPage,
+  },
+  createRepository: {
+    method: "POST",
+    path: "/api/v1/repositories",
+    summary: "Create a repository",
+    needs: "token",
+    status: 201,
+    body: RepositoryRequest,
+    answer: RepositorySummary,
+  },
+  describeRepository: {
+    method: "GET",
+    path: REPOSITORY,
+    summary: "A repository and its refs",
+    needs: "pull",
+    status: 200,
+    answer: Repository,
+  },
+  deleteRepository: {
+    method: "DELETE",
+    path: REPOSITORY,
+    summary: "Delete a repository",
+    needs: "delete",
+    status: 204,
+    query: DeleteQuery,
+    answer: Nothing,
+  },
+
+  listRevisions: {
+    method: "GET",
+    path: `${REPOSITORY}/revisions`,
+    summary: "History, newest first",
+    needs: "pull",
+    status: 200,
+    query: RevisionQuery,
+    answer: RevisionPage,
+  },
+  resolve: {
+    method: "GET",
+    path: `${REPOSITORY}/revisions/:ref`,
+    summary: "The revision that a ref names",
+    needs: "pull",
+    status: 200,
+    params: params({ ref: Ref }),
+    answer: RevisionSummary,
+  },
+  manifest: {
+    method: "GET",
+    path: `${REPOSITORY}/revisions/:ref/manifest`,
+    summary: "The files of a revision",
+    needs: "pull",
+    status: 200,
+    params: params({ ref: Ref }),
+    answer: ManifestAnswer,
+  },
+  readRecipes: {
+    method: "POST",
+    path: `${REPOSITORY}/revisions/:ref/recipes`,
+    summary: "Recipes that a revision names",
+    needs: "pull",
+    status: 200,
+    params: params({ ref: Ref }),
+    body: RecipeQuery,
+    answer: RecipeAnswer,
+  },
+  download: {
+    method: "POST",
+    path: `${REPOSITORY}/revisions/:ref/downloads`,
+    summary: "Presigned GETs for chunks of a revision",
+    needs: "pull",
+    status: 200,
+    params: params({ ref: Ref }),
+    body: DownloadRequest,
+    answer: DownloadBatch,
+  },
+
+  setTag: {
+    method: "PUT",
+    path: `${REPOSITORY}/tags/:tag`,
+    summary: "Point a tag at a revision",
+    needs: "tag",
+    status: 200,
+    params: params({ tag: RefName }),
+    body: TagRequest,
+    answer: Tag,
+  },
+  deleteTag: {
+    method: "DELETE",
+    path: `${REPOSITORY}/tags/:tag`,
+    summary: "Remove a tag",
+    needs: "tag",
+    status: 204,
+    params: params({ tag: RefName }),
+    query: DeleteQuery,
+    answer: Nothing,
+  },
+  deleteBranch: {
+    method: "DELETE",
+    path: `${REPOSITORY}/branches/:branch`,
+    summary: "Remove a branch",
+    needs: "delete",
+    status: 204,
+    params: params({ branch: RefName }),
+    query: DeleteQuery,
+    answer: Nothing,
+  },
+
+  openUpload: {
+    method: "POST",
+    path: `${REPOSITORY}/uploads`,
+    summary: "Open an upload, or go on with the unfinished one",
+    needs: "push",
+    status: 200,
+    body: UploadRequest,
+    answer: Upload,
+  },
+  reserve: {
+    method: "POST",
+    path: `${REPOSITORY}/uploads/:upload/reserve`,
+    summary: "For each chunk: have it, or a ticket",
+    needs: "push",
+    status: 200,
+    params: params({ upload: z.string() }),
+    body: ReserveRequest,
+    answer: Reservation,
+  },
+  confirm: {
+    method: "POST",
+    path: `${REPOSITORY}/uploads/:upload/confirm`,
+    summary: "Chunks were sent: look",
+    needs: "push",
+    status: 200,
+    params: params({ upload: z.string() }),
+    body: ConfirmRequest,
+    answer: Confirmation,
+  },
+  sendRecipes: {
+    method: "POST",
+    path: `${REPOSITORY}/uploads/:upload/recipes`,
+    summary: "Store recipes",
+    needs: "push",
+    status: 200,
+    params: params({ upload: z.string() }),
+    body: RecipesRequest,
+    answer: RecipeDigests,
+  },
+  commit: {
+    method: "POST",
+    path: `${REPOSITORY}/uploads/:upload/commit`,
+    summary: "Make a revision and move the branch",
+    needs: "push",
+    status: 201,
+    params: params({ upload: z.string() }),
+    body: CommitRequest,
+    answer: Commit,
+  },
+
+  listTokens: {
+    method: "GET",
+    path: "/api/v1/tokens",
+    summary: "Tokens of this deployment",
+    needs: "admin",
+    deployment: true,
+    status: 200,
+    answer: TokenList,
+  },
+  createToken: {
+    method: "POST",
+    path: "/api/v1/tokens",
+    summary: "Make a token; its secret is shown once",
+    needs: "token",
+    status: 201,
+    body: TokenRequest,
+    answer: TokenSecret,
+  },
+  revokeToken: {
+    method: "DELETE",
+    path: "/api/v1/tokens/:id",
+    summary: "Revoke a token",
+    needs: "admin",
+    deployment: true,
+    status: 204,
+    params: params({ id: TokenId }),
+    answer: Nothing,
+  },
+
+  listStores: {
+    method: "GET",
+    path: "/api/v1/stores",
+    summary: "Stores and what is proven about them",
+    needs: "token",
+    status: 200,
+    answer: StoreList,
+  },
+  probeStore: {
+    method: "POST",
+    path: "/api/v1/stores/:store/probe",
+    summary: "Try what a store enforces",
+    needs: "admin",
+    deployment: true,
+    status: 200,
+    params: params({ store: StoreId }),
+    answer: ProbeResult,
+  },
+  setupStore: {
+    method: "POST",
+    path: "/api/v1/stores/:store/setup",
+    summary: "Apply CORS and lifecycle rules",
+    needs: "admin",
+    deployment: true,
+    status: 200,
+    params: params({ store: StoreId }),
+    answer: SetupResult,
+  },
+} as const satisfies Record<string, RouteSpec>;
+
+export type Routes = typeof ROUTES;
+export type RouteName = keyof Routes;
+
+/** What a call of a route takes, and what it answers. `In` is before, `Out` after the schema's defaults. */
+type Field<R, K extends string> = R extends Record<K, infer S extends z.ZodType> ? S : never;
+export type RouteQuery<R> = z.infer<Field<R, "query">>;
+export type RouteBody<R> = z.infer<Field<R, "body">>;
+export type RouteParams<R> = z.infer<Field<R, "params">>;
+export type RouteAnswer<R> = z.infer<Field<R, "answer">>;
+export type RouteQueryIn<R> = z.input<Field<R, "query">>;
+export type RouteBodyIn<R> = z.input<Field<R, "body">>;
+
+/** Problem details (RFC 9457) with a code of shared/errors.ts. */
+export const Problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  code: z.string(),
+  detail: z.string(),
+  next: z.string(),
+  requestId: z.string(),
+  details: z.record(z.string(), z.unknown()),
+});
+export type Problem = z.infer<typeof Problem>;
+
+export function repositoryParams(repository: RepositoryName): { namespace: string; name: string } {
+  const [namespace = "", name = ""] = repository.split("/");
+  return { namespace, name };
+}
