@@ -1,0 +1,152 @@
+/**
+ * Append-only, hash-chained logs in the bucket, and the index that follows them.
+ *
+ * Writing `log/<seq>` create-only is the commit point of every act. Before that an act has (1) brought the index to the bucket's tail,
+ * (2) looked for its own operation id in everything up to the tail, (3) compared what it expects. The next seq is taken from the scanned
+ * tail, never from the index alone: otherwise a retried act lands twice (model-checked: test/models). A retry of any step is safe.
+ */
+import type { Json } from "../../shared/canonical.ts";
+import { type Digest, sha256 } from "../../shared/digest.ts";
+import { FerryError } from "../../shared/errors.ts";
+import type { OperationId } from "../../shared/names.ts";
+import { isoTime } from "../../shared/time.ts";
+import { seqOfLogKey } from "./layout.ts";
+import { pooled, STORE_WIDTH } from "./pool.ts";
+import type { Bucket, Clock, ImmutableCache, LogHead } from "./ports.ts";
+import { encodeRecord } from "./records.ts";
+
+type Linked = { v: 1; seq: number; prev: Digest | null; operationId: OperationId; at: string; actor: string };
+/** What an act says; the log adds its place in the chain, who did it and when. */
+export type Body<R> = R extends Linked ? Omit<R, keyof Linked> : never;
+
+/** `sinceSeq`: a tail from before the operation began, when one is known; records after it are searched for the operation. */
+export type Act = { operationId: OperationId; actor: string; sinceSeq?: number };
+
+/** One log: where it is, how its records are read, and the index that follows it. */
+export type Log<R extends Linked> = {
+  name: string;
+  clock: Clock;
+  bucket: Bucket;
+  cache: ImmutableCache;
+  prefix: string;
+  key(seq: number): string;
+  decode(bytes: Uint8Array, key: string): R;
+  index: {
+    head(): Promise<LogHead | null>;
+    begin(tailSeq: number): Promise<void>;
+    apply(record: R, hash: Digest): Promise<void>;
+    findOperation(operationId: OperationId): Promise<number | null>;
+  };
+};
+
+/** How many newest operations an index remembers; older ones are looked for in the bucket. */
+const OPERATIONS_REMEMBERED = 256;
+/** Records that one request replays before it asks the caller to come again; progress is kept. */
+const REPLAY_RECORDS_MAX = 2_000;
+const APPEND_ATTEMPTS = 64;
+
+/** Brings the index to the bucket's tail and returns it. Throws INDEX_REBUILDING when more is left than one request may replay. */
+export async function catchUp<R extends Linked>(log: Log<R>): Promise<LogHead> {
+  const head = await log.index.head();
+  const start = head ?? { seq: 0, hash: null };
+  const keys = await keysAfter(log, start.seq);
+  if (head === null) await log.index.begin(start.seq + keys.length);
+  const tail = await replay(log, start, keys.slice(0, REPLAY_RECORDS_MAX));
+  if (keys.length > REPLAY_RECORDS_MAX) throw new FerryError("INDEX_REBUILDING", { retryAfterSeconds: 1 });
+  return tail;
+}
+
+/** Runs a read of the index; when that finds the index incomplete, replays the log and reads once more. */
+export async function withWhole<R extends Linked, T>(log: Log<R>, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!(error instanceof FerryError) || error.code !== "INDEX_REBUILDING") throw error;
+    await catchUp(log);
+    return read();
+  }
+}
+
+/** A read that may find nothing: absence in the index is confirmed in the bucket before anybody hears of it. */
+export async function findConfirmed<R extends Linked, T>(log: Log<R>, read: () => Promise<T | null>): Promise<T | null> {
+  const found = await withWhole(log, read);
+  if (found !== null) return found;
+  await catchUp(log);
+  return read();
+}
+
+/**
+ * Appends the record that `prepare` makes for the next place in the log, once per operation id: a record of this operation that is
+ * there already is returned as it is. `prepare` compares what the act expects, and throws when it does not hold.
+ */
+export async function append<R extends Linked & Json>(log: Log<R>, act: Act, prepare: (at: string) => Promise<Body<R>>): Promise<R> {
+  for (let attempt = 0; attempt < APPEND_ATTEMPTS; attempt++) {
+    const tail = await catchUp(log);
+    const own = await findOwn(log, act, tail.seq);
+    if (own !== null) return own;
+    const at = isoTime(log.clock.now());
+    const link: Linked = { v: 1, seq: tail.seq + 1, prev: tail.hash, operationId: act.operationId, at, actor: act.actor };
+    const record = { ...(await prepare(at)), ...link } as unknown as R;
+    const bytes = encodeRecord(record);
+    if ((await log.bucket.create(log.key(record.seq), bytes)) === "created") {
+      await log.index.apply(record, await sha256(bytes));
+      return record;
+    }
+  }
+  throw new FerryError("STORAGE_UNAVAILABLE", { store: "home", problem: `the log of ${log.name} is too busy` });
+}
+
+/** The record that carries the act's operation, in an index that is at `tailSeq`; null when it did not happen yet. */
+export async function findOwn<R extends Linked>(log: Log<R>, act: Act, tailSeq: number): Promise<R | null> {
+  const seq = await log.index.findOperation(act.operationId);
+  if (seq !== null) return readRecord(log, log.key(seq));
+  const older: number[] = [];
+  for (let at = (act.sinceSeq ?? tailSeq) + 1; at <= tailSeq - OPERATIONS_REMEMBERED; at++) older.push(at);
+  const records = await pooled(older, STORE_WIDTH, (at) => readRecord(log, log.key(at)));
+  return records.find((record) => record.operationId === act.operationId) ?? null;
+}
+
+export async function readRecord<R extends Linked>(log: Log<R>, key: string): Promise<R> {
+  return (await readHashed(log, key)).record;
+}
+
+async function replay<R extends Linked>(log: Log<R>, start: LogHead, keys: readonly string[]): Promise<LogHead> {
+  let head = start;
+  for (let at = 0; at < keys.length; at += STORE_WIDTH) {
+    for (const { record, hash } of await pooled(keys.slice(at, at + STORE_WIDTH), STORE_WIDTH, (key) => readHashed(log, key))) {
+      if (record.seq !== head.seq + 1) throw damaged(log, `record ${head.seq + 1} is missing`);
+      if (record.prev !== head.hash) throw damaged(log, `record ${record.seq} does not follow record ${head.seq}`);
+      await log.index.apply(record, hash);
+      head = { seq: record.seq, hash };
+    }
+  }
+  return head;
+}
+
+async function readHashed<R extends Linked>(log: Log<R>, key: string): Promise<{ record: R; hash: Digest }> {
+  const cached = log.cache.get<{ record: R; hash: Digest }>(key);
+  if (cached !== undefined) return cached;
+  const bytes = await log.bucket.get(key);
+  if (bytes === null) throw damaged(log, `${key} is missing`);
+  const record = log.decode(bytes, key);
+  if (record.seq !== seqOfLogKey(key)) throw damaged(log, `${key} holds record ${record.seq}`);
+  const entry = { record, hash: await sha256(bytes) };
+  log.cache.set(key, entry, bytes.length);
+  return entry;
+}
+
+async function keysAfter<R extends Linked>(log: Log<R>, seq: number): Promise<string[]> {
+  const keys: string[] = [];
+  let after = log.key(seq);
+  for (let more = true; more; ) {
+    const page = await log.bucket.list(log.prefix, { after, limit: 1000 });
+    keys.push(...page.objects.map((object) => object.key));
+    more = page.more;
+    after = keys.at(-1) ?? after;
+  }
+  return keys;
+}
+
+function damaged<R extends Linked>(log: Log<R>, problem: string): FerryError {
+  return new FerryError("LOG_DAMAGED", { repository: log.name, problem });
+}
