@@ -1,0 +1,43 @@
+/** What a log record leaves in an index: pure projections, the same for every implementation of the ports. */
+import type { RepositorySummary } from "../../shared/contract/repositories.ts";
+import type { RevisionEntry, TokenEntry } from "../registry/ports.ts";
+import type { CommitRecord, SystemRecord } from "../registry/records.ts";
+
+type CreateRecord = Extract<SystemRecord, { op: "repository.create" }>;
+type TokenRecord = Extract<SystemRecord, { op: "token.create" }>;
+
+export function repositoryOf(record: CreateRecord): RepositorySummary {
+  return { repository: record.repository, id: record.repositoryId, createdAt: record.at, createdBy: record.actor };
+}
+
+export function tokenOf(record: TokenRecord): TokenEntry {
+  return {
+    hash: record.tokenHash,
+    id: record.tokenId,
+    name: record.name,
+    scopes: record.scopes,
+    createdAt: record.at,
+    createdBy: record.actor,
+    expiresAt: record.expiresAt,
+    revokedAt: null,
+  };
+}
+
+export function revisionOf(record: CommitRecord): RevisionEntry {
+  return {
+    revision: record.revision,
+    seq: record.seq,
+    branch: record.branch,
+    parent: record.parent,
+    manifest: record.manifest,
+    attempt: record.attempt,
+    author: record.actor,
+    time: record.at,
+    message: record.message,
+    fileCount: record.fileCount,
+    sizeBytes: record.sizeBytes,
+    chunkCount: record.chunkCount,
+    newBytes: record.newBytes,
+    labels: record.labels,
+  };
+}
