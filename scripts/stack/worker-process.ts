@@ -1,0 +1,95 @@
+/** Started by worker.ts: bundles, runs the bundle in one workerd, and bundles again when the source changes. */
+import { watch } from "node:fs";
+import { Miniflare, type MiniflareOptions } from "miniflare";
+import { unstable_readConfig as readConfig } from "wrangler";
+import * as z from "zod";
+import { QUIET } from "./miniflare-settings.ts";
+import { serveParent } from "./serve-parent.ts";
+import { bundleWorker } from "./worker-bundle.ts";
+
+const Settings = z.object({
+  folder: z.string(),
+  configFile: z.string(),
+  port: z.number(),
+  vars: z.record(z.string(), z.string()),
+  watch: z.array(z.string()),
+  cron: z.boolean(),
+});
+type Settings = z.infer<typeof Settings>;
+
+const CRON_INTERVAL_MS = 60_000;
+/** Editors save in several steps. */
+const SETTLE_MS = 150;
+
+serveParent(Settings, async (settings) => {
+  const miniflare = new Miniflare(await optionsOf(settings));
+  const url = await miniflare.ready;
+  // A restart after a change must keep the port that everybody knows.
+  const port = Number(url.port);
+  rebundleOnChange(miniflare, { ...settings, port });
+  if (settings.cron) ringCron(miniflare, crons(settings.configFile));
+  return { started: { url: url.origin, port }, stop: () => miniflare.dispose() };
+});
+
+async function optionsOf(settings: Settings): Promise<MiniflareOptions> {
+  const bundle = await bundleWorker(settings.configFile, settings.folder);
+  const config = readConfig({ config: settings.configFile });
+  return {
+    ...QUIET,
+    port: settings.port,
+    unsafeTriggerHandlers: true,
+    handleStructuredLogs: ({ level, message }) => console.log(`${new Date().toISOString()} ${level} ${message}`),
+    workers: [
+      {
+        config: {
+          name: config.name ?? "worker",
+          compatibilityDate: config.compatibility_date ?? "",
+          compatibilityFlags: config.compatibility_flags,
+          manifest: bundle,
+          env: Object.fromEntries(
+            Object.entries({ ...textVars(config.vars), ...settings.vars }).map(([name, value]) => [name, { type: "text" as const, value }]),
+          ),
+        },
+      },
+    ],
+  };
+}
+
+function textVars(vars: Record<string, unknown>): Record<string, string> {
+  return Object.fromEntries(Object.entries(vars).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]));
+}
+
+/** A bundle that can't be made or started leaves the old one running; the log says why. */
+function rebundleOnChange(miniflare: Miniflare, settings: Settings): void {
+  let timer: NodeJS.Timeout | undefined;
+  let last = Promise.resolve();
+  const rebundle = async () => {
+    try {
+      await miniflare.setOptions(await optionsOf(settings));
+      console.log("the Worker was bundled again");
+    } catch (error) {
+      console.error("the Worker could not be bundled again; the old one goes on:", error);
+    }
+  };
+  for (const folder of settings.watch) {
+    watch(folder, { recursive: true }, () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        last = last.then(rebundle);
+      }, SETTLE_MS);
+    });
+  }
+}
+
+function crons(configFile: string): string[] {
+  return readConfig({ config: configFile }).triggers.crons ?? [];
+}
+
+/** Cloudflare's clock does not tick here. Patterns are not read: what the crons wake must bear being woken often. */
+function ringCron(miniflare: Miniflare, patterns: readonly string[]): void {
+  if (patterns.length === 0) return;
+  setInterval(async () => {
+    const worker = await miniflare.getWorker();
+    for (const cron of patterns) await worker.scheduled({ cron }).catch((error: unknown) => console.error(`cron ${cron} failed:`, error));
+  }, CRON_INTERVAL_MS);
+}
