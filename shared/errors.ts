@@ -212,6 +212,18 @@ export const ERRORS = {
     next: "Try again; if it stays, report the request id.",
   },
 
+  ENDPOINT_MISSING: {
+    status: 400,
+    retryable: false,
+    message: "no endpoint is set",
+    next: "Run `ferry login https://…`, or set FERRY_ENDPOINT.",
+  },
+  ENDPOINT_INSECURE: {
+    status: 400,
+    retryable: false,
+    message: "{endpoint} is plain http on another machine: the token could be read on the way",
+    next: "Use https, or add --plain-http (FERRY_PLAIN_HTTP=1) where the network is trusted.",
+  },
   ENDPOINT_UNREACHABLE: {
     status: 503,
     retryable: true,
@@ -259,6 +271,12 @@ export const ERRORS = {
     retryable: false,
     message: "{path} changed while it was read",
     next: "Wait until it is written, then run the same command again.",
+  },
+  CONFIRMATION_MISSING: {
+    status: 400,
+    retryable: false,
+    message: "removing {what} needs a confirmation, and nobody can be asked here",
+    next: "Add --yes when you are sure.",
   },
   USAGE_INVALID: { status: 400, retryable: false, message: "{problem}", next: "See `ferry --help`." },
 } as const satisfies Record<string, ErrorSpec>;
