@@ -1,0 +1,43 @@
+import { crc32 } from "./crc32.ts";
+import { Malformed } from "./source.ts";
+
+const encoder = new TextEncoder();
+
+/**
+ * Finds names that occur twice, at 8 bytes a name. Names are compared by 53 bits of hash, so two different names are taken for one
+ * with a chance of n²/2^54: the file is then opaque, which costs dedup only.
+ */
+export class UniqueNames {
+  readonly #limit: number;
+  readonly #hashes: number[] = [];
+
+  /** @param limit how many names there may be; one more is Malformed. */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** @returns the CRC-32 of the name's UTF-8 bytes, which is the key of its tensor. */
+  add(name: string): number {
+    if (this.#hashes.length >= this.#limit) throw new Malformed("there are too many names");
+    // A reader that keeps tensors in a plain object would lose this one, or worse.
+    if (name === "__proto__") throw new Malformed("a name is __proto__");
+    const bytes = encoder.encode(name);
+    const crc = crc32(bytes);
+    this.#hashes.push(crc * 0x20_0000 + (fnv1a(bytes) >>> 11));
+    return crc;
+  }
+
+  /** Throws Malformed when a name was added twice. */
+  check(): void {
+    const hashes = Float64Array.from(this.#hashes).sort();
+    for (let index = 1; index < hashes.length; index++) {
+      if (hashes[index] === hashes[index - 1]) throw new Malformed("a name occurs twice");
+    }
+  }
+}
+
+function fnv1a(bytes: Uint8Array): number {
+  let hash = 0x811c9dc5;
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash >>> 0;
+}
