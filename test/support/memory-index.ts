@@ -157,7 +157,7 @@ function foldRepository(state: RepositoryState, record: RepositoryRecord): void 
   switch (record.op) {
     case "commit":
       state.branches.set(record.branch, record.revision);
-      state.revisions.set(record.revision, revisionOf(record));
+      if (!state.revisions.has(record.revision)) state.revisions.set(record.revision, revisionOf(record));
       return;
     case "tag":
       state.tags.set(record.tag, record.revision);

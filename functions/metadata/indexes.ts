@@ -1,0 +1,18 @@
+/** All index ports on one Redis. */
+import { RedisChunkIndex } from "./chunks.ts";
+import type { RedisCommands } from "./commands.ts";
+import { keysOf } from "./keys.ts";
+import { RedisRepositoryIndex } from "./repositories.ts";
+import { RedisSystemIndex } from "./system.ts";
+import { RedisUploads } from "./uploads.ts";
+
+/** @param generation letters and digits: the name of this index among those that the same Redis holds. */
+export function redisIndexes({ commands, generation }: { commands: RedisCommands; generation: string }) {
+  const keys = keysOf(generation);
+  return {
+    system: new RedisSystemIndex(commands, keys),
+    repositories: new RedisRepositoryIndex(commands, keys),
+    chunks: new RedisChunkIndex(commands, keys),
+    uploads: new RedisUploads(commands, keys),
+  };
+}

@@ -1,0 +1,46 @@
+/**
+ * Every Redis key, below `mf:<generation>:`. Nobody else spells one. A new generation is a new, empty index beside the old one.
+ *
+ *   sys                         hash     head of the system log's index: seq, hash, replayTo, mark:names, mark:tokens,
+ *                                        r0 … r255 (ring of operations: <seq>:<operationId>)
+ *   sys:names                   hash     #, n:<name> → summary, i:<repository id> → name
+ *   sys:order                   zset     !<mark>, n:<name>; all with score 0, so in order of their bytes
+ *   sys:tokens                  hash     #, count, h:<token hash> → entry, i:<token id> → token hash, k:<1 … count> → token hash
+ *   repo:<id>                   hash     head of a repository's index: as `sys`, mark:revisions, revisionCount,
+ *                                        b:<branch> → revision, t:<tag> → revision
+ *   repo:<id>:revisions         hash     #, <revision> → entry
+ *   repo:<id>:order             zset     !<mark>, :<seq12>:<revision> and <branch>:<seq12>:<revision>; all with score 0
+ *   chunks:<hex digit>          hash     <sha256, base64url> → entry of 28 characters; 16 shards by the digest's first digit
+ *   upload:<id>                 hash     <sha256, base64url> → proof of 18 characters           24 h after the last touch
+ *   upload:<id>:recipes         set      <sha256, base64url>                                     with upload:<id>
+ *   upload-of:<repository id>:<branch>:<principal>   string   the unfinished upload              24 h after the last touch
+ *
+ * Marks. A managed Redis may lose keys one by one, or bring older copies back (Upstash: the last writer of a key wins). So every key of
+ * a log's index carries the seq of the last record that changed it (`#` in a hash, the member `!<seq>` in a zset), and the head says
+ * which seq it expects there. What an index holds follows from the log alone, so equal marks mean equal content. All keys of one index
+ * are known from its id, so that one script can check or drop them together.
+ */
+import type { RepositoryId } from "../../shared/contract/repositories.ts";
+import type { UploadKey } from "../registry/ports.ts";
+
+export type Keys = ReturnType<typeof keysOf>;
+
+/** @param generation letters and digits; chosen by the deployment's settings. */
+export function keysOf(generation: string) {
+  const prefix = `mf:${generation}:`;
+  return {
+    system: { head: `${prefix}sys`, names: `${prefix}sys:names`, order: `${prefix}sys:order`, tokens: `${prefix}sys:tokens` },
+    repository(id: RepositoryId) {
+      const head = `${prefix}repo:${id}`;
+      return { head, revisions: `${head}:revisions`, order: `${head}:order` };
+    },
+    /** @param digit first hex digit of the digests that live there */
+    chunks: (digit: string) => `${prefix}chunks:${digit}`,
+    upload(uploadId: string) {
+      const proofs = `${prefix}upload:${uploadId}`;
+      return { proofs, recipes: `${proofs}:recipes` };
+    },
+    /** The principal comes last and the other two hold no colon, so no two of these are spelled alike. */
+    uploadOf: ({ repositoryId, branch, principal }: UploadKey) => `${prefix}upload-of:${repositoryId}:${branch}:${principal}`,
+  };
+}
