@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
+import { promisify, stripVTControlCharacters } from "node:util";
 import { StackProblem } from "./problem.ts";
 
 export type ModuleType = "esm" | "text" | "data" | "wasm" | "sourcemap";
@@ -51,5 +51,5 @@ function readBundle(folder: string): Bundle {
 
 function wordsOf(cause: unknown): string {
   const { stdout = "", stderr = "" } = cause as { stdout?: string; stderr?: string };
-  return stderr.trim() || stdout.trim() || String(cause);
+  return stripVTControlCharacters(stderr.trim() || stdout.trim() || String(cause));
 }
