@@ -1,0 +1,74 @@
+/**
+ * What S3 implementations do differently, as data. What is said here comes from their documentation and issue threads
+ * (docs/design.md, Stores); what a store really enforces is said by its probe alone, whatever this page hopes.
+ */
+export type Addressing = "path" | "virtual";
+
+/** A request header, name in lower case. */
+export type Header = { readonly name: string; readonly value: string };
+
+/** An answer: its status, and the error code in its body when the status alone does not tell. */
+export type Answer = { readonly status: number; readonly code?: string };
+
+export type Dialect = {
+  /** Makes a PUT fail when the key is taken. */
+  readonly createOnly: Header;
+  /** Answers to it that mean: the key is taken. */
+  readonly exists: readonly Answer[];
+  /** Answers to it that decide nothing: another writer was at work, ask again. */
+  readonly conflict: readonly Answer[];
+  readonly addressing: Addressing;
+  /** ETags of single PUTs are the content's MD5 in hex; some write it in capitals. Compare without case. */
+  readonly etag: "lower" | "upper";
+  /** Run here against a real one; the others are unproven until probed. */
+  readonly tried: boolean;
+};
+
+const PRECONDITION_FAILED: Answer = { status: 412 };
+
+/** AWS: 412 when taken; 409 ConditionalRequestConflict while a competing write is not settled. RGW names the latter otherwise. */
+const STANDARD: Dialect = {
+  createOnly: { name: "if-none-match", value: "*" },
+  exists: [PRECONDITION_FAILED],
+  conflict: [
+    { status: 409, code: "ConditionalRequestConflict" },
+    { status: 409, code: "OperationAborted" },
+    { status: 409, code: "ConcurrentModification" },
+  ],
+  addressing: "path",
+  etag: "lower",
+  tried: false,
+};
+
+export const DIALECTS = {
+  aws: { ...STANDARD, addressing: "virtual" },
+  r2: STANDARD,
+  /** Virtual addressing only (else SecondLevelDomainForbidden); conditional headers of S3 are not honoured on PUT. */
+  oss: {
+    ...STANDARD,
+    createOnly: { name: "x-oss-forbid-overwrite", value: "true" },
+    exists: [PRECONDITION_FAILED, { status: 409, code: "FileAlreadyExists" }],
+    addressing: "virtual",
+    etag: "upper",
+  },
+  /** Buckets made since 2024 take virtual addressing only. */
+  cos: {
+    ...STANDARD,
+    createOnly: { name: "x-cos-forbid-overwrite", value: "true" },
+    exists: [PRECONDITION_FAILED, { status: 409, code: "FileAlreadyExists" }, { status: 409, code: "ObjectAlreadyExists" }],
+    addressing: "virtual",
+  },
+  ceph: { ...STANDARD, tried: true },
+  minio: STANDARD,
+  /** Ignores If-None-Match on PUT, and refuses x-goog-* beside x-amz-* headers: the probe decides which modes remain. */
+  gcs: { ...STANDARD, createOnly: { name: "x-goog-if-generation-match", value: "0" } },
+  /** The local R2 that wrangler and miniflare bring. */
+  miniflare: { ...STANDARD, tried: true },
+  s3: STANDARD,
+} as const satisfies Record<string, Dialect>;
+
+export type Provider = keyof typeof DIALECTS;
+
+export function matches(answers: readonly Answer[], { status, code }: Answer): boolean {
+  return answers.some((answer) => answer.status === status && (answer.code === undefined || answer.code === code));
+}
