@@ -1,0 +1,15 @@
+import type { Hono } from "hono";
+import type { Edge } from "../http/edge.ts";
+import { mount } from "../http/mount.ts";
+import { planDownload } from "../registry/download.ts";
+import { listRevisions, readManifest, readRecipes, resolveRevision, summaryOf } from "../registry/revisions.ts";
+
+export function mountRevisions(app: Hono<Edge>): void {
+  mount(app, "listRevisions", ({ ports, repository, query }) => listRevisions(ports, repository, query));
+  mount(app, "resolve", async ({ ports, repository, params }) => summaryOf(await resolveRevision(ports, repository, params.ref)));
+  mount(app, "manifest", ({ ports, repository, params }) => readManifest(ports, repository, params.ref));
+  mount(app, "readRecipes", async ({ ports, repository, params, body }) => ({
+    recipes: await readRecipes(ports, repository, params.ref, body.recipes),
+  }));
+  mount(app, "download", ({ ports, repository, params, body }) => planDownload(ports, repository, params.ref, body));
+}

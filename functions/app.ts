@@ -1,0 +1,41 @@
+/** The app: one for workerd and Node. Mounts the routers, and turns every failure into one form. */
+import { Hono } from "hono";
+import { ROUTES } from "../shared/contract/routes.ts";
+import { FerryError } from "../shared/errors.ts";
+import { mountAbout } from "./api/about.ts";
+import { mountRefs } from "./api/refs.ts";
+import { mountRepositories } from "./api/repositories.ts";
+import { mountRevisions } from "./api/revisions.ts";
+import { mountStores } from "./api/stores.ts";
+import { mountTokens } from "./api/tokens.ts";
+import { mountUploads } from "./api/uploads.ts";
+import type { Edge, Services } from "./http/edge.ts";
+import { observe } from "./http/observe.ts";
+import { answerProblem } from "./http/problems.ts";
+
+/** @param services gives the deployment's parts for the environment of a request; it may keep what it built. */
+export function createApp(services: (env: unknown) => Services): Hono<Edge> {
+  const app = new Hono<Edge>();
+  app.use(async (c, next) => {
+    c.set("services", services(c.env));
+    await next();
+  });
+  app.use(observe);
+  mountAbout(app);
+  mountRepositories(app);
+  mountRevisions(app);
+  mountRefs(app);
+  mountUploads(app);
+  mountTokens(app);
+  mountStores(app);
+  app.notFound((c) => {
+    throw unknownRoute(c.req.method, c.req.path);
+  });
+  app.onError((error, c) => answerProblem(c, error));
+  return app;
+}
+
+function unknownRoute(method: string, path: string): FerryError {
+  const known = Object.values(ROUTES).some((route) => new RegExp(`^${route.path.replace(/:\w+/g, "[^/]+")}$`).test(path));
+  return known ? new FerryError("METHOD_NOT_ALLOWED", { method, path }) : new FerryError("ROUTE_UNKNOWN", { method, path });
+}

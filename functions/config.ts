@@ -1,0 +1,101 @@
+/** The deployment's settings: vars and secrets, parsed once. A bad one is named; its value is never told. */
+import * as z from "zod";
+import { fromBase64Url } from "../shared/digest.ts";
+import { FerryError } from "../shared/errors.ts";
+import { StoreId } from "../shared/names.ts";
+import { isToken } from "../shared/token.ts";
+import { type S3Profile, S3Profiles, type StoreCredentials } from "./storage/profile.ts";
+
+const SECRET_BYTES_MIN = 32;
+
+const Settings = z.object({
+  STORES: z.string(),
+  HOME_STORE: StoreId.optional(),
+  FERRY_SECRET: z.string().refine((text) => secretBytes(text) !== null, `at least ${SECRET_BYTES_MIN} bytes as base64url`),
+  BOOTSTRAP_TOKEN: z.string().refine(isToken, "a token: make one with `npm run token`"),
+  UPSTASH_REDIS_REST_URL: z.url().optional(),
+  UPSTASH_REDIS_REST_TOKEN: z.string().min(1).optional(),
+  REDIS_URL: z.string().min(1).optional(),
+  GENERATION: z
+    .string()
+    .regex(/^[a-z0-9]{1,16}$/)
+    .default("1"),
+});
+
+export type StoreConfig = { profile: S3Profile; credentials: StoreCredentials };
+
+export type Config = {
+  stores: StoreConfig[];
+  homeStore: StoreId;
+  secret: Uint8Array;
+  bootstrapToken: string;
+  redis: { kind: "rest"; url: string; token: string } | { kind: "tcp"; url: string };
+  generation: string;
+};
+
+/** Throws CONFIG_INVALID naming every setting that is wrong. */
+export function parseConfig(env: unknown): Config {
+  const settings = Settings.safeParse(env);
+  if (!settings.success) throw invalid(settings.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}`));
+  const values = settings.data;
+  const stores = parseStores(values.STORES, env as Record<string, unknown>);
+  const homeStore = values.HOME_STORE ?? stores[0]?.profile.id;
+  const home = stores.find((store) => store.profile.id === homeStore);
+  if (home === undefined || homeStore === undefined) throw invalid([`HOME_STORE: STORES has no ${homeStore}`]);
+  return {
+    stores,
+    homeStore,
+    secret: secretBytes(values.FERRY_SECRET) ?? new Uint8Array(),
+    bootstrapToken: values.BOOTSTRAP_TOKEN,
+    redis: redisOf(values),
+    generation: values.GENERATION,
+  };
+}
+
+function parseStores(text: string, env: Record<string, unknown>): StoreConfig[] {
+  const parsed = S3Profiles.safeParse(parseJson(text));
+  if (!parsed.success) throw invalid([`STORES: ${z.prettifyError(parsed.error)}`]);
+  return parsed.data.map((profile) => ({ profile, credentials: credentialsOf(profile.id, env) }));
+}
+
+function credentialsOf(id: StoreId, env: Record<string, unknown>): StoreConfig["credentials"] {
+  const name = `STORE_${id.toUpperCase().replaceAll("-", "_")}`;
+  const accessKeyId = env[`${name}_ACCESS_KEY_ID`];
+  const secretAccessKey = env[`${name}_SECRET_ACCESS_KEY`];
+  const sessionToken = env[`${name}_SESSION_TOKEN`];
+  const missing = [!accessKeyId && `${name}_ACCESS_KEY_ID: missing`, !secretAccessKey && `${name}_SECRET_ACCESS_KEY: missing`].filter(
+    (text) => text !== false,
+  );
+  if (missing.length > 0) throw invalid(missing);
+  return {
+    accessKeyId: String(accessKeyId),
+    secretAccessKey: String(secretAccessKey),
+    ...(sessionToken ? { sessionToken: String(sessionToken) } : {}),
+  };
+}
+
+function redisOf(values: z.infer<typeof Settings>): Config["redis"] {
+  const { UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: token, REDIS_URL: tcp } = values;
+  if (tcp !== undefined) return { kind: "tcp", url: tcp };
+  if (url === undefined || token === undefined)
+    throw invalid(["UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN (or REDIS_URL on Node): missing"]);
+  return { kind: "rest", url, token };
+}
+
+function secretBytes(text: string): Uint8Array | null {
+  if (!/^[A-Za-z0-9_-]+$/.test(text)) return null;
+  const bytes = fromBase64Url(text);
+  return bytes.length >= SECRET_BYTES_MIN ? bytes : null;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function invalid(problems: string[]): FerryError {
+  return new FerryError("CONFIG_INVALID", { problem: problems.join("; ") });
+}

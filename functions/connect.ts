@@ -1,0 +1,47 @@
+/** Composition: the adapters of a deployment, built from its settings. */
+import { MiB } from "../shared/units.ts";
+import { MemoryCache } from "./cache.ts";
+import type { Config } from "./config.ts";
+import type { LogLine, Services } from "./http/edge.ts";
+import { makeKeyed } from "./keyed.ts";
+import type { RedisCommands } from "./metadata/commands.ts";
+import { redisIndexes } from "./metadata/indexes.ts";
+import type { Clock, Ports, Random } from "./registry/ports.ts";
+import { makeServices } from "./services.ts";
+import { makeStores } from "./storage/stores.ts";
+
+/** Of a Worker's 128 MB; envelopes and recipes are counted at twice their bytes. */
+const CACHE_BYTES = 32 * MiB;
+
+export type World = {
+  clock: Clock;
+  random: Random;
+  fetch: typeof fetch;
+  log: (line: LogLine) => void;
+};
+
+export function realWorld(log: (line: LogLine) => void): World {
+  return {
+    clock: { now: () => Date.now() },
+    random: { bytes: (count) => crypto.getRandomValues(new Uint8Array(count)) },
+    fetch: (...input) => fetch(...input),
+    log,
+  };
+}
+
+/** The deployment as its settings say, on Redis reached by `commands` and stores reached by S3. */
+export async function connect(config: Config, commands: RedisCommands, world: World): Promise<Services> {
+  const { clock, random } = world;
+  const { stores, homeStore } = config;
+  const profiles = stores.map(({ profile }) => profile);
+  const credentials = Object.fromEntries(stores.map(({ profile, credentials }) => [profile.id, credentials]));
+  const ports: Ports = {
+    clock,
+    random,
+    keyed: await makeKeyed(config.secret),
+    stores: makeStores({ profiles, credentials, homeId: homeStore, clock, random, fetch: world.fetch }),
+    ...redisIndexes({ commands, clock, generation: config.generation }),
+    cache: new MemoryCache(CACHE_BYTES),
+  };
+  return makeServices(ports, config.bootstrapToken, world.log);
+}

@@ -1,0 +1,22 @@
+/** What a request carries through the app. */
+import type { Context } from "hono";
+import type { RepositorySummary } from "../../shared/contract/repositories.ts";
+import type { Caller, Ports } from "../registry/ports.ts";
+
+/** All that a deployment is made of, built from its settings by services.ts. */
+export type Services = {
+  ports: Ports;
+  /** Throws TOKEN_INVALID. */
+  authenticate(bearer: string): Promise<Caller>;
+  version: string;
+  /** One structured line; never a URL's query, a token or a body. */
+  log(line: LogLine): void;
+};
+
+export type LogLine = Record<string, string | number | boolean | null>;
+
+export type Edge = {
+  Variables: { services: Services; requestId: string; caller: Caller; repository: RepositorySummary };
+};
+
+export type EdgeContext = Context<Edge>;

@@ -1,0 +1,89 @@
+/**
+ * Mounts a row of the route table: who may call it, its input parsed once, its answer. A handler sees only valid input and a caller
+ * who may do this; permission checks happen here and nowhere else.
+ */
+import type { Hono } from "hono";
+import * as z from "zod";
+import type { RepositorySummary } from "../../shared/contract/repositories.ts";
+import {
+  ROUTES,
+  type RouteAnswer,
+  type RouteBody,
+  type RouteName,
+  type RouteParams,
+  type RouteQuery,
+  type RouteSpec,
+  type Routes,
+} from "../../shared/contract/routes.ts";
+import { FerryError } from "../../shared/errors.ts";
+import { RepositoryName } from "../../shared/names.ts";
+import { demand, demandDeployment } from "../registry/access.ts";
+import type { Caller, Ports } from "../registry/ports.ts";
+import { getRepository } from "../registry/repositories.ts";
+import { readJson } from "./body.ts";
+import type { Edge, EdgeContext, Services } from "./edge.ts";
+
+type Handled<N extends RouteName> = {
+  ports: Ports;
+  services: Services;
+  caller: Caller;
+  repository: RepositorySummary;
+  params: RouteParams<Routes[N]>;
+  query: RouteQuery<Routes[N]>;
+  body: RouteBody<Routes[N]>;
+};
+
+const NOBODY: Caller = { tokenId: "", name: "nobody", scopes: [], expiresAt: null };
+
+export function mount<N extends RouteName>(app: Hono<Edge>, name: N, handle: (input: Handled<N>) => Promise<RouteAnswer<Routes[N]>>): void {
+  const route: RouteSpec = ROUTES[name];
+  app.on(route.method, route.path, async (c) => {
+    const services = c.get("services");
+    const caller = route.needs === "public" ? NOBODY : await authenticated(c, services);
+    c.set("caller", caller);
+    const repository = await scoped(c, route, services, caller);
+    const input = {
+      ports: services.ports,
+      services,
+      caller,
+      repository,
+      params: parsed(route.params, c.req.param(), "path"),
+      query: parsed(route.query, c.req.query(), "query"),
+      body: route.body === undefined ? undefined : parsed(route.body, await readJson(c.req.raw), "body"),
+    };
+    const answer = await handle(input as Handled<N>);
+    return route.status === 204 ? c.body(null, 204) : c.json(answer as object, route.status);
+  });
+}
+
+async function authenticated(c: EdgeContext, services: Services): Promise<Caller> {
+  const header = c.req.header("authorization");
+  if (header === undefined || header === "") throw new FerryError("TOKEN_MISSING");
+  const [scheme = "", bearer = "", ...rest] = header.split(" ");
+  if (scheme.toLowerCase() !== "bearer" || rest.length > 0) throw new FerryError("TOKEN_INVALID");
+  return services.authenticate(bearer);
+}
+
+/** The repository of the path, once the caller may do what the route needs. Without one, the deployment's own right is asked. */
+async function scoped(c: EdgeContext, route: RouteSpec, services: Services, caller: Caller): Promise<RepositorySummary | undefined> {
+  if (route.needs === "public" || route.needs === "token") return undefined;
+  if (route.deployment) {
+    demandDeployment(caller, route.needs);
+    return undefined;
+  }
+  const { namespace, name } = c.req.param();
+  const repository = parsed(z.object({ repository: RepositoryName }), { repository: `${namespace}/${name}` }, "path") as {
+    repository: RepositoryName;
+  };
+  demand(caller, route.needs, repository.repository);
+  return getRepository(services.ports, repository.repository);
+}
+
+function parsed(schema: z.ZodType | undefined, value: unknown, where: string): unknown {
+  if (schema === undefined) return undefined;
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const at = issue === undefined || issue.path.length === 0 ? where : `${where}.${issue.path.join(".")}`;
+  throw new FerryError("REQUEST_INVALID", { problem: `${at}: ${issue?.message ?? "not valid"}` });
+}

@@ -1,0 +1,210 @@
+/**
+ * The upload: for each chunk either `have` or a ticket, then a look whether it is there.
+ *
+ * `have` is answered only for a chunk that this upload stored, that the base revision of this repository names, or whose index entry is
+ * verified and held by a repository that the caller may pull. Any other chunk is sent again under the upload's own key: to know a digest
+ * gives nothing, and the answer is the same whether or not somebody else stores it.
+ */
+import { DEFAULT_BRANCH, type RepositorySummary } from "../../shared/contract/repositories.ts";
+import {
+  CONFIRM_PAGE_MAX,
+  type Confirmation,
+  type ConfirmRequest,
+  RESERVE_PAGE_MAX,
+  type Reservation,
+  type ReserveRequest,
+  type TicketMode,
+  type Upload,
+} from "../../shared/contract/uploads.ts";
+import { type Digest, toHex } from "../../shared/digest.ts";
+import { FerryError } from "../../shared/errors.ts";
+import type { RefName, RevisionId } from "../../shared/names.ts";
+import type { Recipe } from "../../shared/recipe.ts";
+import { may } from "./access.ts";
+import { storeRecipe } from "./envelopes.ts";
+import { withWhole } from "./log.ts";
+import { repositoryLog, systemLog } from "./logs.ts";
+import { pooled, STORE_WIDTH } from "./pool.ts";
+import type { Caller, ChunkEntry, Ports, Proof } from "./ports.ts";
+import { envelopeOf, resolveRevision } from "./revisions.ts";
+import { openSession, readSession, SESSION_SECONDS_MAX, type Session, sealSession } from "./sessions.ts";
+
+/** Opens an upload, or offers the caller's unfinished one of this branch again, so that a killed push goes on with no local state. */
+export async function openUpload(ports: Ports, caller: Caller, repository: RepositorySummary, branch: RefName): Promise<Upload> {
+  const mode = await ticketMode(ports, undefined);
+  const log = repositoryLog(ports, repository.id);
+  const { seq, branches, tags } = await withWhole(log, () => ports.repositories.refs(repository.id));
+  if (tags[branch] !== undefined) throw new FerryError("REQUEST_INVALID", { problem: `branch: ${branch} is a tag` });
+  const parent = branches[branch] ?? null;
+  const key = { repositoryId: repository.id, branch, principal: caller.tokenId };
+  const unfinished = await ports.uploads.current(key);
+  const again = unfinished !== null && (await readSession(ports, unfinished)) !== null ? unfinished : null;
+  const upload = again ?? (await sealSession(ports, newSession(ports, key, seq, parent ?? branches[DEFAULT_BRANCH] ?? null)));
+  if (again === null) await ports.uploads.remember(key, upload);
+  return {
+    upload,
+    branch,
+    parent,
+    mode,
+    reservePageMax: RESERVE_PAGE_MAX,
+    confirmPageMax: CONFIRM_PAGE_MAX,
+    expiresInSeconds: SESSION_SECONDS_MAX,
+  };
+}
+
+function newSession(
+  ports: Ports,
+  key: Omit<Session, "id" | "sinceSeq" | "base" | "openedAtMs">,
+  sinceSeq: number,
+  base: RevisionId | null,
+): Session {
+  return { ...key, id: toHex(ports.random.bytes(8)), sinceSeq, base, openedAtMs: ports.clock.now() };
+}
+
+/** The strongest way that the home store is proven to check a PUT, or the plainer one that was asked for, if that is proven too. */
+async function ticketMode(ports: Ports, asked: "md5" | undefined): Promise<TicketMode> {
+  const { profile } = ports.stores.home;
+  const probe = await ports.stores.home.probed();
+  if (probe === null) throw new FerryError("STORE_UNPROVEN", { store: profile.id });
+  const mode = asked === undefined ? probe.modes[0] : probe.modes.find((proven) => proven === asked);
+  if (mode === undefined || !probe.createOnly) throw new FerryError("STORE_UNSAFE", { store: profile.id });
+  return mode;
+}
+
+export async function reserveChunks(
+  ports: Ports,
+  caller: Caller,
+  repository: RepositorySummary,
+  upload: string,
+  request: ReserveRequest,
+): Promise<Reservation> {
+  const session = await openSession(ports, caller, repository.id, upload);
+  const mode = await ticketMode(ports, request.mode);
+  const claims = distinct(request.chunks);
+  const digests = claims.map((claim) => claim.sha256);
+  const [proofs, entries] = await Promise.all([ports.uploads.proofs(session.id, digests), ports.chunks.find(digests)]);
+  const known = await readable(ports, caller, entries);
+  const base = await basePlaces(ports, repository, session);
+  const tags = await chunkTags(ports, session, request.attempt, mode, digests);
+  const verdicts = claims.map((claim, at) => {
+    const proof = proofs[at] ?? null;
+    const entry = entries[at] ?? null;
+    if (isDone(proof, request.attempt)) return { claim, proof: null };
+    const held = request.attempt === 1 ? holding(claim, entry, known, base) : null;
+    if (held !== null) return { claim, proof: { state: "had", attempt: request.attempt, fresh: false, ...held } satisfies Proof };
+    const fresh = entry === null || entry.tag === proof?.tag;
+    const tag = tags[at] ?? "";
+    return { claim, proof: { state: "reserved", tag, attempt: request.attempt, fresh, verified: mode !== "md5" } satisfies Proof };
+  });
+  const news = new Map<Digest, Proof>();
+  for (const { claim, proof } of verdicts) if (proof !== null) news.set(claim.sha256, proof);
+  if (news.size > 0) await ports.uploads.record(session.id, news);
+  const have = verdicts.filter(({ proof }) => proof?.state !== "reserved").map(({ claim }) => claim.sha256);
+  const places = verdicts.flatMap(({ claim, proof }) => (proof?.state === "reserved" ? [{ ...claim, tag: proof.tag }] : []));
+  if (mode === "md5") for (const { sha256, md5 } of places) if (md5 === undefined) throw needsMd5(sha256);
+  return { have, tickets: places.length === 0 ? null : await ports.stores.home.chunks.tickets(mode, places) };
+}
+
+function needsMd5(sha256: Digest): FerryError {
+  return new FerryError("REQUEST_INVALID", { problem: `chunks: ${sha256} has no md5, which this store's tickets need` });
+}
+
+function distinct(claims: ReserveRequest["chunks"]): ReserveRequest["chunks"] {
+  const sizes = new Map<Digest, number>();
+  return claims.filter((claim) => {
+    const size = sizes.get(claim.sha256);
+    if (size !== undefined && size !== claim.size)
+      throw new FerryError("REQUEST_INVALID", { problem: `chunks: ${claim.sha256} has two sizes` });
+    sizes.set(claim.sha256, claim.size);
+    return size === undefined;
+  });
+}
+
+function isDone(proof: Proof | null, attempt: number): boolean {
+  return proof !== null && proof.state !== "reserved" && proof.attempt >= attempt;
+}
+
+type Held = { tag: string; verified: boolean };
+
+function holding(
+  claim: { sha256: Digest; size: number },
+  entry: ChunkEntry | null,
+  known: ReadonlySet<string>,
+  base: ReadonlyMap<Digest, { size: number; tag: string }>,
+): Held | null {
+  if (entry?.verified && entry.size === claim.size && known.has(entry.holder)) return { tag: entry.tag, verified: true };
+  const place = base.get(claim.sha256);
+  return place !== undefined && place.size === claim.size ? { tag: place.tag, verified: false } : null;
+}
+
+/** Ids of the holders that the caller may pull. */
+async function readable(ports: Ports, caller: Caller, entries: readonly (ChunkEntry | null)[]): Promise<ReadonlySet<string>> {
+  const holders = [...new Set(entries.flatMap((entry) => (entry === null ? [] : [entry.holder])))];
+  if (holders.length === 0) return new Set();
+  const names = await withWhole(systemLog(ports), () => ports.system.namesOf(holders));
+  return new Set(
+    holders.filter((id) => {
+      const name = names.get(id);
+      return name !== undefined && may(caller, "pull", name);
+    }),
+  );
+}
+
+async function basePlaces(
+  ports: Ports,
+  repository: RepositorySummary,
+  session: Session,
+): Promise<ReadonlyMap<Digest, { size: number; tag: string }>> {
+  if (session.base === null) return new Map();
+  return (await envelopeOf(ports, await resolveRevision(ports, repository, session.base))).places;
+}
+
+/**
+ * The upload's own tags, 8 bytes as hex. Tickets of `md5` mode have tags of their own: what they store is not proven to have the digest
+ * in its key, and must never be taken for a verified chunk, also after the index forgot which ticket was given.
+ */
+async function chunkTags(ports: Ports, session: Session, attempt: number, mode: TicketMode, digests: readonly Digest[]): Promise<string[]> {
+  const proof = mode === "md5" ? "claimed" : "verified";
+  const macs = await ports.keyed.macs(["chunk", session.id, String(attempt), proof], digests);
+  return macs.map((mac) => toHex(mac.subarray(0, 8)));
+}
+
+/** Looks whether chunks are stored under this upload's keys. Being there proves possession: nobody else gets a ticket for these keys. */
+export async function confirmChunks(
+  ports: Ports,
+  caller: Caller,
+  repository: RepositorySummary,
+  upload: string,
+  request: ConfirmRequest,
+): Promise<Confirmation> {
+  const session = await openSession(ports, caller, repository.id, upload);
+  const mode = await ticketMode(ports, request.mode);
+  const digests = request.chunks.map((chunk) => chunk.sha256);
+  const tags = await chunkTags(ports, session, request.attempt, mode, digests);
+  const places = request.chunks.map((chunk, at) => ({ ...chunk, tag: tags[at] ?? "" }));
+  const [lengths, proofs] = await Promise.all([ports.stores.home.chunks.lengths(places), ports.uploads.proofs(session.id, digests)]);
+  const proven = new Map<Digest, Proof>();
+  const missing: Digest[] = [];
+  places.forEach(({ sha256, size, tag }, at) => {
+    if (lengths[at] !== size) missing.push(sha256);
+    // Without a reservation on record (a lost index) nothing is known of other copies: the commit then leaves the index entry alone.
+    else
+      proven.set(sha256, { state: "proven", tag, attempt: request.attempt, fresh: proofs[at]?.fresh ?? false, verified: mode !== "md5" });
+  });
+  if (proven.size > 0) await ports.uploads.record(session.id, proven);
+  return { missing };
+}
+
+/** Stores recipes; having sent one is what lets a commit of this upload name it. */
+export async function sendRecipes(
+  ports: Ports,
+  caller: Caller,
+  repository: RepositorySummary,
+  upload: string,
+  recipes: readonly Recipe[],
+): Promise<Digest[]> {
+  const session = await openSession(ports, caller, repository.id, upload);
+  const digests = await pooled(recipes, STORE_WIDTH, (recipe) => storeRecipe(ports, recipe));
+  await ports.uploads.addRecipes(session.id, digests);
+  return digests;
+}

@@ -1,0 +1,71 @@
+/** The whole app on memory ports, and a typed client that calls it without a socket. */
+import { randomBytes } from "node:crypto";
+import { createApp } from "../../functions/app.ts";
+import { MemoryCache } from "../../functions/cache.ts";
+import { makeKeyed } from "../../functions/keyed.ts";
+import type { Clock, Ports } from "../../functions/registry/ports.ts";
+import { makeServices } from "../../functions/services.ts";
+import { FerryClient } from "../../shared/client.ts";
+import type { Scope } from "../../shared/contract/access.ts";
+import { OperationId, RefName, RepositoryName } from "../../shared/names.ts";
+import { makeToken } from "../../shared/token.ts";
+import { MiB } from "../../shared/units.ts";
+import { type MemoryStores, type MemoryStoresOptions, memoryStores } from "./memory-bucket.ts";
+import { type MemoryIndexes, memoryIndexes } from "./memory-index.ts";
+
+export type MemoryApp = {
+  ports: Ports;
+  stores: MemoryStores;
+  indexes: MemoryIndexes;
+  clock: Clock & { advance(ms: number): void };
+  admin: FerryClient;
+  fetch: (url: string, init?: RequestInit) => Promise<Response>;
+  clientFor(token: string | undefined): FerryClient;
+  /** A client of a new token with these scopes. */
+  member(...scopes: Scope[]): Promise<FerryClient>;
+  log: Record<string, unknown>[];
+};
+
+export const ENDPOINT = "http://ferry.test";
+
+export async function memoryApp(options: MemoryStoresOptions & { decorate?: (ports: Ports) => Ports } = {}): Promise<MemoryApp> {
+  let nowMs = Date.parse("2026-01-01T00:00:00Z");
+  const clock = {
+    now: () => nowMs,
+    advance(ms: number) {
+      nowMs += ms;
+    },
+  };
+  const stores = memoryStores({ clock, ...options });
+  const indexes = memoryIndexes({ clock });
+  const plain: Ports = {
+    clock,
+    random: { bytes: (count) => new Uint8Array(randomBytes(count)) },
+    keyed: await makeKeyed(new Uint8Array(32).fill(7)),
+    stores,
+    system: indexes.system,
+    repositories: indexes.repositories,
+    chunks: indexes.chunks,
+    uploads: indexes.uploads,
+    cache: new MemoryCache(64 * MiB),
+  };
+  const ports = options.decorate?.(plain) ?? plain;
+  const token = makeToken(new Uint8Array(randomBytes(32)));
+  const log: Record<string, unknown>[] = [];
+  const services = await makeServices(ports, token, (line) => log.push(line));
+  const app = createApp(() => services);
+  const fetch = async (url: string, init?: RequestInit) => app.request(url, init);
+  const clientFor = (bearer: string | undefined) =>
+    new FerryClient({ endpoint: ENDPOINT, token: bearer, fetch, sleep: async () => {}, random: Math.random, attempts: 1 });
+  const admin = clientFor(token);
+  const member = async (...scopes: Scope[]) => clientFor((await admin.call("createToken", { body: { name: "member", scopes } })).token);
+  return { ports, stores, indexes, clock, admin, fetch, clientFor, member, log };
+}
+
+let operations = 0;
+export function operationId(): OperationId {
+  return OperationId.parse(`test-operation-${String(++operations).padStart(8, "0")}`);
+}
+
+export const repositoryName = (text: string): RepositoryName => RepositoryName.parse(text);
+export const refName = (text: string): RefName => RefName.parse(text);
