@@ -40,7 +40,7 @@ export async function connect(config: Config, commands: RedisCommands, world: Wo
     random,
     keyed: await makeKeyed(config.secret),
     stores: makeStores({ profiles, credentials, homeId: homeStore, clock, random, fetch: world.fetch }),
-    ...redisIndexes({ commands, clock, generation: config.generation }),
+    ...redisIndexes({ commands, generation: config.generation }),
     cache: new MemoryCache(CACHE_BYTES),
   };
   return makeServices(ports, config.bootstrapToken, world.log);

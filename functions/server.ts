@@ -10,7 +10,7 @@ import { type Config, parseConfig } from "./config.ts";
 import { connect, realWorld } from "./connect.ts";
 import type { RedisCommands } from "./metadata/commands.ts";
 import { upstashCommands } from "./metadata/upstash.ts";
-import { redisTcp } from "./node/redis-tcp.ts";
+import { tcpCommands } from "./node/redis-tcp.ts";
 
 const REDIS_TIMEOUT_MS = 10_000;
 const DRAIN_MS = 25_000;
@@ -30,19 +30,22 @@ async function main(): Promise<void> {
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void leave(server, redis.close));
 }
 
-function redisOf({ redis }: Config): { commands: RedisCommands; close: () => Promise<void> } {
-  if (redis.kind === "tcp") return redisTcp({ url: redis.url, timeoutMs: REDIS_TIMEOUT_MS });
-  return { commands: upstashCommands({ url: redis.url, token: redis.token, timeoutMs: REDIS_TIMEOUT_MS }), close: async () => {} };
+function redisOf({ redis }: Config): { commands: RedisCommands; close: () => void } {
+  if (redis.kind === "tcp") {
+    const commands = tcpCommands({ url: redis.url, timeoutMs: REDIS_TIMEOUT_MS });
+    return { commands, close: () => commands.close() };
+  }
+  return { commands: upstashCommands({ url: redis.url, token: redis.token, timeoutMs: REDIS_TIMEOUT_MS }), close: () => {} };
 }
 
-async function leave(server: ServerType, closeRedis: () => Promise<void>): Promise<void> {
+async function leave(server: ServerType, closeRedis: () => void): Promise<void> {
   log({ event: "draining" });
   setTimeout(() => process.exit(1), DRAIN_MS).unref();
   await new Promise<void>((resolve) => {
     server.close(() => resolve());
     if ("closeIdleConnections" in server) server.closeIdleConnections();
   });
-  await closeRedis();
+  closeRedis();
   process.exit(0);
 }
 
