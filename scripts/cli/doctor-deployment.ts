@@ -1,0 +1,104 @@
+/** The deployment: does it answer, over a good connection, with the right time, and does it know the token. */
+import { connect } from "node:tls";
+import type { FerryClient } from "../../shared/client.ts";
+import type { WhoAmI } from "../../shared/contract/access.ts";
+import { FerryError } from "../../shared/errors.ts";
+import { type Cli, clientFor } from "./cli.ts";
+import type { Settings } from "./config.ts";
+import { type Finding, failedBy } from "./finding.ts";
+import { durationText, plain, timeText } from "./text.ts";
+import { scopeText } from "./values.ts";
+
+const TIMEOUT_MS = 10_000;
+const SKEW_SECONDS_MAX = 60;
+const DAY_MS = 86_400_000;
+const CERTIFICATE_DAYS_MIN = 14;
+const TOKEN_DAYS_MIN = 7;
+
+/** `client` is null when there is no use in asking further. */
+export async function examineDeployment(cli: Cli): Promise<{ client: FerryClient | null; findings: Finding[] }> {
+  const settings = await cli.settings();
+  const client = clientFor(cli.host, settings, { attempts: 1, timeoutMs: TIMEOUT_MS });
+  const sentMs = cli.host.now();
+  try {
+    const about = await client.call("about", {});
+    const tookMs = cli.host.now() - sentMs;
+    const findings = [
+      endpointFinding(settings, about.version, tookMs),
+      await transportFinding(cli, settings.endpoint),
+      clockFinding(Date.parse(about.time), sentMs + tookMs / 2),
+    ];
+    const token = await tokenFinding(cli, client, settings);
+    return { client: token.state === "fail" ? null : client, findings: [...findings, token] };
+  } catch (error) {
+    return { client: null, findings: [unreachable(error)] };
+  }
+}
+
+function endpointFinding({ endpoint, endpointFrom }: Settings, version: string, tookMs: number): Finding {
+  const detail = `${endpoint} (from ${endpointFrom}) runs modelferry ${version}, answered in ${durationText(tookMs / 1000)}`;
+  return { check: "endpoint", state: "ok", detail };
+}
+
+function unreachable(error: unknown): Finding {
+  const finding = failedBy("endpoint", error);
+  const problem = error instanceof FerryError ? String(error.details["problem"]) : "";
+  if (!/CERT|SELF_SIGNED|VERIFY|TLS|SSL/.test(problem)) return finding;
+  return {
+    ...finding,
+    next: "Its certificate is not trusted here: set NODE_EXTRA_CA_CERTS to your authority's file, or correct the server.",
+  };
+}
+
+async function transportFinding({ host }: Cli, endpoint: string): Promise<Finding> {
+  const { protocol, hostname, port } = new URL(endpoint);
+  if (protocol === "http:") return { check: "tls", state: "warn", detail: "plain http: for this machine and trusted networks only" };
+  try {
+    const { version, validTo } = await certificateOf(hostname, port === "" ? 443 : Number(port));
+    const daysLeft = Math.floor((validTo - host.now()) / DAY_MS);
+    const detail = `${version}, the certificate is valid for ${daysLeft} more days`;
+    if (daysLeft >= CERTIFICATE_DAYS_MIN) return { check: "tls", state: "ok", detail };
+    return { check: "tls", state: "warn", detail, next: "Renew the certificate." };
+  } catch (error) {
+    return failedBy("tls", error);
+  }
+}
+
+function certificateOf(hostname: string, port: number): Promise<{ version: string; validTo: number }> {
+  const host = hostname.replace(/^\[|\]$/g, "");
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port, servername: /^[\d.:]+$/.test(host) ? "" : host, timeout: TIMEOUT_MS }, () => {
+      resolve({ version: socket.getProtocol() ?? "TLS", validTo: Date.parse(socket.getPeerCertificate().valid_to) });
+      socket.destroy();
+    });
+    socket.once("timeout", () => socket.destroy(new Error("the TLS handshake takes too long")));
+    socket.once("error", reject);
+  });
+}
+
+/** @param hereMs the middle of the request, by this machine's clock. */
+function clockFinding(thereMs: number, hereMs: number): Finding {
+  const skewSeconds = (hereMs - thereMs) / 1000;
+  const size = durationText(Math.abs(skewSeconds));
+  const detail =
+    Math.abs(skewSeconds) < 2 ? "agrees with the deployment's" : `is ${size} ${skewSeconds > 0 ? "ahead of" : "behind"} the deployment's`;
+  if (Math.abs(skewSeconds) <= SKEW_SECONDS_MAX) return { check: "clock", state: "ok", detail };
+  return { check: "clock", state: "warn", detail, next: "Set this machine's clock, for example by NTP." };
+}
+
+async function tokenFinding({ host }: Cli, client: FerryClient, { token, tokenFrom }: Settings): Promise<Finding> {
+  if (token === undefined) return failedBy("token", new FerryError("TOKEN_MISSING"));
+  try {
+    return knownToken(await client.call("whoAmI", {}), tokenFrom, host.now());
+  } catch (error) {
+    return failedBy("token", error);
+  }
+}
+
+function knownToken({ name, scopes, expiresAt }: WhoAmI, from: Settings["tokenFrom"], nowMs: number): Finding {
+  const until = expiresAt === null ? "never expires" : `valid until ${timeText(expiresAt)}`;
+  const detail = `${plain(name)} (from ${from}), ${until}, ${scopes.map(scopeText).join(" ")}`;
+  const daysLeft = expiresAt === null ? Number.POSITIVE_INFINITY : (Date.parse(expiresAt) - nowMs) / DAY_MS;
+  if (daysLeft >= TOKEN_DAYS_MIN) return { check: "token", state: "ok", detail };
+  return { check: "token", state: "warn", detail, next: "Ask for a new one in time; `ferry token create` makes it." };
+}

@@ -1,0 +1,95 @@
+/** The process as the commands see it: streams, environment, network, time. Tests give another one. */
+import { homedir } from "node:os";
+import { createInterface } from "node:readline";
+import { Writable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import { Interrupted } from "./exit.ts";
+
+export type OutStream = { write(text: string): void; readonly isTTY: boolean; readonly columns: number };
+
+export type Host = {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly homeDirectory: string;
+  readonly stdout: OutStream;
+  readonly stderr: OutStream;
+  /** Whether a person sits there and can be asked. */
+  readonly interactive: boolean;
+  /** Asks on standard error and reads one line; `secret` does not echo it. Throws Interrupted on Ctrl-C. */
+  ask(question: string, how?: { secret: boolean }): Promise<string>;
+  /** All of standard input. */
+  readInput(): Promise<string>;
+  fetch(url: string, init: RequestInit): Promise<Response>;
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** 0 to 1. */
+  random(): number;
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Calls `tick` every `ms`, until the returned function is called. Keeps no process alive. */
+  every(ms: number, tick: () => void): () => void;
+  /** Fires with Interrupted as its reason when the person or the system wants an end. */
+  readonly signal: AbortSignal;
+};
+
+/** The host that is this process. */
+export function processHost(signal: AbortSignal): Host {
+  return {
+    env: process.env,
+    homeDirectory: homedir(),
+    stdout: outStream(process.stdout),
+    stderr: outStream(process.stderr),
+    interactive: process.stdin.isTTY === true && process.stderr.isTTY === true,
+    ask,
+    readInput,
+    fetch: (url, init) => fetch(url, init),
+    now: () => Date.now(),
+    random: () => Math.random(),
+    sleep: async (ms, stop) => void (await delay(ms, undefined, stop === undefined ? {} : { signal: stop })),
+    every: (ms, tick) => {
+      const timer = setInterval(tick, ms);
+      timer.unref();
+      return () => clearInterval(timer);
+    },
+    signal,
+  };
+}
+
+function outStream(stream: NodeJS.WriteStream): OutStream {
+  return {
+    write: (text) => void stream.write(text),
+    get isTTY() {
+      return stream.isTTY === true;
+    },
+    get columns() {
+      return stream.columns ?? 80;
+    },
+  };
+}
+
+function ask(question: string, how = { secret: false }): Promise<string> {
+  process.stderr.write(question);
+  // readline echoes what is typed to its output, so a secret is typed to an output that drops everything.
+  const output = how.secret ? new Writable({ write: (_chunk, _encoding, done) => done() }) : process.stderr;
+  const lines = createInterface({ input: process.stdin, output, terminal: process.stdin.isTTY === true });
+  return new Promise((resolve, reject) => {
+    let answer = "";
+    lines.on("SIGINT", () => {
+      reject(new Interrupted("SIGINT"));
+      lines.close();
+    });
+    lines.once("line", (line) => {
+      answer = line;
+      lines.close();
+    });
+    lines.once("close", () => {
+      if (how.secret) process.stderr.write("\n");
+      resolve(answer);
+    });
+  });
+}
+
+async function readInput(): Promise<string> {
+  let text = "";
+  process.stdin.setEncoding("utf8");
+  for await (const piece of process.stdin) text += String(piece);
+  return text;
+}

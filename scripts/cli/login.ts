@@ -1,0 +1,106 @@
+/** `ferry login`, `logout`, `whoami`: whose token is used where. */
+import type { Command } from "commander";
+import * as z from "zod";
+import type { WhoAmI } from "../../shared/contract/access.ts";
+import { FerryError } from "../../shared/errors.ts";
+import { type Cli, clientFor, GlobalFlags } from "./cli.ts";
+import { checkTransport, configPath, mayBePlain, normalEndpoint, readConfig, settingsOf, writeConfig } from "./config.ts";
+import type { Host } from "./host.ts";
+import type { Act } from "./program.ts";
+import { facts, plain, timeText } from "./text.ts";
+import { scopeText } from "./values.ts";
+
+const Login = GlobalFlags.extend({ args: z.tuple([z.string().optional()]) });
+
+export function addLogin(program: Command, act: Act): void {
+  program
+    .command("login")
+    .summary("Check a token and keep it.")
+    .description("Check a token and keep it for an endpoint, which becomes the default.")
+    .argument("[endpoint]", "the deployment, https://…")
+    .addHelpText("after", "\nThe token is FERRY_TOKEN when set, else asked for without echo, else read from standard input.\n")
+    .action(
+      act(Login, async (cli, { args: [endpoint] }) => {
+        const to = await loginEndpoint(cli, endpoint);
+        const token = await newToken(cli.host, to);
+        const whoAmI = await clientFor(cli.host, { endpoint: to, token }, { attempts: 2 }).call("whoAmI", {});
+        const config = await readConfig(cli.host);
+        const plainHttp = mayBePlain(cli.host, cli.connection) ? { plainHttp: true } : {};
+        await writeConfig(cli.host, { ...config, endpoint: to, logins: { ...config.logins, [to]: { token, ...plainHttp } } });
+        cli.answer({ endpoint: to, ...whoAmI }, `Logged in to ${to} as ${plain(whoAmI.name)}.\n${identityText(whoAmI)}`);
+      }),
+    );
+}
+
+async function loginEndpoint(cli: Cli, given: string | undefined): Promise<string> {
+  if (given === undefined) return (await cli.settings()).endpoint;
+  const endpoint = normalEndpoint(given);
+  checkTransport(endpoint, mayBePlain(cli.host, cli.connection));
+  return endpoint;
+}
+
+async function newToken(host: Host, endpoint: string): Promise<string> {
+  const given = host.env["FERRY_TOKEN"] ?? "";
+  const asked = () => (host.interactive ? host.ask(`Token for ${endpoint}: `, { secret: true }) : host.readInput());
+  const token = (given === "" ? await asked() : given).trim();
+  if (token === "") throw new FerryError("USAGE_INVALID", { problem: "no token was given" });
+  // A header can't hold anything else, and fetch would say so with the token in its words.
+  if (!/^[\x21-\x7e]+$/.test(token)) throw new FerryError("USAGE_INVALID", { problem: "a token has no spaces and only ASCII characters" });
+  return token;
+}
+
+const Logout = GlobalFlags.extend({ args: z.tuple([z.string().optional()]) });
+
+export function addLogout(program: Command, act: Act): void {
+  program
+    .command("logout")
+    .summary("Forget a token.")
+    .description("Forget the token that was kept for an endpoint.")
+    .argument("[endpoint]", "the deployment (default: the last login)")
+    .action(
+      act(Logout, async (cli, { args: [given] }) => {
+        const config = await readConfig(cli.host);
+        const endpoint = given === undefined ? settingsOf(cli.host, config, cli.connection).endpoint : normalEndpoint(given);
+        const { [endpoint]: kept, ...logins } = config.logins;
+        const rest = { v: config.v, logins };
+        const keepsDefault = config.endpoint !== undefined && config.endpoint !== endpoint;
+        await writeConfig(cli.host, keepsDefault ? { ...rest, endpoint: config.endpoint } : rest);
+        cli.answer(
+          { endpoint, removed: kept !== undefined },
+          kept === undefined
+            ? `There was no token for ${endpoint}.\n`
+            : `The token for ${endpoint} is forgotten here; it is still valid.\n`,
+        );
+      }),
+    );
+}
+
+export function addWhoAmI(program: Command, act: Act): void {
+  program
+    .command("whoami")
+    .summary("Tell which token is used.")
+    .description("Tell which token is used where, and what it may do.")
+    .action(
+      act(GlobalFlags, async (cli) => {
+        const { endpoint, tokenFrom } = await cli.settings();
+        const whoAmI = await (await cli.connect()).call("whoAmI", {});
+        const source = tokenFrom === "login" ? configPath(cli.host) : tokenFrom;
+        cli.answer(
+          { endpoint, ...whoAmI, tokenFrom },
+          facts([
+            ["endpoint", endpoint],
+            ["name", plain(whoAmI.name)],
+          ]) + identityText(whoAmI, source),
+        );
+      }),
+    );
+}
+
+function identityText(whoAmI: WhoAmI, source: string | null = null): string {
+  return facts([
+    ["token", whoAmI.id],
+    ["from", source],
+    ["expires", whoAmI.expiresAt === null ? "never" : timeText(whoAmI.expiresAt)],
+    ["scopes", whoAmI.scopes.map(scopeText).join("  ")],
+  ]);
+}

@@ -1,0 +1,18 @@
+/** Lists that the server gives in pages, read to the end or to a limit. */
+const PAGE_MAX = 1000;
+
+type Asked = { limit: number; cursor?: string };
+type Page<T> = { items: readonly T[]; next: string | null };
+
+/** Up to `limit` items; asks for no more than it needs. */
+export async function firstItems<T>(limit: number, readPage: (asked: Asked) => Promise<Page<T>>): Promise<{ items: T[]; more: boolean }> {
+  const items: T[] = [];
+  let cursor: string | null = null;
+  do {
+    const missing = Math.min(PAGE_MAX, limit - items.length);
+    const page: Page<T> = await readPage(cursor === null ? { limit: missing } : { limit: missing, cursor });
+    items.push(...page.items);
+    cursor = page.next;
+  } while (cursor !== null && items.length < limit);
+  return { items, more: cursor !== null };
+}

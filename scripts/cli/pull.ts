@@ -1,0 +1,37 @@
+/** `ferry pull`: the files of a revision into a directory. */
+import type { Command } from "commander";
+import * as z from "zod";
+import { DEFAULT_BRANCH } from "../../shared/contract/repositories.ts";
+import type { Act } from "./program.ts";
+import { plain } from "./text.ts";
+import { addTransferOptions, engineOptions, filters, summary, TransferFlags, transfer } from "./transfer.ts";
+import { TargetValue } from "./values.ts";
+
+const Pull = TransferFlags.extend({
+  args: z.tuple([TargetValue, z.string().min(1)]),
+  verify: z.boolean().default(false),
+});
+
+export function addPull(program: Command, act: Act): void {
+  const command = program
+    .command("pull")
+    .summary("Pull a revision into a directory.")
+    .description("Pull a revision into a directory. Every byte is verified; a pull that was stopped goes on.")
+    .argument("<target>", `namespace/name[@ref] (default ref: ${DEFAULT_BRANCH})`)
+    .argument("<directory>", "where the files go; it is made when missing")
+    .option("--verify", "hash files that are there already, even when they look untouched since the last pull");
+  addTransferOptions(command, "do not remember which files are verified").action(
+    act(Pull, async (cli, flags) => {
+      const [{ repository, ref }, destination] = flags.args;
+      const { pullFiles } = await import("../node/transfer.ts");
+      const request = { repository, ref: ref ?? DEFAULT_BRANCH, destination, ...filters(flags) };
+      const options = { ...engineOptions(flags), verify: flags.verify };
+      const result = await transfer(cli, "pulling", (control) => pullFiles(request, control, options));
+      const { files, bytesTotal, chunksTotal, seconds } = result;
+      const counts = { files, bytesTotal, bytesReceived: result.bytesMoved, chunksTotal, chunksReceived: result.chunksMoved, seconds };
+      cli.note(`pulled ${summary(result, "received")}`);
+      const revision = result.revision.revision;
+      cli.answer({ repository, ref: result.ref, revision, ...counts }, `${plain(destination)}\n`);
+    }),
+  );
+}

@@ -1,0 +1,78 @@
+/** `ferry show`: a repository with its refs, or one revision. */
+import type { Command } from "commander";
+import * as z from "zod";
+import { DEFAULT_BRANCH, type Repository, type RevisionSummary } from "../../shared/contract/repositories.ts";
+import type { RepositoryName } from "../../shared/names.ts";
+import { type Cli, GlobalFlags } from "./cli.ts";
+import type { Act } from "./program.ts";
+import { bytesText, facts, plain, table, timeText } from "./text.ts";
+import { TargetValue } from "./values.ts";
+
+const Show = GlobalFlags.extend({ args: z.tuple([TargetValue]) });
+
+export function addShow(program: Command, act: Act): void {
+  program
+    .command("show")
+    .summary("Show a repository, or one revision.")
+    .description("Show a repository with its branches and tags, or one revision.")
+    .argument("<target>", "namespace/name, or namespace/name@ref for one revision")
+    .action(
+      act(Show, async (cli, { args: [target] }) => {
+        if (target.ref === null) await showRepository(cli, target.repository);
+        else await showRevision(cli, target.repository, target.ref);
+      }),
+    );
+}
+
+async function showRepository(cli: Cli, repository: RepositoryName): Promise<void> {
+  const shown = await (await cli.connect()).call("describeRepository", { repository });
+  cli.answer(shown, repositoryText(shown));
+}
+
+function repositoryText(shown: Repository): string {
+  const head = facts([
+    ["repository", shown.repository],
+    ["created", `${timeText(shown.createdAt)} by ${plain(shown.createdBy)}`],
+    ["revisions", `${shown.revisionCount}`],
+  ]);
+  return head + refsText("branches", shown.refs.branches) + refsText("tags", shown.refs.tags);
+}
+
+function refsText(title: string, refs: Record<string, string>): string {
+  const names = Object.keys(refs).sort((a, b) => Number(b === DEFAULT_BRANCH) - Number(a === DEFAULT_BRANCH) || (a < b ? -1 : 1));
+  if (names.length === 0) return "";
+  return `\n${title}\n${table(names.map((name) => [`  ${plain(name)}`, refs[name] ?? ""]))}`;
+}
+
+async function showRevision(cli: Cli, repository: RepositoryName, ref: string): Promise<void> {
+  const client = await cli.connect();
+  const revision = await client.call("resolve", { repository, params: { ref } });
+  const { refs } = await client.call("describeRepository", { repository });
+  const pointing = (all: Record<string, string>) => Object.keys(all).filter((name) => all[name] === revision.revision);
+  const shown = { repository, ref, ...revision, branches: pointing(refs.branches), tags: pointing(refs.tags) };
+  cli.answer(shown, revisionText(shown));
+}
+
+type Shown = RevisionSummary & { repository: string; branches: string[]; tags: string[] };
+
+function revisionText(shown: Shown): string {
+  const labels = Object.entries(shown.labels).map(([key, value]) => `${plain(key)}=${plain(value)}`);
+  const head = facts([
+    ["repository", shown.repository],
+    ["revision", shown.revision],
+    ["parent", shown.parent],
+    ["branch", plain(shown.branch) + (shown.branches.includes(shown.branch) ? " (its head)" : "")],
+    ["tags", shown.tags.length === 0 ? null : shown.tags.map(plain).join(", ")],
+    ["author", plain(shown.author)],
+    ["time", timeText(shown.time)],
+    ["files", `${shown.fileCount}, ${bytesText(shown.sizeBytes)} in ${shown.chunkCount} chunks (${bytesText(shown.newBytes)} new)`],
+    ["labels", labels.length === 0 ? null : labels.join(", ")],
+    ["manifest", shown.manifest],
+  ]);
+  return shown.message === ""
+    ? head
+    : `${head}\n${shown.message
+        .split("\n")
+        .map((line) => `    ${plain(line)}`.trimEnd())
+        .join("\n")}\n`;
+}

@@ -1,0 +1,98 @@
+/** `ferry token create|ls|revoke`. */
+import type { Command } from "commander";
+import * as z from "zod";
+import { type TokenDescription, TokenId } from "../../shared/contract/access.ts";
+import { GlobalFlags } from "./cli.ts";
+import type { Act } from "./program.ts";
+import { counted, plain, table, timeText } from "./text.ts";
+import { collected, ScopeValue, SecondsValue, scopeText } from "./values.ts";
+
+export function addToken(program: Command, act: Act): void {
+  const token = program.command("token").helpCommand(false).description("Make, list and revoke tokens.");
+  addCreate(token, act);
+  addList(token, act);
+  addRevoke(token, act);
+}
+
+const Create = GlobalFlags.extend({
+  args: z.tuple([z.string().min(1).max(100)]),
+  scope: z.array(ScopeValue).min(1).max(32),
+  expires: SecondsValue.optional(),
+});
+
+function addCreate(token: Command, act: Act): void {
+  token
+    .command("create")
+    .description("Make a token that may do no more than yours. It is printed once and kept nowhere.")
+    .argument("<name>", "who or what will use it")
+    .requiredOption(
+      "--scope <scope>",
+      "REPOSITORIES:ACTIONS[:STORES], such as 'team/*:pull,push'; may be repeated; actions: pull, push, tag, delete, admin",
+      collected,
+    )
+    .option("--expires <time>", "how long it is valid: 12h, 30d, 52w (robots should always have it)")
+    .action(
+      act(Create, async (cli, { args: [name], scope, expires }) => {
+        const body = { name, scopes: scope };
+        const made = await (await cli.connect()).call("createToken", {
+          body: expires === undefined ? body : { ...body, expiresInSeconds: expires },
+        });
+        // Alone on standard output, so that $(ferry token create …) is the token.
+        cli.answer(made, `${made.token}\n`);
+        const until = made.description.expiresAt === null ? "never expires" : `expires ${timeText(made.description.expiresAt)}`;
+        cli.note(`Token ${made.description.id} (${plain(made.description.name)}) ${until}. Keep it now: it can't be shown again.`);
+      }),
+    );
+}
+
+const List = GlobalFlags.extend({ all: z.boolean().default(false) });
+
+function addList(token: Command, act: Act): void {
+  token
+    .command("ls")
+    .description("List tokens, without their secrets.")
+    .option("-a, --all", "also expired and revoked ones")
+    .action(
+      act(List, async (cli, { all }) => {
+        const { tokens } = await (await cli.connect()).call("listTokens", {});
+        const now = cli.host.now();
+        const shown = all ? tokens : tokens.filter((entry) => stateOf(entry, now) === "valid");
+        cli.answer({ tokens: shown }, tokenTable(shown, now));
+        if (shown.length < tokens.length) cli.note(`${counted(tokens.length - shown.length, "token")} not valid any more; see --all.`);
+      }),
+    );
+}
+
+function stateOf(token: TokenDescription, nowMs: number): "valid" | "revoked" | "expired" {
+  if (token.revokedAt !== null) return "revoked";
+  return token.expiresAt !== null && Date.parse(token.expiresAt) <= nowMs ? "expired" : "valid";
+}
+
+function tokenTable(tokens: readonly TokenDescription[], nowMs: number): string {
+  return table(
+    tokens.map((token) => [
+      token.id,
+      stateOf(token, nowMs),
+      plain(token.name),
+      token.expiresAt === null ? "never expires" : `until ${timeText(token.expiresAt)}`,
+      token.scopes.map(scopeText).join(" "),
+    ]),
+  );
+}
+
+const Revoke = GlobalFlags.extend({
+  args: z.tuple([z.string().refine((text) => TokenId.safeParse(text).success, "a token's id has 16 hex characters")]),
+});
+
+function addRevoke(token: Command, act: Act): void {
+  token
+    .command("revoke")
+    .description("End a token at once.")
+    .argument("<id>", "its id, from `ferry token ls` or `ferry whoami`")
+    .action(
+      act(Revoke, async (cli, { args: [id] }) => {
+        await (await cli.connect()).call("revokeToken", { params: { id } });
+        cli.answer({ id, revoked: true }, `Token ${id} is revoked.\n`);
+      }),
+    );
+}
