@@ -37,6 +37,7 @@ type Placed = { sha256: Digest; size: number; tag: string; proof: Proof | null }
 const UNPROVEN_PAGE = 500;
 /** A published envelope counts as pending for 72 h; a commit that dawdles longer than this publishes again. */
 const PUBLISH_MS_MAX = 600_000;
+const DAY_MS = 86_400_000;
 
 export async function commitRevision(
   ports: Ports,
@@ -154,9 +155,11 @@ async function publishAndAppend(work: Work, manifest: Manifest, placed: readonly
   const { ports, caller, repository, session, request } = work;
   const digest = await manifestDigest(manifest);
   const placement: Placement = placed.map(({ sha256, size, tag }) => [sha256, size, tag]);
-  // The key says the content: a retry with the same placement writes the same bytes, another placement has another key.
-  const attempt = (await sha256(canonical([request.operationId, digest, placement]))).slice(0, 16);
+  // The key says the content: a retry with the same placement writes the same bytes, another placement has another key. It also says the
+  // day: a key is written within one day only, so collection, which waits for 72 h, never deletes one that is written again.
   const publishedAtMs = ports.clock.now();
+  const day = Math.floor(publishedAtMs / DAY_MS);
+  const attempt = (await sha256(canonical([request.operationId, digest, placement, day]))).slice(0, 16);
   await ports.stores.home.bucket.put(
     envelopeKey(digest, attempt),
     encodeRecord({ v: 1, repositoryId: repository.id, manifest, placement }),

@@ -160,13 +160,18 @@ async function basePlaces(
 }
 
 /**
- * The upload's own tags, 8 bytes as hex. Tickets of `md5` mode have tags of their own: what they store is not proven to have the digest
- * in its key, and must never be taken for a verified chunk, also after the index forgot which ticket was given.
+ * The upload's own tags, 8 bytes as hex. The top bit says what a key is worth: clear when the store checked the content against the
+ * digest in the key, set when it did not (`md5` tickets). So a claimed chunk is never taken for a verified one, also after the index
+ * forgot which ticket was given, and a rebuild from the bucket knows.
  */
 async function chunkTags(ports: Ports, session: Session, attempt: number, mode: TicketMode, digests: readonly Digest[]): Promise<string[]> {
-  const proof = mode === "md5" ? "claimed" : "verified";
-  const macs = await ports.keyed.macs(["chunk", session.id, String(attempt), proof], digests);
-  return macs.map((mac) => toHex(mac.subarray(0, 8)));
+  const claimed = mode === "md5";
+  const macs = await ports.keyed.macs(["chunk", session.id, String(attempt), claimed ? "claimed" : "verified"], digests);
+  return macs.map((mac) => {
+    const tag = mac.slice(0, 8);
+    tag[0] = claimed ? (tag[0] ?? 0) | 0x80 : (tag[0] ?? 0) & 0x7f;
+    return toHex(tag);
+  });
 }
 
 /** Looks whether chunks are stored under this upload's keys. Being there proves possession: nobody else gets a ticket for these keys. */
