@@ -5,7 +5,7 @@
 import type { Digest } from "../../shared/digest.ts";
 import type { Proof, UploadKey, Uploads } from "../registry/ports.ts";
 import { decodeProof, encodeProof, packDigest } from "./codec.ts";
-import { answersTo, integerOf, type RedisCommands, textOrNull } from "./commands.ts";
+import { answersTo, integerOf, type RedisCommands, textOrNull, unavailable } from "./commands.ts";
 import type { Keys } from "./keys.ts";
 import { ITEMS_MAX, UPLOAD } from "./lua.ts";
 
@@ -58,11 +58,13 @@ export class RedisUploads implements Uploads {
   }
 
   async remember(key: UploadKey, upload: string): Promise<void> {
-    await this.#commands.pipeline([["SET", this.#keys.uploadOf(key), upload, "EX", UPLOAD_TTL_SECONDS]]);
+    const [reply] = await this.#commands.pipeline([["SET", this.#keys.uploadOf(key), upload, "EX", UPLOAD_TTL_SECONDS]]);
+    if (reply !== "OK") throw unavailable("it did not say that it kept the value");
   }
 
   async forget(key: UploadKey): Promise<void> {
-    await this.#commands.pipeline([["DEL", this.#keys.uploadOf(key)]]);
+    const [reply] = await this.#commands.pipeline([["DEL", this.#keys.uploadOf(key)]]);
+    integerOf(reply);
   }
 
   async #run(script: string, uploadId: string, items: readonly string[]) {

@@ -1,0 +1,61 @@
+/** Promises of ChunkIndex. */
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type { ChunkEntry } from "../../functions/registry/ports.ts";
+import type { Digest } from "../../shared/digest.ts";
+import { digestOf, hex, repositoryIdOf } from "../support/chain.ts";
+import type { MakeIndexes } from "./metadata.ts";
+
+export function chunkEntry(seed: string): ChunkEntry & { sha256: Digest } {
+  const verified = Number.parseInt(hex(seed, 1), 16) % 2 === 0;
+  return { sha256: digestOf(seed), tag: hex(`tag ${seed}`, 16), holder: repositoryIdOf(seed), size: 64 * 1024 * 1024, verified };
+}
+
+export function chunkIndexSuite(name: string, make: MakeIndexes): void {
+  describe(`chunk index ${name}`, () => {
+    test("finds what was added, in the order asked, and null for the rest", async () => {
+      const { chunks } = make();
+      const known = Array.from({ length: 700 }, (_, at) => chunkEntry(`chunk ${at}`));
+      await chunks.add(known);
+      const asked = known.flatMap(({ sha256 }, at) => [sha256, digestOf(`unknown ${at}`)]).reverse();
+      const answers = await chunks.find(asked);
+      const expected = known.flatMap(({ sha256: _, ...entry }) => [entry, null]).reverse();
+      assert.deepEqual(answers, expected);
+    });
+
+    test("finds nothing where nothing was added, and nothing of nothing", async () => {
+      const { chunks } = make();
+      assert.deepEqual(await chunks.find([digestOf("a"), digestOf("b")]), [null, null]);
+      assert.deepEqual(await chunks.find([]), []);
+      await chunks.add([]);
+    });
+
+    test("a digest that is asked twice is answered twice", async () => {
+      const { chunks } = make();
+      const { sha256, ...entry } = chunkEntry("a");
+      await chunks.add([{ sha256, ...entry }]);
+      assert.deepEqual(await chunks.find([sha256, digestOf("b"), sha256]), [entry, null, entry]);
+    });
+
+    test("the newest entry of a digest is the one that is found", async () => {
+      const { chunks } = make();
+      const first = chunkEntry("a");
+      const second = { ...chunkEntry("b"), sha256: first.sha256, size: 1 };
+      await chunks.add([first]);
+      await chunks.add([second]);
+      const { sha256, ...entry } = second;
+      assert.deepEqual(await chunks.find([sha256]), [entry]);
+    });
+
+    test("a lost key costs its hints and nothing else", async () => {
+      const { chunks, loseKey } = make();
+      const known = Array.from({ length: 64 }, (_, at) => chunkEntry(`chunk ${at}`));
+      await chunks.add(known);
+      await loseKey("chunks:a");
+      const answers = await chunks.find(known.map(({ sha256 }) => sha256));
+      known.forEach(({ sha256 }, at) => {
+        assert.equal(answers[at] === null, sha256.startsWith("a"));
+      });
+    });
+  });
+}

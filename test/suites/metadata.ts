@@ -1,0 +1,26 @@
+/** What every implementation of the index ports promises, tried on each of them: `metadataSuite(name, make)`. */
+import type { ChunkIndex, RepositoryIndex, SystemIndex, Uploads } from "../../functions/registry/ports.ts";
+import { chunkIndexSuite } from "./metadata-chunks.ts";
+import { repositoryIndexSuite } from "./metadata-repositories.ts";
+import { systemIndexSuite } from "./metadata-system.ts";
+import { uploadsSuite } from "./metadata-uploads.ts";
+
+/** Empty indexes, never begun. */
+export type Indexes = {
+  system: SystemIndex;
+  repositories: RepositoryIndex;
+  chunks: ChunkIndex;
+  uploads: Uploads;
+  /** As if one key had vanished; spelled as in functions/metadata/keys.ts without the prefix. */
+  loseKey(key: string): void | Promise<void>;
+};
+
+/** `make` gives new indexes to each test. */
+export type MakeIndexes = () => Indexes;
+
+export function metadataSuite(name: string, make: MakeIndexes): void {
+  systemIndexSuite(name, make);
+  repositoryIndexSuite(name, make);
+  chunkIndexSuite(name, make);
+  uploadsSuite(name, make);
+}

@@ -1,0 +1,110 @@
+/** Logs for tests: records that follow one another as those in a bucket do, with the hashes that a bucket would give. */
+import { createHash } from "node:crypto";
+import type { Body } from "../../functions/registry/log.ts";
+import { CommitRecord, encodeRecord, RepositoryRecord, SystemRecord } from "../../functions/registry/records.ts";
+import type { Json } from "../../shared/canonical.ts";
+import { RepositoryId } from "../../shared/contract/repositories.ts";
+import { Digest, sha256 } from "../../shared/digest.ts";
+import { OperationId, RefName, RepositoryName, RevisionId } from "../../shared/names.ts";
+import { isoTime } from "../../shared/time.ts";
+
+export type Entry<R> = { record: R; hash: Digest };
+
+const FIRST_RECORD_MS = Date.UTC(2026, 0, 1);
+
+/** One log. `name` makes its operations differ from those of others. */
+export class Chain<R extends SystemRecord | RepositoryRecord> {
+  readonly entries: Entry<R>[] = [];
+  readonly #parse: (record: Json) => R;
+  readonly #name: string;
+
+  constructor(parse: (record: Json) => R, name: string) {
+    this.#parse = parse;
+    this.#name = name;
+  }
+
+  get seq(): number {
+    return this.entries.length;
+  }
+
+  async add(body: Body<R>): Promise<Entry<R>> {
+    const seq = this.seq + 1;
+    const link = { v: 1, seq, prev: this.entries.at(-1)?.hash ?? null, operationId: operationOf(this.#name, seq) };
+    const record = this.#parse({ ...body, ...link, at: isoTime(FIRST_RECORD_MS + seq * 1000), actor: `person ${seq % 3}` });
+    const entry = { record, hash: await sha256(encodeRecord(record)) };
+    this.entries.push(entry);
+    return entry;
+  }
+}
+
+export function systemChain(name = "system"): Chain<SystemRecord> {
+  return new Chain((record) => SystemRecord.parse(record), name);
+}
+
+export function repositoryChain(name = "repository"): Chain<RepositoryRecord> {
+  return new Chain((record) => RepositoryRecord.parse(record), name);
+}
+
+/** The operation id of a chain's record. */
+export function operationOf(name: string, seq: number): OperationId {
+  return OperationId.parse(hex(`operation ${name} ${seq}`, 32));
+}
+
+/** The same hex characters for the same seed. */
+export function hex(seed: string, length: number): string {
+  return createHash("sha256").update(seed).digest("hex").slice(0, length);
+}
+
+export const digestOf = (seed: string): Digest => Digest.parse(hex(seed, 64));
+export const repositoryIdOf = (seed: string): RepositoryId => RepositoryId.parse(hex(seed, 16));
+export const revisionOf = (seed: string): RevisionId => RevisionId.parse(hex(seed, 40));
+export const nameOf = (name: string): RepositoryName => RepositoryName.parse(name);
+export const refOf = (name: string): RefName => RefName.parse(name);
+
+export function create(name: string, id = repositoryIdOf(name)): Body<SystemRecord> {
+  return { op: "repository.create", repositoryId: id, repository: nameOf(name) };
+}
+
+export function remove(name: string, id = repositoryIdOf(name)): Body<SystemRecord> {
+  return { op: "repository.delete", repositoryId: id, repository: nameOf(name) };
+}
+
+export function makeToken(seed: string): Body<SystemRecord> {
+  const scopes = [{ repositories: "team/*", actions: ["pull", "push"] as ("pull" | "push")[] }];
+  return { op: "token.create", tokenId: hex(`id ${seed}`, 16), tokenHash: digestOf(seed), name: `${seed} | "x"`, scopes, expiresAt: null };
+}
+
+export function revoke(seed: string): Body<SystemRecord> {
+  return { op: "token.revoke", tokenId: hex(`id ${seed}`, 16) };
+}
+
+/** A commit onto `branch`; the seed names the revision. */
+export function commit(id: RepositoryId, branch: string, seed: string, parent: RevisionId | null = null): Body<RepositoryRecord> {
+  return CommitRecord.omit({ v: true, seq: true, prev: true, operationId: true, at: true, actor: true }).parse({
+    op: "commit",
+    repositoryId: id,
+    branch,
+    revision: revisionOf(seed),
+    parent,
+    manifest: digestOf(`manifest ${seed}`),
+    attempt: hex(`attempt ${seed}`, 16),
+    message: `message of ${seed}: "quoted", später`,
+    fileCount: 3,
+    sizeBytes: 70_000_000_000,
+    chunkCount: 1100,
+    newBytes: 64,
+    labels: { stage: "test", note: seed },
+  });
+}
+
+export function tag(id: RepositoryId, name: string, seed: string): Body<RepositoryRecord> {
+  return { op: "tag", repositoryId: id, tag: refOf(name), revision: revisionOf(seed), from: null, message: "" };
+}
+
+export function untag(id: RepositoryId, name: string, seed: string): Body<RepositoryRecord> {
+  return { op: "untag", repositoryId: id, tag: refOf(name), from: revisionOf(seed) };
+}
+
+export function unbranch(id: RepositoryId, branch: string, seed: string): Body<RepositoryRecord> {
+  return { op: "unbranch", repositoryId: id, branch: refOf(branch), from: revisionOf(seed) };
+}
