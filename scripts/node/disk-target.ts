@@ -1,0 +1,221 @@
+/** The folder that a pull fills. */
+import { randomBytes } from "node:crypto";
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fchmodSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  symlinkSync,
+} from "node:fs";
+import { resolve } from "node:path";
+import type { Digest } from "../../shared/digest.ts";
+import { FerryError } from "../../shared/errors.ts";
+import type { Part, Target, WantedChunk, WantedFile } from "../../shared/transfer/ports.ts";
+import { MiB } from "../../shared/units.ts";
+import { DiskPart, type Lender } from "./disk-part.ts";
+import { Folders } from "./folders.ts";
+import { unwritable } from "./fs-errors.ts";
+import { HeldChunks } from "./held-chunks.ts";
+import { Journal, type LeftPart } from "./journal.ts";
+import { partName, runOfPart } from "./marks.ts";
+import type { Transport } from "./transport.ts";
+
+/** Smaller files are not worth a line: they are fetched again. */
+const JOURNAL_FILE_BYTES_MIN = 4 * MiB;
+const OPEN_EXISTING = constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+export class DiskTarget implements Target {
+  readonly #destination: string;
+  readonly #transport: Transport;
+  readonly #run = randomBytes(8).toString("hex");
+  readonly #lender: Lender = new Map();
+  /** Folders that were looked through for what dead runs left. */
+  readonly #tidied = new Set<string>();
+  #state: { folders: Folders; journal: Journal } | null = null;
+  #parts = 0;
+
+  constructor(destination: string, transport: Transport) {
+    this.#destination = destination;
+    this.#transport = transport;
+  }
+
+  async open(): Promise<void> {
+    try {
+      const path = resolve(this.#destination);
+      mkdirSync(path, { recursive: true });
+      const folders = new Folders(realpathSync(path));
+      this.#state = { folders, journal: await Journal.open(folders, this.#run) };
+    } catch (error) {
+      throw unwritable(this.#destination, error);
+    }
+  }
+
+  async prepare(file: WantedFile, signal: AbortSignal): Promise<Part | null> {
+    try {
+      this.#tidy(folderOf(file.path));
+      if (await this.#isThere(file, signal)) return null;
+      return await this.#part(file, signal);
+    } catch (error) {
+      throw unwritable(file.path, error);
+    }
+  }
+
+  async link(path: string, target: string): Promise<void> {
+    const { folders } = this.#opened();
+    try {
+      const here = folders.at(path);
+      const stats = lstatSync(here, { throwIfNoEntry: false });
+      if (stats?.isSymbolicLink() && readlinkSync(here) === target) return;
+      if (stats?.isDirectory()) throw new FerryError("FILE_UNWRITABLE", { path, problem: "a folder is there" });
+      const part = folders.at(besides(path, this.#nextPart()));
+      symlinkSync(target, part);
+      renameSync(part, folders.at(path));
+    } catch (error) {
+      throw unwritable(path, error);
+    }
+  }
+
+  async close(complete: boolean): Promise<void> {
+    const { folders, journal } = this.#opened();
+    try {
+      if (complete) this.#finish(folders, journal);
+      journal.close(complete);
+    } finally {
+      folders.close();
+    }
+  }
+
+  /** Names become durable, then what is no longer needed goes. */
+  #finish(folders: Folders, journal: Journal): void {
+    for (const folder of this.#tidied) folders.sync(folder);
+    for (const { part } of journal.left.values()) if (isBeside(part)) rmSync(folders.at(part), { force: true });
+  }
+
+  #opened(): { folders: Folders; journal: Journal } {
+    if (this.#state === null) throw new Error("the target is not open");
+    return this.#state;
+  }
+
+  /** Whether the file is there with every chunk. Chunks that are right although the file is not can be borrowed from it. */
+  async #isThere(file: WantedFile, signal: AbortSignal): Promise<boolean> {
+    const { folders } = this.#opened();
+    const stats = lstatSync(folders.at(file.path), { throwIfNoEntry: false, bigint: true });
+    // A link is replaced by the file; it is never followed.
+    if (stats === undefined || stats.isSymbolicLink()) return false;
+    if (!stats.isFile()) throw new FerryError("FILE_UNWRITABLE", { path: file.path, problem: describe(stats) });
+    const fd = openSync(folders.at(file.path), constants.O_RDONLY | OPEN_EXISTING);
+    try {
+      const held = await new HeldChunks(fd, Number(stats.size)).find(file.chunks, signal);
+      const isRight = held.size === file.chunks.length && Number(stats.size) === file.sizeBytes;
+      if (isRight) setExecutable(fd, stats, file.executable);
+      this.#lend(file, held, isRight);
+      return isRight;
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** From a right file, what other files need; from another one, what this file's new content needs. */
+  #lend(file: WantedFile, held: ReadonlySet<Digest>, isRight: boolean): void {
+    for (const chunk of file.chunks) {
+      if (held.has(chunk.sha256) && (chunk.shared || !isRight)) this.#lender.set(chunk.sha256, { path: file.path, chunk });
+    }
+  }
+
+  async #part(file: WantedFile, signal: AbortSignal): Promise<DiskPart> {
+    const { journal } = this.#opened();
+    const left = journal.left.get(file.path);
+    const adopted = left === undefined ? null : await this.#adopt(file, left, signal);
+    if (adopted !== null) return adopted;
+    this.#checkSpace(file);
+    const part = besides(file.path, this.#nextPart());
+    const mode = file.executable ? 0o777 : 0o666;
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+    return this.#diskPart(file, { part, fd: openSync(this.#opened().folders.at(part), flags, mode), held: new Set() });
+  }
+
+  /** The part that a dead run left, when it is that of this content, and a plain file of our own that no other name leads to. */
+  async #adopt(file: WantedFile, left: LeftPart, signal: AbortSignal): Promise<DiskPart | null> {
+    if (left.sha256 !== file.sha256 || left.sizeBytes !== file.sizeBytes || folderOf(left.part) !== folderOf(file.path)) return null;
+    const { folders } = this.#opened();
+    const stats = lstatSync(folders.at(left.part), { throwIfNoEntry: false });
+    if (stats === undefined || !stats.isFile() || stats.nlink !== 1 || stats.uid !== (process.getuid?.() ?? stats.uid)) return null;
+    const fd = openSync(folders.at(left.part), constants.O_RDWR | OPEN_EXISTING);
+    const marked = file.chunks.filter((chunk) => left.chunks.has(chunk.sha256));
+    const held = await new HeldChunks(fd, stats.size).find(marked, signal);
+    return this.#diskPart(file, { part: left.part, fd, held });
+  }
+
+  #diskPart(file: WantedFile, { part, fd, held }: { part: string; fd: number; held: Set<Digest> }): DiskPart {
+    const { folders, journal } = this.#opened();
+    const isJournaled = file.sizeBytes >= JOURNAL_FILE_BYTES_MIN;
+    if (isJournaled) journal.begin(part, file);
+    const lend = (chunk: WantedChunk) => this.#lender.set(chunk.sha256, { path: file.path, chunk });
+    const onHeld = (chunk: WantedChunk) => {
+      if (isJournaled) journal.held(part, chunk.sha256);
+    };
+    return new DiskPart({ file, part, fd, held, folders, transport: this.#transport, lender: this.#lender, onHeld, lend });
+  }
+
+  /** A clear word before hours of work; the writes themselves are checked, too. */
+  #checkSpace(file: WantedFile): void {
+    const { bavail, bsize } = statfsSync(this.#opened().folders.folder(folderOf(file.path)));
+    const freeBytes = bavail * bsize;
+    // Some network file systems say 0 for "unknown".
+    if (freeBytes === 0 || freeBytes >= file.sizeBytes) return;
+    const problem = `no space left on the disk: it needs ${file.sizeBytes} bytes, ${freeBytes} are free`;
+    throw new FerryError("FILE_UNWRITABLE", { path: file.path, problem });
+  }
+
+  /** Removes what dead runs left in a folder and nobody goes on with. */
+  #tidy(folder: string): void {
+    const { folders, journal } = this.#opened();
+    if (this.#tidied.has(folder)) return;
+    this.#tidied.add(folder);
+    const here = folders.folder(folder);
+    if (journal.deadRuns.size === 0) return;
+    const wanted = new Set([...journal.left.values()].map((left) => left.part));
+    for (const name of readdirSync(here)) {
+      const run = runOfPart(name);
+      const path = folder === "" ? name : `${folder}/${name}`;
+      if (run !== null && journal.deadRuns.has(run) && !wanted.has(path)) rmSync(folders.at(path), { force: true });
+    }
+  }
+
+  #nextPart(): string {
+    return partName(this.#run, this.#parts++);
+  }
+}
+
+function folderOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf("/")));
+}
+
+function besides(path: string, name: string): string {
+  return path.slice(0, path.lastIndexOf("/") + 1) + name;
+}
+
+/** Journals are files that anybody may have written: a part has the name of one, and stays below the destination. */
+function isBeside(part: string): boolean {
+  return runOfPart(part.slice(part.lastIndexOf("/") + 1)) !== null && !part.split("/").includes("..") && !part.startsWith("/");
+}
+
+function describe(stats: BigIntStats): string {
+  return stats.isDirectory() ? "a folder is there" : "something that is no file is there";
+}
+
+function setExecutable(fd: number, stats: BigIntStats, executable: boolean): void {
+  const mode = Number(stats.mode) & 0o7777;
+  const isExecutable = (mode & 0o100) !== 0;
+  // Whoever may read it may execute it.
+  if (isExecutable !== executable) fchmodSync(fd, executable ? mode | ((mode & 0o444) >> 2) : mode & ~0o111);
+}

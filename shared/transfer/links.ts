@@ -1,0 +1,86 @@
+/**
+ * Presigned URLs of a revision's chunks, taken page by page just before they are used. A URL that has aged, or that the store refuses,
+ * is renewed together with all that are still wanted of its page, once, however many ask.
+ */
+import type { FerryClient } from "../client.ts";
+import { DOWNLOAD_PAGE_MAX } from "../contract/downloads.ts";
+import type { Digest } from "../digest.ts";
+import { FerryError } from "../errors.ts";
+import type { RepositoryName, RevisionId } from "../names.ts";
+import { downloadUrl } from "../tickets.ts";
+import type { Machine } from "./ports.ts";
+
+/** A URL older than this share of its life is not used: the request still has to reach the store. */
+const FRESH_SHARE = 0.8;
+/** Few enough that the last URL of a page is used long before it ages. */
+const PAGE_CHUNKS = Math.min(128, DOWNLOAD_PAGE_MAX);
+
+export type Link = { url: string; store: string; freshUntilMs: number };
+
+type Setting = { client: FerryClient; repository: RepositoryName; revision: RevisionId; machine: Machine; signal: AbortSignal };
+type Page = { asked: Promise<Map<Digest, Link>> };
+
+export class Links {
+  readonly #setting: Setting;
+  /** Chunks without a URL, in the order in which they will be wanted. */
+  readonly #upcoming = new Set<Digest>();
+  readonly #pages = new Map<Digest, Page>();
+
+  constructor(setting: Setting) {
+    this.#setting = setting;
+  }
+
+  /** Chunks that will be asked for; they may come along with the page of another. */
+  expect(digests: Iterable<Digest>): void {
+    for (const digest of digests) if (!this.#pages.has(digest)) this.#upcoming.add(digest);
+  }
+
+  /** A URL that is good for now. `refused`: the one that the store did not take. */
+  async get(digest: Digest, refused?: Link): Promise<Link> {
+    for (;;) {
+      const page = this.#pages.get(digest) ?? this.#open([digest]);
+      const link = (await page.asked).get(digest);
+      if (link === undefined) throw this.#missing(digest);
+      if (link.url !== refused?.url && this.#setting.machine.nowMs() < link.freshUntilMs) return link;
+      // Whoever comes first replaces the page; those who come later find the new one.
+      if (this.#pages.get(digest) === page) this.#renew(page);
+    }
+  }
+
+  /** The chunk is there: its URL need not be renewed with its page. */
+  release(digest: Digest): void {
+    this.#pages.delete(digest);
+    this.#upcoming.delete(digest);
+  }
+
+  #renew(page: Page): void {
+    const wanted = [...this.#pages].filter(([, other]) => other === page).map(([digest]) => digest);
+    this.#open(wanted);
+  }
+
+  #open(first: Digest[]): Page {
+    const digests = new Set(first);
+    for (const digest of this.#upcoming) {
+      if (digests.size >= PAGE_CHUNKS) break;
+      digests.add(digest);
+    }
+    const page: Page = { asked: this.#ask([...digests]) };
+    for (const digest of digests) {
+      this.#upcoming.delete(digest);
+      this.#pages.set(digest, page);
+    }
+    return page;
+  }
+
+  async #ask(digests: Digest[]): Promise<Map<Digest, Link>> {
+    const { client, repository, revision, machine, signal } = this.#setting;
+    const askedAtMs = machine.nowMs();
+    const batch = await client.call("download", { repository, params: { ref: revision }, body: { chunks: digests } }, signal);
+    const freshUntilMs = askedAtMs + batch.expiresInSeconds * 1000 * FRESH_SHARE;
+    return new Map(batch.items.map((item) => [item.sha256, { url: downloadUrl(batch, item), store: batch.store, freshUntilMs }]));
+  }
+
+  #missing(digest: Digest): FerryError {
+    return new FerryError("ANSWER_INVALID", { endpoint: this.#setting.client.endpoint, problem: `no URL for chunk ${digest}` });
+  }
+}

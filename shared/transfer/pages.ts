@@ -1,0 +1,75 @@
+/** Gathers single questions into pages. A page leaves when it is full, or when its first item has waited `lingerMs`. */
+import type { Machine } from "./ports.ts";
+
+export type PagesOptions<Item, Answer> = {
+  pageMax: number;
+  lingerMs: number;
+  /** Pages on their way at once. */
+  width: number;
+  machine: Machine;
+  signal: AbortSignal;
+  /** Answers in the order of `items`. */
+  ask: (items: Item[]) => Promise<Answer[]>;
+};
+
+type Waiting<Item, Answer> = { item: Item; resolve: (answer: Answer) => void; reject: (error: unknown) => void };
+
+export class Pages<Item, Answer> {
+  readonly #options: PagesOptions<Item, Answer>;
+  readonly #waiting: Waiting<Item, Answer>[] = [];
+  #inFlight = 0;
+  #lingering = false;
+  #hurried = false;
+
+  constructor(options: PagesOptions<Item, Answer>) {
+    this.#options = options;
+  }
+
+  ask(item: Item): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ item, resolve, reject });
+      if (this.#waiting.length >= this.#options.pageMax) this.#send();
+      else this.#linger();
+    });
+  }
+
+  /** Nothing more will come soon: from now on no page waits for company. */
+  hurry(): void {
+    this.#hurried = true;
+    this.#send();
+  }
+
+  #linger(): void {
+    if (this.#hurried || this.#lingering) {
+      if (this.#hurried) this.#send();
+      return;
+    }
+    this.#lingering = true;
+    const { machine, lingerMs, signal } = this.#options;
+    const wake = () => {
+      this.#lingering = false;
+      this.#send();
+    };
+    machine.sleep(lingerMs, signal).then(wake, wake);
+  }
+
+  #send(): void {
+    if (this.#waiting.length === 0 || this.#inFlight >= this.#options.width) return;
+    const page = this.#waiting.splice(0, this.#options.pageMax);
+    this.#inFlight++;
+    void this.#ask(page).finally(() => {
+      this.#inFlight--;
+      if (this.#waiting.length >= this.#options.pageMax) this.#send();
+      else if (this.#waiting.length > 0) this.#linger();
+    });
+  }
+
+  async #ask(page: Waiting<Item, Answer>[]): Promise<void> {
+    try {
+      const answers = await this.#options.ask(page.map((waiting) => waiting.item));
+      for (const [at, answer] of answers.entries()) page[at]?.resolve(answer);
+    } catch (error) {
+      for (const waiting of page) waiting.reject(error);
+    }
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * The pull: manifest and recipes, then file by file what is missing of it, in parallel, each chunk verified where it arrives; a file
+ * gets its name when all of it is there. Links come last, so that nothing is ever written through one.
+ */
+import type { FerryClient } from "../client.ts";
+import type { Digest } from "../digest.ts";
+import type { PullRequest, PullResult } from "./contract.ts";
+import { pool } from "./crew.ts";
+import { Links } from "./links.ts";
+import type { Machine, Part, Target, WantedChunk, WantedFile } from "./ports.ts";
+import type { Progress } from "./progress.ts";
+import { pullChunk } from "./pull-chunk.ts";
+import { type PullPlan, planPull } from "./pull-plan.ts";
+import type { RetryBudget } from "./retry.ts";
+import { Semaphore } from "./semaphore.ts";
+
+export type PullSetting = {
+  client: FerryClient;
+  request: PullRequest;
+  target: Target;
+  machine: Machine;
+  progress: Progress;
+  budget: RetryBudget;
+  /** Chunks fetched at once. */
+  connections: number;
+  /** Files on their way at once. Many, because small files wait on the disk; each has one descriptor. */
+  filesOpen: number;
+};
+
+/** Throws what the registry answers, what the ports throw, and what pull-plan.ts and pull-chunk.ts throw. */
+export async function pull(setting: PullSetting, signal: AbortSignal): Promise<PullResult> {
+  const { client, request, target, progress, machine } = setting;
+  const startedMs = machine.nowMs();
+  progress.start("listing");
+  const plan = await planPull(client, request, signal);
+  const bytesTotal = plan.files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  progress.start("moving", { bytes: bytesTotal, files: plan.files.length });
+  const fetched = await intoTarget(target, () => new TreePuller(setting, plan, signal).run());
+  const { repository, ref } = request;
+  return {
+    repository,
+    ref,
+    revision: plan.revision,
+    files: plan.files.length + plan.links.length,
+    bytesTotal,
+    bytesMoved: fetched.bytes,
+    chunksTotal: new Set(plan.files.flatMap((file) => file.chunks.map((chunk) => chunk.sha256))).size,
+    chunksMoved: fetched.chunks,
+    seconds: (machine.nowMs() - startedMs) / 1000,
+  };
+}
+
+async function intoTarget<T>(target: Target, work: () => Promise<T>): Promise<T> {
+  await target.open();
+  try {
+    const result = await work();
+    await target.close(true);
+    return result;
+  } catch (error) {
+    await target.close(false);
+    throw error;
+  }
+}
+
+class TreePuller {
+  readonly #setting: PullSetting;
+  readonly #plan: PullPlan;
+  readonly #signal: AbortSignal;
+  readonly #links: Links;
+  readonly #connections: Semaphore;
+  /** Chunks that some file is fetching: another file that needs one waits, then takes it from the disk. */
+  readonly #fetching = new Map<Digest, Promise<void>>();
+  readonly #fetched = { bytes: 0, chunks: 0 };
+
+  constructor(setting: PullSetting, plan: PullPlan, signal: AbortSignal) {
+    this.#setting = setting;
+    this.#plan = plan;
+    this.#signal = signal;
+    this.#connections = new Semaphore(setting.connections);
+    const { client, machine, request } = setting;
+    this.#links = new Links({ client, repository: request.repository, revision: plan.revision.revision, machine, signal });
+  }
+
+  async run(): Promise<{ bytes: number; chunks: number }> {
+    const { target, progress, filesOpen } = this.#setting;
+    // Largest first: a large file at the end would leave the connections idle, one after another.
+    const order = [...this.#plan.files].sort((a, b) => b.sizeBytes - a.sizeBytes);
+    await pool(order, { width: filesOpen, signal: this.#signal }, async (file, signal) => {
+      await this.#file(file, signal);
+      progress.fileDone();
+    });
+    progress.start("finishing");
+    for (const { path, target: to } of this.#plan.links) await target.link(path, to);
+    return this.#fetched;
+  }
+
+  async #file(file: WantedFile, signal: AbortSignal): Promise<void> {
+    const { target, progress } = this.#setting;
+    const part = await target.prepare(file, signal);
+    if (part === null) return progress.done(file.sizeBytes);
+    try {
+      const missing = file.chunks.filter((chunk) => !part.holds(chunk.sha256));
+      for (const chunk of file.chunks) if (part.holds(chunk.sha256)) progress.done(placedBytes(chunk));
+      this.#links.expect(missing.map((chunk) => chunk.sha256));
+      // All at once: the connections bound what really runs, and take chunks in the order of files.
+      await pool(missing, { width: Math.max(1, missing.length), signal }, async (chunk, stop) => {
+        await this.#chunk(part, chunk, stop);
+        progress.done(placedBytes(chunk));
+      });
+      await part.seal();
+    } catch (error) {
+      await part.leave();
+      throw error;
+    }
+  }
+
+  /** Each chunk is fetched once. Files that need it, too, borrow it when it is there. */
+  async #chunk(part: Part, chunk: WantedChunk, signal: AbortSignal): Promise<void> {
+    const { sha256 } = chunk;
+    if (!chunk.shared) {
+      if (!(await part.borrow(chunk, signal))) return this.#fetch(part, chunk, signal);
+      return this.#links.release(sha256);
+    }
+    const other = this.#fetching.get(sha256);
+    // Whether the other's fetch failed is the other's to tell.
+    if (other !== undefined) await other.catch(() => {});
+    signal.throwIfAborted();
+    if (await part.borrow(chunk, signal)) return this.#links.release(sha256);
+    const fetching = this.#fetch(part, chunk, signal);
+    this.#fetching.set(sha256, fetching);
+    await fetching;
+  }
+
+  async #fetch(part: Part, chunk: WantedChunk, signal: AbortSignal): Promise<void> {
+    const { machine, budget, progress } = this.#setting;
+    await pullChunk({ part, chunk, links: this.#links, connections: this.#connections, machine, budget, progress, signal });
+    this.#fetched.bytes += chunk.size;
+    this.#fetched.chunks++;
+  }
+}
+
+function placedBytes(chunk: WantedChunk): number {
+  return chunk.places.reduce((sum, place) => sum + place.length, 0);
+}

@@ -1,0 +1,156 @@
+/**
+ * The push: list, then hash and send at the same time, then recipes, then the commit, which is made once however often it is asked for.
+ * Nothing is visible to anybody before the commit.
+ */
+import * as z from "zod";
+import type { Commit, Upload } from "../contract/uploads.ts";
+import { Digest } from "../digest.ts";
+import { FerryError } from "../errors.ts";
+import { type FileEntry, makeManifest } from "../manifest.ts";
+import { OperationId, RevisionId } from "../names.ts";
+import type { Recipe } from "../recipe.ts";
+import type { PushResult } from "./contract.ts";
+import { Crew, pool } from "./crew.ts";
+import type { SourceEntry, SourceFile } from "./ports.ts";
+import { PushChunks } from "./push-chunks.ts";
+import { RecipeSender } from "./push-recipes.ts";
+import type { PushSetting } from "./push-setting.ts";
+
+/** Rounds of a commit that names chunks or recipes to be sent again: each names a page of them. */
+const COMMIT_ROUNDS_MAX = 50;
+
+/** Throws what the registry answers, what the ports throw, TRANSFER_FAILED, TRANSFER_STALLED, TRANSFER_REFUSED. */
+export async function push(setting: PushSetting, signal: AbortSignal): Promise<PushResult> {
+  const startedMs = setting.machine.nowMs();
+  setting.progress.start("listing");
+  const entries = await setting.source.list();
+  const files = entries.filter((entry) => entry.kind === "file");
+  const bytesTotal = files.reduce((sum, file) => sum + file.sizeBytes, 0);
+  const upload = await openUpload(setting, signal);
+  setting.progress.start("moving", { bytes: bytesTotal, files: files.length });
+  const { chunks, recipes, content } = await moveAll(setting, { upload, files, signal });
+  setting.progress.start("finishing");
+  const revision = await commit(setting, { upload, chunks, recipes, files: manifestFiles(entries, content), signal });
+  return {
+    repository: setting.request.repository,
+    ref: setting.request.branch,
+    revision,
+    files: entries.length,
+    bytesTotal,
+    bytesMoved: chunks.bytesSent,
+    chunksTotal: chunks.chunkCount,
+    chunksMoved: chunks.chunksSent,
+    seconds: (setting.machine.nowMs() - startedMs) / 1000,
+  };
+}
+
+type Moving = { upload: Upload; files: SourceFile[]; signal: AbortSignal };
+type Moved = { chunks: PushChunks; recipes: RecipeSender; content: Map<string, FileEntry> };
+
+/** Hashes files and sends their chunks, at the same time; then their recipes. */
+async function moveAll(setting: PushSetting, { upload, files, signal }: Moving): Promise<Moved> {
+  const crew = new Crew(signal);
+  const chunks = new PushChunks(setting, upload, crew);
+  const recipes = new RecipeSender(setting, upload);
+  const content = new Map<string, FileEntry>();
+  // Largest first: a large file at the end would leave the connections idle, one after another.
+  const order = [...files].sort((a, b) => b.sizeBytes - a.sizeBytes);
+  try {
+    await pool(order, { width: setting.scans, signal: crew.signal }, async (file, stop) => {
+      content.set(file.path, await moveFile(setting, { file, chunks, recipes, upload, signal: stop }));
+      setting.progress.fileDone();
+    });
+  } catch (error) {
+    await crew.abandon(error);
+  }
+  await chunks.settle();
+  await recipes.send(signal);
+  return { chunks, recipes, content };
+}
+
+type FileMoving = { file: SourceFile; chunks: PushChunks; recipes: RecipeSender; upload: Upload; signal: AbortSignal };
+
+async function moveFile(setting: PushSetting, { file, chunks, recipes, upload, signal }: FileMoving): Promise<FileEntry> {
+  const { sha256, recipe } = await setting.source.scan(file, {
+    md5: upload.mode === "md5",
+    signal,
+    onChunk: (chunk) => chunks.add(file, chunk),
+  });
+  const entry = { path: file.path, mode: file.executable ? ("executable" as const) : ("file" as const), size: file.sizeBytes, sha256 };
+  if (file.sizeBytes === 0) return entry;
+  return recipe === null ? { ...entry, chunk: sha256 } : { ...entry, recipe: await recipes.add(recipe satisfies Recipe) };
+}
+
+function manifestFiles(entries: SourceEntry[], content: Map<string, FileEntry>): FileEntry[] {
+  const files = entries.map((entry): FileEntry => {
+    if (entry.kind === "link") return { path: entry.path, mode: "link", target: entry.target };
+    const file = content.get(entry.path);
+    if (file === undefined) throw new FerryError("INTERNAL", { problem: `${entry.path} was not hashed` });
+    return file;
+  });
+  return makeManifest(files).files;
+}
+
+async function openUpload(setting: PushSetting, signal: AbortSignal): Promise<Upload> {
+  const { client, request, machine } = setting;
+  const { repository, branch } = request;
+  const operationId = OperationId.parse(machine.operationId());
+  const open = () => client.call("openUpload", { repository, body: { branch, operationId } }, signal);
+  const upload = await open().catch(async (error: unknown) => {
+    if (!isCode(error, "REPOSITORY_UNKNOWN") || !request.create) throw error;
+    await createRepository(setting, signal);
+    return open();
+  });
+  // The commit would find out as well, but only after everything was sent.
+  if (request.parent !== undefined && request.parent !== upload.parent) {
+    throw new FerryError("BRANCH_MOVED", { branch, current: upload.parent ?? "nothing", expected: request.parent ?? "nothing" });
+  }
+  return upload;
+}
+
+async function createRepository({ client, request, machine }: PushSetting, signal: AbortSignal): Promise<void> {
+  const body = { repository: request.repository, operationId: OperationId.parse(machine.operationId()) };
+  try {
+    await client.call("createRepository", { body }, signal);
+  } catch (error) {
+    // Somebody else was faster.
+    if (!isCode(error, "REPOSITORY_EXISTS")) throw error;
+  }
+}
+
+type Committing = { upload: Upload; chunks: PushChunks; recipes: RecipeSender; files: FileEntry[]; signal: AbortSignal };
+
+/** One operation id for all rounds: whichever of them gets through, there is one revision. */
+async function commit(setting: PushSetting, { upload, chunks, recipes, files, signal }: Committing): Promise<Committed> {
+  const { client, machine, request } = setting;
+  const body = {
+    operationId: OperationId.parse(machine.operationId()),
+    parent: RevisionId.nullable().parse(request.parent === undefined ? upload.parent : request.parent),
+    message: request.message,
+    labels: request.labels ?? {},
+    files,
+  };
+  for (let round = 1; ; round++) {
+    try {
+      return await client.call("commit", { repository: request.repository, params: { upload: upload.upload }, body }, signal);
+    } catch (error) {
+      if (round >= COMMIT_ROUNDS_MAX) throw error;
+      if (isCode(error, "CHUNK_UNPROVEN")) await chunks.redo(listed(error, "chunks"));
+      else if (isCode(error, "RECIPE_UNPROVEN")) await recipes.redo(listed(error, "recipes"), signal);
+      else throw error;
+    }
+  }
+}
+
+type Committed = z.infer<typeof Commit>;
+
+/** The page of digests in an error's details. Throws the error itself when there is none to work on. */
+function listed(error: FerryError, key: "chunks" | "recipes"): Digest[] {
+  const digests = z.array(Digest).min(1).safeParse(error.details[key]);
+  if (!digests.success) throw error;
+  return digests.data;
+}
+
+function isCode<C extends FerryError["code"]>(error: unknown, code: C): error is FerryError & { code: C } {
+  return error instanceof FerryError && error.code === code;
+}
