@@ -75,7 +75,9 @@ export class S3Bucket implements Bucket {
   }
 
   async #get(key: string): Promise<Uint8Array> {
-    const { Body, ContentLength } = await this.#client.send(new GetObjectCommand(this.#at(key)));
+    // Whatever encoding an uploader put on a chunk, its bytes are wanted as they are.
+    const command = new GetObjectCommand({ ...this.#at(key), ResponseContentEncoding: "identity" });
+    const { Body, ContentLength } = await this.#client.send(command);
     if (Body === undefined) throw new NoAnswer("an answer without a body");
     const bytes = await Body.transformToByteArray();
     if (ContentLength !== undefined && bytes.length !== ContentLength) throw new NoAnswer("an answer cut short");

@@ -25,8 +25,8 @@ export class S3ChunkStore implements ChunkStore {
 
   tickets(mode: TicketMode, places: readonly ChunkPlace[]): Promise<TicketBatch> {
     const items = places.map(({ sha256, size, tag, md5 }): TicketItem => ({ sha256, size, path: chunkPath(sha256, tag), md5 }));
-    const { createOnly } = dialectOf(this.#profile);
-    return signTickets(this.#signer, { mode, place: below(publicPlace(this.#profile), CHUNK_PREFIX), createOnly, items });
+    const place = below(publicPlace(this.#profile), CHUNK_PREFIX);
+    return signTickets(this.#signer, { mode, place, dialect: dialectOf(this.#profile), items });
   }
 
   downloads(places: readonly { sha256: Digest; tag: string }[]): Promise<DownloadBatch> {

@@ -20,6 +20,16 @@ export type Dialect = {
   readonly addressing: Addressing;
   /** ETags of single PUTs are the content's MD5 in hex; some write it in capitals. Compare without case. */
   readonly etag: "lower" | "upper";
+  /** Headers that make a PUT copy another object. A probe tries them on tickets: they must not get past the content's check. */
+  readonly copySources: readonly string[];
+  /**
+   * Headers that tickets sign as empty and that nobody sends. For stores that obey headers which no signature covers, and that take a
+   * missing signed header for an empty one: there it is the only way to forbid a header.
+   */
+  readonly absent: readonly string[];
+  /** Headers that tickets set and sign, so that nobody sets them otherwise; the second list is for presigned URLs alone. */
+  readonly fixed: readonly Header[];
+  readonly fixedInUrls: readonly Header[];
   /** Run here against a real one; the others are unproven until probed. */
   readonly tried: boolean;
 };
@@ -37,6 +47,10 @@ const STANDARD: Dialect = {
   ],
   addressing: "path",
   etag: "lower",
+  copySources: ["x-amz-copy-source"],
+  absent: [],
+  fixed: [],
+  fixedInUrls: [],
   tried: false,
 };
 
@@ -50,6 +64,7 @@ export const DIALECTS = {
     exists: [PRECONDITION_FAILED, { status: 409, code: "FileAlreadyExists" }],
     addressing: "virtual",
     etag: "upper",
+    copySources: ["x-amz-copy-source", "x-oss-copy-source"],
   },
   /** Buckets made since 2024 take virtual addressing only. */
   cos: {
@@ -57,13 +72,31 @@ export const DIALECTS = {
     createOnly: { name: "x-cos-forbid-overwrite", value: "true" },
     exists: [PRECONDITION_FAILED, { status: 409, code: "FileAlreadyExists" }, { status: 409, code: "ObjectAlreadyExists" }],
     addressing: "virtual",
+    copySources: ["x-amz-copy-source", "x-cos-copy-source"],
   },
-  ceph: { ...STANDARD, tried: true },
+  /**
+   * Obeys an unsigned x-amz-acl, by which an uploader could make a chunk public. With a presigned URL it also obeys an unsigned
+   * x-amz-copy-source (Ceph 16.2.15: 200, the other object's bytes under one's own key), unless x-amz-copy-source-range is there: then
+   * it is an upload, whose length and MD5 are checked. With a signed payload it answers 501.
+   */
+  ceph: {
+    ...STANDARD,
+    fixed: [{ name: "x-amz-acl", value: "private" }],
+    fixedInUrls: [{ name: "x-amz-copy-source-range", value: "bytes=0-0" }],
+    tried: true,
+  },
   minio: STANDARD,
   /** Ignores If-None-Match on PUT, and refuses x-goog-* beside x-amz-* headers: the probe decides which modes remain. */
-  gcs: { ...STANDARD, createOnly: { name: "x-goog-if-generation-match", value: "0" } },
-  /** The local R2 that wrangler and miniflare bring. */
-  miniflare: { ...STANDARD, tried: true },
+  gcs: {
+    ...STANDARD,
+    createOnly: { name: "x-goog-if-generation-match", value: "0" },
+    copySources: ["x-amz-copy-source", "x-goog-copy-source"],
+  },
+  /**
+   * The local R2 that wrangler and miniflare bring. It obeys an unsigned x-amz-copy-source: with any ticket one could copy any object
+   * of the bucket under one's own key, and read it there. It keeps an unsigned Content-Encoding, and ignores response-content-encoding.
+   */
+  miniflare: { ...STANDARD, absent: ["content-encoding", "x-amz-copy-source"], tried: true },
   s3: STANDARD,
 } as const satisfies Record<string, Dialect>;
 

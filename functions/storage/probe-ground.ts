@@ -2,8 +2,8 @@
 import type { S3Client } from "@aws-sdk/client-s3";
 import type { ProbeCheck } from "../../shared/contract/stores.ts";
 import type { TicketBatch, TicketMode } from "../../shared/contract/uploads.ts";
-import { sha256, toBase64, toHex } from "../../shared/digest.ts";
-import { type SignedRequest, ticketRequest } from "../../shared/tickets.ts";
+import { Digest, sha256, toBase64, toHex } from "../../shared/digest.ts";
+import { downloadUrl, type SignedRequest, ticketRequest } from "../../shared/tickets.ts";
 import { PROBE_PREFIX } from "../registry/layout.ts";
 import type { Bucket } from "../registry/ports.ts";
 import type { Wire } from "./attempt.ts";
@@ -11,7 +11,10 @@ import { understand } from "./failure.ts";
 import { below, dialectOf, ownPlace, type Place, type S3Profile } from "./profile.ts";
 import { md5Of } from "./s3-client.ts";
 import type { Signer } from "./signer.ts";
-import { signTickets } from "./tickets.ts";
+import { signDownloads, signTickets } from "./tickets.ts";
+
+/** A download is signed by path alone: its digest is for the client. */
+const EMPTY_DIGEST = Digest.parse("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 
 export type ProbeTools = { profile: S3Profile; signer: Signer; bucket: Bucket; client: S3Client; wire: Wire };
 
@@ -39,12 +42,21 @@ export class ProbeGround {
   /** The PUT of a ticket for `body` at `path` in the folder. */
   async ticket(mode: TicketMode, path: string, body: Uint8Array, atMs?: number): Promise<SignedRequest> {
     const item = { sha256: await sha256(body), size: body.length, path, md5: toBase64(await md5Of(this.tools.client, body)) };
-    const { createOnly } = dialectOf(this.tools.profile);
+    const dialect = dialectOf(this.tools.profile);
     const when = atMs === undefined ? {} : { atMs };
-    const batch: TicketBatch = await signTickets(this.tools.signer, { mode, place: this.place, createOnly, items: [item], ...when });
+    const batch: TicketBatch = await signTickets(this.tools.signer, { mode, place: this.place, dialect, items: [item], ...when });
     const [signed] = batch.items;
     if (signed === undefined) throw new RangeError("a batch of one has one ticket");
     return ticketRequest(batch, signed);
+  }
+
+  /** The bytes at `path` in the folder, as a client reads them: by a presigned GET, perhaps with more headers. */
+  async download(path: string, headers: Record<string, string> = {}): Promise<Sent> {
+    const items = [{ sha256: EMPTY_DIGEST, path }];
+    const batch = await signDownloads(this.tools.signer, { store: this.tools.profile.id, place: this.place, items });
+    const [signed] = batch.items;
+    if (signed === undefined) throw new RangeError("a batch of one has one item");
+    return this.send(downloadUrl(batch, signed), { method: "GET", headers });
   }
 
   /** One request, never repeated: a repeat would hide what the first did. */

@@ -12,8 +12,10 @@ const LARGE_BYTES = 200_000;
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
+type WrongBody = { name: string; sizeBytes: number; change: (right: Bytes) => Bytes };
+
 /** Bodies that a ticket for another body must not let in. */
-const WRONG_BODIES: readonly { name: string; sizeBytes: number; change: (right: Bytes) => Bytes }[] = [
+const WRONG_BODIES: readonly WrongBody[] = [
   { name: "other first byte", sizeBytes: SMALL_BYTES, change: (right) => flipped(right, 0) },
   { name: "other last byte", sizeBytes: LARGE_BYTES, change: (right) => flipped(right, right.length - 1) },
   { name: "other bytes throughout", sizeBytes: LARGE_BYTES, change: (right) => right.map((byte) => byte ^ 0xff) },
@@ -37,22 +39,22 @@ const MISUSES: readonly Misuse[] = [
   { name: "expired", change: (request) => request, ageMs: 2 * TICKET_SECONDS * 1000 },
 ];
 
-/** `proven`: the right body was accepted and every wrong one refused. The misuses are told, and decide nothing about the content. */
+/** `proven`: the right body was accepted, and no other content got in. The rest is told, and decides nothing about the content. */
 export async function probeMode(ground: ProbeGround, mode: TicketMode): Promise<{ proven: boolean; checks: ProbeCheck[] }> {
-  const right = await check(`${mode}: right body`, () => rightBody(ground, mode));
+  const one = (name: string, run: (ground: ProbeGround, mode: TicketMode) => Promise<Outcome>) =>
+    check(`${mode}: ${name}`, () => run(ground, mode));
+  const right = await one("right body", rightBody);
   if (right.ok !== true) return { proven: false, checks: [right] };
-  const wrong = await pooled(WRONG_BODIES, STORE_WIDTH, ({ name, sizeBytes, change }) =>
-    check(`${mode}: ${name}`, async () => {
-      const body = ground.body(sizeBytes);
-      const path = pathOf(mode, name, "given");
-      const request = await ground.ticket(mode, path, body);
-      return refusal(ground, request, change(body), [path]);
-    }),
+  const wrong = await pooled(WRONG_BODIES, STORE_WIDTH, (body) => one(body.name, () => sendWrong(ground, mode, body)));
+  wrong.push(await one("copy of another object", copyInstead));
+  const misused = await pooled(MISUSES, STORE_WIDTH, (misuse) => one(misuse.name, () => use(ground, mode, misuse)));
+  misused.push(
+    await one("other verb", otherVerb),
+    await one("replay", replay),
+    await one("encoding added", encodingAdded),
+    await one("public access added", publicAccessAdded),
   );
-  const misused = await pooled(MISUSES, STORE_WIDTH, (misuse) => check(`${mode}: ${misuse.name}`, () => use(ground, mode, misuse)));
-  const verb = await check(`${mode}: other verb`, () => otherVerb(ground, mode));
-  const again = await check(`${mode}: replay`, () => replay(ground, mode));
-  return { proven: wrong.every(({ ok }) => ok === true), checks: [right, ...wrong, ...misused, verb, again] };
+  return { proven: wrong.every(({ ok }) => ok === true), checks: [right, ...wrong, ...misused] };
 }
 
 async function rightBody(ground: ProbeGround, mode: TicketMode): Promise<Outcome> {
@@ -63,6 +65,36 @@ async function rightBody(ground: ProbeGround, mode: TicketMode): Promise<Outcome
   if (status !== 200) return { ok: status < 500 ? false : null, detail: `answered ${status}` };
   const stored = sameBytes(await ground.tools.bucket.get(ground.folder + path), body);
   return { ok: stored, detail: stored ? "accepted and stored" : "accepted, but it can't be read back" };
+}
+
+async function sendWrong(ground: ProbeGround, mode: TicketMode, { name, sizeBytes, change }: WrongBody): Promise<Outcome> {
+  const body = ground.body(sizeBytes);
+  const path = pathOf(mode, name, "given");
+  return refusal(ground, await ground.ticket(mode, path, body), change(body), [path]);
+}
+
+/**
+ * A header that no signature covers can make a PUT a copy, which no check of the body touches: with a ticket for their own chunk
+ * somebody could read every object whose key they can guess.
+ */
+async function copyInstead(ground: ProbeGround, mode: TicketMode): Promise<Outcome> {
+  const { bucket, profile } = ground.tools;
+  const secret = ground.body(SMALL_BYTES);
+  const secretKey = `${ground.folder}${pathOf(mode, "copy", "secret")}`;
+  await bucket.put(secretKey, secret);
+  const statuses: number[] = [];
+  for (const name of dialectOf(profile).copySources) {
+    const copy = { [name]: `/${profile.bucket}/${profile.prefix}${secretKey}` };
+    for (const headers of [copy, { ...copy, [`${name}-range`]: `bytes=0-${SMALL_BYTES - 1}` }]) {
+      const path = pathOf(mode, "copy", `${name}-${statuses.length}`);
+      const { status, body } = await sendWith(ground, mode, path, headers);
+      const stored = await bucket.get(ground.folder + path);
+      if (stored !== null && !sameBytes(stored, body))
+        return { ok: false, detail: `answered ${status}, and copied by an unsigned ${name}` };
+      statuses.push(status);
+    }
+  }
+  return { ok: true, detail: `not copied: answered ${statuses.join(", ")}` };
 }
 
 /** Uses a ticket wrongly: neither the key it was given for nor another must hold anything then. */
@@ -98,6 +130,33 @@ async function replay(ground: ProbeGround, mode: TicketMode): Promise<Outcome> {
   const first = await ground.send(url, { ...init, body });
   const second = await ground.send(url, { ...init, body });
   return { ok: first.status === 200 && second.status >= 400, detail: `first ${first.status}, then ${second.status}` };
+}
+
+/** Either the store refuses the header, or readers must get the bytes as they are all the same. */
+async function encodingAdded(ground: ProbeGround, mode: TicketMode): Promise<Outcome> {
+  const path = pathOf(mode, "encoding", "given");
+  const sent = await sendWith(ground, mode, path, { "content-encoding": "gzip" });
+  if (sent.status >= 400) return { ok: true, detail: `refused with ${sent.status}` };
+  try {
+    const exact = sameBytes((await ground.download(path)).bytes, sent.body);
+    return { ok: exact, detail: exact ? "kept, but readers get the bytes as they are" : "readers get other bytes" };
+  } catch {
+    return { ok: false, detail: "kept, and readers who trust it can't read the object" };
+  }
+}
+
+async function publicAccessAdded(ground: ProbeGround, mode: TicketMode): Promise<Outcome> {
+  const path = pathOf(mode, "access", "given");
+  const sent = await sendWith(ground, mode, path, { "x-amz-acl": "public-read" });
+  const read = await ground.send(ground.place.origin + ground.place.path + path, { method: "GET" });
+  return { ok: read.status >= 400, detail: `answered ${sent.status}, then an unsigned read ${read.status}` };
+}
+
+async function sendWith(ground: ProbeGround, mode: TicketMode, path: string, more: Record<string, string>) {
+  const body = ground.body(SMALL_BYTES);
+  const { url, method, headers } = await ground.ticket(mode, path, body);
+  const { status } = await ground.send(url, { method, headers: { ...headers, ...more }, body });
+  return { status, body };
 }
 
 function withoutCreateOnly({ headers, ...rest }: SignedRequest, ground: ProbeGround): SignedRequest {

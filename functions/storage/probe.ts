@@ -4,14 +4,12 @@
  */
 import type { ProbeCheck, ProbeResult } from "../../shared/contract/stores.ts";
 import { TicketMode } from "../../shared/contract/uploads.ts";
-import { sha256, toHex } from "../../shared/digest.ts";
-import { downloadUrl } from "../../shared/tickets.ts";
+import { toHex } from "../../shared/digest.ts";
 import { isoTime } from "../../shared/time.ts";
 import type { Bucket } from "../registry/ports.ts";
 import { check, type Outcome, ProbeGround, type ProbeTools, sameBytes } from "./probe-ground.ts";
 import { probeMode } from "./probe-tickets.ts";
 import { md5Of } from "./s3-client.ts";
-import { signDownloads } from "./tickets.ts";
 
 const RACERS = 8;
 const RACES = 3;
@@ -98,16 +96,10 @@ async function listAfterPut(ground: ProbeGround): Promise<Outcome> {
 }
 
 async function rangeRead(ground: ProbeGround): Promise<Outcome> {
-  const { bucket, profile, signer } = ground.tools;
   const body = ground.body(5000);
-  await bucket.put(`${ground.folder}range`, body);
-  const items = [{ sha256: await sha256(body), path: "range" }];
-  const batch = await signDownloads(signer, { store: profile.id, place: ground.place, items });
-  const [item] = batch.items;
-  if (item === undefined) throw new RangeError("a batch of one has one item");
-  const url = downloadUrl(batch, item);
-  const part = await ground.send(url, { method: "GET", headers: { range: "bytes=1000-1999" } });
-  const whole = await ground.send(url, { method: "GET" });
+  await ground.tools.bucket.put(`${ground.folder}range`, body);
+  const part = await ground.download("range", { range: "bytes=1000-1999" });
+  const whole = await ground.download("range");
   const exact = sameBytes(part.bytes, body.subarray(1000, 2000)) && sameBytes(whole.bytes, body);
   return { ok: part.status === 206 && exact, detail: `answered ${part.status}, bytes ${exact ? "exact" : "wrong"}` };
 }
@@ -126,16 +118,16 @@ async function unsignedRead(ground: ProbeGround): Promise<Outcome> {
   return { ok: status >= 400, detail: status >= 400 ? `refused with ${status}` : "the bucket is public: anybody can read it" };
 }
 
-/** How far the store's clock is ahead of ours. Its Date header has whole seconds. */
-async function clockSkew(ground: ProbeGround): Promise<{ seconds: number; check: ProbeCheck }> {
+/** How far the store's clock is ahead of ours: by what it notes on a fresh object (whole seconds; local R2 sends no Date header). */
+async function clockSkew({ folder, tools }: ProbeGround): Promise<{ seconds: number; check: ProbeCheck }> {
   let seconds = 0;
   const outcome = await check("clock", async () => {
-    const { headers } = await ground.send(`${ground.place.origin}${ground.place.path}first`, { method: "GET" });
-    const storeMs = Date.parse(headers.get("date") ?? "");
-    if (Number.isNaN(storeMs)) return { ok: null, detail: "the store tells no time" };
-    seconds = Math.round((storeMs - ground.tools.wire.clock.now()) / 1000);
-    const ok = Math.abs(seconds) < CLOCK_SKEW_SECONDS_MAX;
-    return { ok, detail: `${seconds} s from ours` };
+    await tools.bucket.put(`${folder}clock`, new Uint8Array(1));
+    const head = await tools.bucket.head(`${folder}clock`);
+    if (head === null) return { ok: null, detail: "a fresh object is not found" };
+    // It was rounded down: half a second is the best guess at the rest.
+    seconds = Math.round((head.modifiedAtMs + 500 - tools.wire.clock.now()) / 1000);
+    return { ok: Math.abs(seconds) < CLOCK_SKEW_SECONDS_MAX, detail: `${seconds} s from ours` };
   });
   return { seconds, check: outcome };
 }

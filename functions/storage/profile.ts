@@ -27,9 +27,11 @@ export const StoreCredentials = z.strictObject({
 });
 export type StoreCredentials = z.infer<typeof StoreCredentials>;
 
+const HeaderNames = z.array(HeaderName).max(8);
+
 /**
  * `publicEndpoint`: the host that tickets and downloads are signed for, when clients reach the store by another name than we do.
- * `createOnly`: overrides the provider's header, for an implementation that this version does not know.
+ * `createOnly`, `absent`: override the provider's (dialects.ts), for an implementation that this version does not know.
  */
 export const S3Profile = z
   .strictObject({
@@ -42,6 +44,7 @@ export const S3Profile = z
     prefix: Prefix.default(""),
     addressing: z.enum(["path", "virtual"]).optional(),
     createOnly: z.strictObject({ name: HeaderName, value: z.string().min(1) }).optional(),
+    absent: HeaderNames.optional(),
   })
   .transform((profile) => ({ ...profile, addressing: profile.addressing ?? DIALECTS[profile.provider].addressing }));
 export type S3Profile = z.infer<typeof S3Profile>;
@@ -53,9 +56,9 @@ export const S3Profiles = z
   .refine((profiles) => new Set(profiles.map(({ id }) => id)).size === profiles.length, "two stores have the same id");
 
 /** The dialect that a store speaks, with its profile's own wishes. */
-export function dialectOf({ provider, createOnly, addressing }: S3Profile): Dialect {
+export function dialectOf({ provider, addressing, createOnly, absent }: S3Profile): Dialect {
   const dialect = DIALECTS[provider];
-  return { ...dialect, addressing, createOnly: createOnly ?? dialect.createOnly };
+  return { ...dialect, addressing, createOnly: createOnly ?? dialect.createOnly, absent: absent ?? dialect.absent };
 }
 
 /** Where objects are: `origin + path` begins the URL of each. `path` is encoded, begins and ends with "/". */

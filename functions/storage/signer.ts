@@ -18,14 +18,15 @@ const SERVICE = "s3";
 const SLICE = 100;
 
 /**
- * `headers`: signed, equal in all members; `varying`: names of signed headers whose values each member brings. Names in lower case;
- * host is signed by itself.
+ * `headers`: signed, equal in all members; `varying`: names of signed headers whose values each member brings; `absent`: signed as
+ * empty, and never sent. Names in lower case; host is signed by itself.
  */
 export type Family = {
   readonly method: string;
   readonly place: Place;
   readonly headers: Readonly<Record<string, string>>;
   readonly varying: readonly string[];
+  readonly absent?: readonly string[];
 };
 
 /** `path`: encoded, below the family's place. `values`: of the varying headers, in their order, with no spaces around. */
@@ -111,8 +112,9 @@ type Moment = { readonly time: string; readonly day: string; readonly scope: str
 /** Header names in order, each with its value, or with the position of its value among a member's. */
 type SignedHeaders = { readonly names: string; readonly entries: readonly (readonly [name: string, value: string | number])[] };
 
-function signedHeaders({ place, headers, varying }: Family, own: Readonly<Record<string, string>>): SignedHeaders {
+function signedHeaders({ place, headers, varying, absent = [] }: Family, own: Readonly<Record<string, string>>): SignedHeaders {
   const entries: [string, string | number][] = Object.entries({ ...headers, ...own, host: place.host });
+  entries.push(...absent.map((name): [string, string] => [name, ""]));
   varying.forEach((name, at) => {
     entries.push([name, at]);
   });

@@ -10,7 +10,7 @@ import { TICKET_SECONDS, type TicketBatch, type TicketMode } from "../../shared/
 import { type Digest, fromHex, toBase64 } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import type { StoreId } from "../../shared/names.ts";
-import type { Header } from "./dialects.ts";
+import type { Dialect } from "./dialects.ts";
 import type { Place } from "./profile.ts";
 import { type Family, type Member, PAYLOAD_HEADER, type Signer } from "./signer.ts";
 
@@ -26,7 +26,7 @@ export type TicketItem = {
 export type TicketRequest = {
   readonly mode: TicketMode;
   readonly place: Place;
-  readonly createOnly: Header;
+  readonly dialect: Pick<Dialect, "createOnly" | "absent" | "fixed" | "fixedInUrls">;
   readonly items: readonly TicketItem[];
   readonly atMs?: number;
 };
@@ -41,10 +41,12 @@ const CHECKS: Record<TicketMode, Check> = {
 };
 
 /** Throws REQUEST_INVALID when the mode is `md5` and an item has none. */
-export async function signTickets(signer: Signer, { mode, place, createOnly, items, atMs }: TicketRequest): Promise<TicketBatch> {
+export async function signTickets(signer: Signer, { mode, place, dialect, items, atMs }: TicketRequest): Promise<TicketBatch> {
   const check = CHECKS[mode];
-  const constant = { [createOnly.name]: createOnly.value };
-  const family: Family = { method: "PUT", place, headers: constant, varying: ["content-length", check.header] };
+  const { createOnly, absent, fixed, fixedInUrls } = dialect;
+  const headers = [createOnly, ...fixed, ...(mode === "payload" ? [] : fixedInUrls)];
+  const constant = Object.fromEntries(headers.map(({ name, value }) => [name, value]));
+  const family: Family = { method: "PUT", place, headers: constant, varying: ["content-length", check.header], absent };
   const members = items.map((item): Member => ({ path: item.path, values: [String(item.size), check.valueOf(item)] }));
   const when = atMs === undefined ? {} : { atMs };
   const common = { mode, base: place.origin + place.path, expiresInSeconds: TICKET_SECONDS };
@@ -56,8 +58,15 @@ export async function signTickets(signer: Signer, { mode, place, createOnly, ite
   return { ...common, query, authorization: "", headers: constant, items: itemsOf(items, signatures, mode === "md5") };
 }
 
-/** What a browser must not do with a chunk that it opens by mistake: show it, or guess what it is. */
-const DOWNLOAD_QUERY = { "response-content-disposition": "attachment", "response-content-type": "application/octet-stream" };
+/**
+ * A browser must not show a chunk that it opens by mistake, nor guess what it is. And nobody must unpack it: an uploader may have
+ * added a Content-Encoding, which stores keep although no signature covers it.
+ */
+const DOWNLOAD_QUERY = {
+  "response-content-disposition": "attachment",
+  "response-content-encoding": "identity",
+  "response-content-type": "application/octet-stream",
+};
 
 export type DownloadItem = { readonly sha256: Digest; readonly path: string };
 
