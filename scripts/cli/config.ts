@@ -89,15 +89,20 @@ export function isOn(value: string | undefined): boolean {
   return /^(1|on|yes|true)$/i.test(value ?? "");
 }
 
-/** One spelling for each endpoint: without '/' at the end; `https://` when no scheme is given. Throws USAGE_INVALID. */
+/** One spelling for each endpoint: without '/' at the end; without a scheme it is `https://`, on this machine `http://`. Throws USAGE_INVALID. */
 export function normalEndpoint(text: string): string {
-  const url = parsedUrl(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `https://${text}`);
+  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? parsedUrl(text) : urlWithoutScheme(text);
   const isPlace = url !== null && /^https?:$/.test(url.protocol) && url.search === "" && url.hash === "";
   if (!isPlace) throw new FerryError("USAGE_INVALID", { problem: "the endpoint is not an address like https://ferry.example.com" });
   if (url.username !== "" || url.password !== "") {
     throw new FerryError("USAGE_INVALID", { problem: "the endpoint must not hold a name or a password; tokens come from `ferry login`" });
   }
   return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
+}
+
+function urlWithoutScheme(text: string): URL | null {
+  const url = parsedUrl(`http://${text}`);
+  return url !== null && isLoopback(url.hostname) ? url : parsedUrl(`https://${text}`);
 }
 
 function parsedUrl(text: string): URL | null {

@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import * as z from "zod";
 import type { Refs, RevisionSummary } from "../../shared/contract/repositories.ts";
+import { FerryError } from "../../shared/errors.ts";
 import { RefName } from "../../shared/names.ts";
 import { GlobalFlags } from "./cli.ts";
 import { firstItems } from "./pages.ts";
@@ -37,6 +38,9 @@ export function addLog(program: Command, act: Act): void {
           return { items: page.revisions, next: page.next };
         });
         const { refs } = await client.call("describeRepository", { repository });
+        if (branch !== undefined && items.length === 0 && !Object.hasOwn(refs.branches, branch)) {
+          throw new FerryError("BRANCH_UNKNOWN", { repository, branch });
+        }
         cli.answer({ repository, revisions: items, more }, logText(items, refs));
         if (more) cli.note("There are older ones; see --limit.");
       }),

@@ -87,19 +87,20 @@ export function addWhoAmI(program: Command, act: Act): void {
         const source = tokenFrom === "login" ? configPath(cli.host) : tokenFrom;
         cli.answer(
           { endpoint, ...whoAmI, tokenFrom },
-          facts([
+          identityText(whoAmI, [
             ["endpoint", endpoint],
             ["name", plain(whoAmI.name)],
-          ]) + identityText(whoAmI, source),
+            ["from", source],
+          ]),
         );
       }),
     );
 }
 
-function identityText(whoAmI: WhoAmI, source: string | null = null): string {
+function identityText(whoAmI: WhoAmI, before: readonly (readonly [string, string | null])[] = []): string {
   return facts([
+    ...before,
     ["token", whoAmI.id],
-    ["from", source],
     ["expires", whoAmI.expiresAt === null ? "never" : timeText(whoAmI.expiresAt)],
     ["scopes", whoAmI.scopes.map(scopeText).join("  ")],
   ]);

@@ -5,7 +5,7 @@ import { DEFAULT_BRANCH, type Repository, type RevisionSummary } from "../../sha
 import type { RepositoryName } from "../../shared/names.ts";
 import { type Cli, GlobalFlags } from "./cli.ts";
 import type { Act } from "./program.ts";
-import { bytesText, facts, plain, table, timeText } from "./text.ts";
+import { bytesText, counted, facts, plain, table, timeText } from "./text.ts";
 import { TargetValue } from "./values.ts";
 
 const Show = GlobalFlags.extend({ args: z.tuple([TargetValue]) });
@@ -65,7 +65,10 @@ function revisionText(shown: Shown): string {
     ["tags", shown.tags.length === 0 ? null : shown.tags.map(plain).join(", ")],
     ["author", plain(shown.author)],
     ["time", timeText(shown.time)],
-    ["files", `${shown.fileCount}, ${bytesText(shown.sizeBytes)} in ${shown.chunkCount} chunks (${bytesText(shown.newBytes)} new)`],
+    [
+      "files",
+      `${shown.fileCount}, ${bytesText(shown.sizeBytes)} in ${counted(shown.chunkCount, "chunk")} (${bytesText(shown.newBytes)} new)`,
+    ],
     ["labels", labels.length === 0 ? null : labels.join(", ")],
     ["manifest", shown.manifest],
   ]);

@@ -54,13 +54,18 @@ function addList(token: Command, act: Act): void {
     .option("-a, --all", "also expired and revoked ones")
     .action(
       act(List, async (cli, { all }) => {
-        const { tokens } = await (await cli.connect()).call("listTokens", {});
+        const answer = await (await cli.connect()).call("listTokens", {});
+        const tokens = answer.tokens.toSorted((a, b) => compared(a.createdAt, b.createdAt) || compared(a.name, b.name));
         const now = cli.host.now();
         const shown = all ? tokens : tokens.filter((entry) => stateOf(entry, now) === "valid");
         cli.answer({ tokens: shown }, tokenTable(shown, now));
         if (shown.length < tokens.length) cli.note(`${counted(tokens.length - shown.length, "token")} not valid any more; see --all.`);
       }),
     );
+}
+
+function compared(a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1;
 }
 
 function stateOf(token: TokenDescription, nowMs: number): "valid" | "revoked" | "expired" {
