@@ -144,6 +144,9 @@ function canonicalRequest(family: Family, query: string, signed: SignedHeaders, 
   };
 }
 
+/** `CryptoKey`, by a way that Node's types know as well. */
+type SigningKey = Awaited<ReturnType<typeof crypto.subtle.importKey>>;
+
 const encoder = new TextEncoder();
 const HEX_CODES = Uint8Array.from({ length: 512 }, (_, at) => {
   const nibble = at % 2 === 0 ? at >> 5 : (at >> 1) & 15;
@@ -154,7 +157,7 @@ const HEX_CODES = Uint8Array.from({ length: 512 }, (_, at) => {
  * Signs canonical requests: HMAC(key, `prologue` + hex(SHA-256(canonical))). Both buffers are used again by every call. That is safe
  * because WebCrypto copies its input before it returns the promise (its specification says so, for digest and sign).
  */
-function signatureMaker(key: CryptoKey, prologue: string): (canonical: string) => Promise<string> {
+function signatureMaker(key: SigningKey, prologue: string): (canonical: string) => Promise<string> {
   let canonicalBytes = new Uint8Array(2048);
   const head = encoder.encode(prologue);
   const toSign = new Uint8Array(head.length + 64);
@@ -173,10 +176,10 @@ function signatureMaker(key: CryptoKey, prologue: string): (canonical: string) =
 }
 
 /** Signing keys by all that they depend on. Only finished keys are kept: a promise belongs to the request that made it. */
-const signingKeys = new Map<string, CryptoKey>();
+const signingKeys = new Map<string, SigningKey>();
 const SIGNING_KEYS_MAX = 256;
 
-async function signingKey({ accessKeyId, secretAccessKey }: StoreCredentials, day: string, region: string): Promise<CryptoKey> {
+async function signingKey({ accessKeyId, secretAccessKey }: StoreCredentials, day: string, region: string): Promise<SigningKey> {
   const name = JSON.stringify([accessKeyId, secretAccessKey, day, region, SERVICE]);
   const known = signingKeys.get(name);
   if (known !== undefined) return known;
@@ -190,6 +193,6 @@ async function signingKey({ accessKeyId, secretAccessKey }: StoreCredentials, da
   return key;
 }
 
-function hmacKey(bytes: Uint8Array<ArrayBuffer>): Promise<CryptoKey> {
+function hmacKey(bytes: Uint8Array<ArrayBuffer>): Promise<SigningKey> {
   return crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
 }
