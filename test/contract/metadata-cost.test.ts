@@ -1,0 +1,97 @@
+/** What the index costs: commands for a page of chunks (a managed Redis bills each), and memory for an entry. */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import type { Command, RedisCommands } from "../../functions/metadata/commands.ts";
+import { redisIndexes } from "../../functions/metadata/indexes.ts";
+import { Digest } from "../../shared/digest.ts";
+import { chunkEntry } from "../suites/metadata-chunks.ts";
+import { proofOf, UPLOAD } from "../suites/metadata-uploads.ts";
+import { digestOf, hex, repositoryIdOf } from "../support/chain.ts";
+import { type RedisIndexes, startRedisIndexes } from "../support/redis-indexes.ts";
+import { whyNoRedis } from "../support/stack.ts";
+
+const ENTRY_BYTES_MAX = 130;
+const ENTRIES = 100_000;
+
+/** Passes everything on, and keeps what went by. */
+class CountedCommands implements RedisCommands {
+  readonly pipelines: (readonly Command[])[] = [];
+  readonly scripts: Command[] = [];
+  readonly #commands: RedisCommands;
+
+  constructor(commands: RedisCommands) {
+    this.#commands = commands;
+  }
+
+  pipeline(commands: readonly Command[]) {
+    this.pipelines.push(commands);
+    return this.#commands.pipeline(commands);
+  }
+
+  script(script: string, keys: readonly string[], args: Command) {
+    this.scripts.push(args);
+    return this.#commands.script(script, keys, args);
+  }
+}
+
+describe("what the index costs", { skip: whyNoRedis() }, () => {
+  let parts: RedisIndexes;
+  before(async () => {
+    parts = await startRedisIndexes();
+  });
+  after(() => parts?.stop());
+
+  for (const count of [1, 500, 10_000]) {
+    test(`${count} chunks are looked for and added with 16 commands at most, in one call each`, async () => {
+      const commands = new CountedCommands(parts.rest);
+      const { chunks } = redisIndexes({ commands, generation: `cost${count}` });
+      const entries = Array.from({ length: count }, (_, at) => chunkEntry(`${count} ${at}`));
+      await chunks.add(entries);
+      const found = await chunks.find(entries.map(({ sha256 }) => sha256));
+      assert.equal(found.filter((entry) => entry !== null).length, count);
+      const sizes = commands.pipelines.map((pipeline) => pipeline.length);
+      assert.deepEqual([sizes.length, commands.scripts.length], [2, 0]);
+      for (const size of sizes) assert.ok(size <= 16, `${size} commands`);
+    });
+  }
+
+  test("however digests fall, no command has more than 4,000 fields", async () => {
+    const commands = new CountedCommands(parts.tcp);
+    const { chunks } = redisIndexes({ commands, generation: "skewed" });
+    const digests = Array.from({ length: 40_000 }, (_, at) => Digest.parse(`a${hex(`skewed ${at}`, 63)}`));
+    await chunks.add(digests.map((sha256) => ({ ...chunkEntry("any"), sha256 })));
+    const found = await chunks.find(digests);
+    assert.ok(found.every((entry) => entry !== null));
+    const lengths = commands.pipelines.flat().map(([name, , ...fields]) => fields.length / (name === "HSET" ? 2 : 1));
+    assert.equal(lengths.length, 20);
+    assert.ok(Math.max(...lengths) <= 4_000);
+  });
+
+  test("no script unpacks more than 4,000 items, however large the upload", async () => {
+    const commands = new CountedCommands(parts.tcp);
+    const { uploads } = redisIndexes({ commands, generation: "large" });
+    const digests = Array.from({ length: 9_000 }, (_, at) => digestOf(`large ${at}`));
+    await uploads.record(UPLOAD, new Map(digests.map((digest) => [digest, proofOf("any")] as const)));
+    await uploads.addRecipes(UPLOAD, digests);
+    assert.deepEqual(await uploads.missingRecipes(UPLOAD, digests), []);
+    assert.ok((await uploads.proofs(UPLOAD, digests)).every((proof) => proof !== null));
+    assert.ok(Math.max(...commands.scripts.map((args) => args.length)) <= 4_001);
+  });
+
+  test(`an entry of the chunk index takes ${ENTRY_BYTES_MAX} bytes at most`, async (t) => {
+    const { chunks, prefix } = parts.open(parts.tcp);
+    const used = async () => Number(/used_memory:(\d+)/.exec(await parts.raw.info("memory"))?.[1]);
+    const beforeBytes = await used();
+    for (let from = 0; from < ENTRIES; from += 20_000) {
+      await chunks.add(Array.from({ length: 20_000 }, (_, at) => ({ ...chunkEntry(`entry ${from + at}`), holder: repositoryIdOf("one") })));
+    }
+    const shards = await Promise.all([..."0123456789abcdef"].map((digit) => parts.raw.hlen(`${prefix}chunks:${digit}`)));
+    assert.equal(
+      shards.reduce((sum, length) => sum + length, 0),
+      ENTRIES,
+    );
+    const entryBytes = ((await used()) - beforeBytes) / ENTRIES;
+    t.diagnostic(`${entryBytes.toFixed(1)} bytes an entry`);
+    assert.ok(entryBytes <= ENTRY_BYTES_MAX, `${entryBytes} bytes`);
+  });
+});

@@ -1,0 +1,44 @@
+/** Every call of the index ports, by name: for tests of what all of them do when Redis does not answer as it should. */
+import type { Indexes } from "../suites/metadata.ts";
+import { chunkEntry } from "../suites/metadata-chunks.ts";
+import { proofOf, UPLOAD, UPLOAD_KEY } from "../suites/metadata-uploads.ts";
+import { commit, create, digestOf, nameOf, operationOf, refOf, repositoryChain, repositoryIdOf, revisionOf, systemChain } from "./chain.ts";
+
+/** Texts that a call of these sends, and that must not come back in an error. */
+export const SENT = ["team/llama", digestOf("one"), UPLOAD, "text-of-an-upload", UPLOAD_KEY.principal];
+
+export async function indexCalls({ system, repositories, chunks, uploads }: Omit<Indexes, "loseKey">) {
+  const id = repositoryIdOf("team/llama");
+  const created = await systemChain().add(create("team/llama"));
+  const committed = await repositoryChain().add(commit(id, "main", "c1"));
+  const digest = digestOf("one");
+  const calls: Record<string, () => Promise<unknown>> = {
+    "system.head": () => system.head(),
+    "system.begin": () => system.begin(1),
+    "system.apply": () => system.apply(created.record, created.hash),
+    "system.findRepository": () => system.findRepository(nameOf("team/llama")),
+    "system.namesOf": () => system.namesOf([id]),
+    "system.listRepositories": () => system.listRepositories({ limit: 10 }),
+    "system.findToken": () => system.findToken(digest),
+    "system.listTokens": () => system.listTokens(),
+    "system.findOperation": () => system.findOperation(operationOf("system", 1)),
+    "repositories.head": () => repositories.head(id),
+    "repositories.begin": () => repositories.begin(id, 1),
+    "repositories.apply": () => repositories.apply(committed.record, committed.hash),
+    "repositories.refs": () => repositories.refs(id),
+    "repositories.findRevision": () => repositories.findRevision(id, revisionOf("c1")),
+    "repositories.resolveName": () => repositories.resolveName(id, refOf("main")),
+    "repositories.listRevisions": () => repositories.listRevisions(id, { limit: 10 }),
+    "repositories.findOperation": () => repositories.findOperation(id, operationOf("repository", 1)),
+    "chunks.find": () => chunks.find([digest, digestOf("two")]),
+    "chunks.add": () => chunks.add([chunkEntry("one"), chunkEntry("two")]),
+    "uploads.proofs": () => uploads.proofs(UPLOAD, [digest]),
+    "uploads.record": () => uploads.record(UPLOAD, new Map([[digest, proofOf("one")]])),
+    "uploads.addRecipes": () => uploads.addRecipes(UPLOAD, [digest]),
+    "uploads.missingRecipes": () => uploads.missingRecipes(UPLOAD, [digest]),
+    "uploads.current": () => uploads.current(UPLOAD_KEY),
+    "uploads.remember": () => uploads.remember(UPLOAD_KEY, "text-of-an-upload"),
+    "uploads.forget": () => uploads.forget(UPLOAD_KEY),
+  };
+  return Object.entries(calls).map(([name, call]) => ({ name, call }));
+}

@@ -1,0 +1,123 @@
+/** Entries survive their way through Redis's texts, and a text that nobody here wrote is never taken for an entry. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import {
+  decodeChunk,
+  decodeProof,
+  decodeRepository,
+  decodeRevision,
+  decodeToken,
+  encodeChunk,
+  encodeProof,
+  encodeRepository,
+  encodeRevision,
+  encodeToken,
+  packDigest,
+} from "../../../functions/metadata/codec.ts";
+import { repositoryOf, revisionOf, tokenOf } from "../../../functions/metadata/entries.ts";
+import type { ChunkEntry, Proof } from "../../../functions/registry/ports.ts";
+import { RepositoryId } from "../../../shared/contract/repositories.ts";
+import * as record from "../../support/chain.ts";
+import { digestOf, nameOf, repositoryIdOf } from "../../support/chain.ts";
+
+const UNREADABLE = { code: "INDEX_UNAVAILABLE", message: /can't be read/ };
+const hex16 = fc.stringMatching(/^[0-9a-f]{16}$/);
+const PLAIN = { noNullPrototype: true } as const;
+const uint32 = fc.integer({ min: 0, max: 0xffff_ffff });
+
+const chunkEntry: fc.Arbitrary<ChunkEntry> = fc.record(
+  {
+    tag: hex16,
+    holder: hex16.map((id) => RepositoryId.parse(id)),
+    size: uint32,
+    verified: fc.boolean(),
+  },
+  PLAIN,
+);
+const proof: fc.Arbitrary<Proof> = fc.record(
+  {
+    state: fc.constantFrom("reserved", "proven", "had"),
+    tag: hex16,
+    attempt: uint32,
+    fresh: fc.boolean(),
+    verified: fc.boolean(),
+  },
+  PLAIN,
+);
+
+test("a chunk's entry is 28 characters and comes back as it was", () => {
+  fc.assert(
+    fc.property(chunkEntry, (entry) => {
+      const text = encodeChunk(entry);
+      assert.match(text, /^[A-Za-z0-9_-]{28}$/);
+      assert.deepEqual(decodeChunk(text), entry);
+    }),
+  );
+});
+
+test("a proof is 18 characters and comes back as it was", () => {
+  fc.assert(
+    fc.property(proof, (entry) => {
+      const text = encodeProof(entry);
+      assert.match(text, /^[A-Za-z0-9_-]{18}$/);
+      assert.deepEqual(decodeProof(text), entry);
+    }),
+  );
+});
+
+test("any other text is no hint and no proof, and does not throw", () => {
+  const lengths = fc.constantFrom(0, 17, 18, 19, 27, 28, 29);
+  const text = lengths.chain((length) => fc.string({ unit: "binary", minLength: length, maxLength: length }));
+  fc.assert(
+    fc.property(text, (strange) => {
+      if (!/^[\w-]{28}$/.test(strange)) assert.equal(decodeChunk(strange), null);
+      if (!/^[\w-]{18}$/.test(strange)) assert.equal(decodeProof(strange), null);
+    }),
+  );
+  assert.equal(decodeProof("_".repeat(18)), null);
+});
+
+test("a number that does not fit is refused, never cut", () => {
+  const entry = { tag: "0".repeat(16), holder: repositoryIdOf("a"), verified: true };
+  for (const size of [-1, 0.5, 2 ** 32, Number.NaN]) assert.throws(() => encodeChunk({ ...entry, size }), RangeError);
+});
+
+test("digests are packed into 43 characters, no two alike", () => {
+  const seen = new Set(Array.from({ length: 1000 }, (_, at) => packDigest(digestOf(`digest ${at}`))));
+  assert.equal(seen.size, 1000);
+  for (const text of seen) assert.match(text, /^[A-Za-z0-9_-]{43}$/);
+});
+
+test("repositories, tokens and revisions come back as they were, whatever people wrote into them", async () => {
+  const texts = fc.string({ unit: "grapheme", maxLength: 50 });
+  await fc.assert(
+    fc.asyncProperty(texts, texts, async (actor, text) => {
+      const created = (await record.systemChain().add(record.create("team/llama"))).record;
+      assert.ok(created.op === "repository.create");
+      const repository = repositoryOf({ ...created, actor });
+      assert.deepEqual(decodeRepository("team/llama", encodeRepository(repository)), repository);
+
+      const made = (await record.systemChain().add(record.makeToken("one"))).record;
+      assert.ok(made.op === "token.create");
+      const token = tokenOf({ ...made, actor, name: text });
+      const revokedAt = "2026-01-02T03:04:05.006Z";
+      assert.deepEqual(decodeToken(token.hash, `|${encodeToken(token)}`), token);
+      assert.deepEqual(decodeToken(token.hash, `${revokedAt}|${encodeToken(token)}`), { ...token, revokedAt });
+
+      const committed = (await record.repositoryChain().add(record.commit(repositoryIdOf("a"), "main", "c1"))).record;
+      assert.ok(committed.op === "commit");
+      const revision = revisionOf({ ...committed, actor, message: text, labels: { a: text } });
+      assert.deepEqual(decodeRevision(revision.revision, encodeRevision(revision)), revision);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test("an entry of a log's index that can't be read is reported, not taken for something else", () => {
+  for (const text of ["", "x", "{}", "|", "|{", "0000 2026 x", "null", "[]"]) {
+    assert.throws(() => decodeRepository(nameOf("a/b"), text), UNREADABLE, text);
+    assert.throws(() => decodeToken(digestOf("a"), text), UNREADABLE, text);
+    assert.throws(() => decodeRevision(record.revisionOf("a"), text), UNREADABLE, text);
+  }
+});
