@@ -27,6 +27,14 @@ export function configPath(host: Host): string {
   return join(base?.startsWith("/") ? base : join(host.homeDirectory, ".config"), "ferry", "config.json");
 }
 
+/** What may be lost: `$FERRY_CACHE_DIR`, `$XDG_CACHE_HOME/ferry`, by default `~/.cache/ferry`. */
+export function cacheDirectory(host: Host): string {
+  const own = host.env["FERRY_CACHE_DIR"] ?? "";
+  if (own !== "") return own;
+  const base = host.env["XDG_CACHE_HOME"];
+  return join(base?.startsWith("/") ? base : join(host.homeDirectory, ".cache"), "ferry");
+}
+
 /** The saved logins; none when there is no file. Throws FILE_UNREADABLE. */
 export async function readConfig(host: Host): Promise<Config> {
   const path = configPath(host);
@@ -117,7 +125,7 @@ export function checkTransport(endpoint: string, plainAllowed: boolean): void {
 }
 
 /** @param hostname as URL has it: lower case, IPv4 in its normal form, IPv6 in brackets. */
-function isLoopback(hostname: string): boolean {
+export function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname.endsWith(".localhost") || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname);
 }
 

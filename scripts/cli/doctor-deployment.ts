@@ -4,7 +4,7 @@ import type { FerryClient } from "../../shared/client.ts";
 import type { WhoAmI } from "../../shared/contract/access.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { type Cli, clientFor } from "./cli.ts";
-import type { Settings } from "./config.ts";
+import { isLoopback, type Settings } from "./config.ts";
 import { type Finding, failedBy } from "./finding.ts";
 import { durationText, plain, timeText } from "./text.ts";
 import { scopeText } from "./values.ts";
@@ -52,7 +52,8 @@ function unreachable(error: unknown): Finding {
 
 async function transportFinding({ host }: Cli, endpoint: string): Promise<Finding> {
   const { protocol, hostname, port } = new URL(endpoint);
-  if (protocol === "http:") return { check: "tls", state: "warn", detail: "plain http: for this machine and trusted networks only" };
+  if (protocol === "http:" && isLoopback(hostname)) return { check: "tls", state: "ok", detail: "plain http, within this machine" };
+  if (protocol === "http:") return { check: "tls", state: "warn", detail: "plain http: the token can be read on the way" };
   try {
     const { version, validTo } = await certificateOf(hostname, port === "" ? 443 : Number(port));
     const daysLeft = Math.floor((validTo - host.now()) / DAY_MS);

@@ -20,12 +20,12 @@ export function addPull(program: Command, act: Act): void {
     .argument("<target>", `namespace/name[@ref] (default ref: ${DEFAULT_BRANCH})`)
     .argument("<directory>", "where the files go; it is made when missing")
     .option("--verify", "hash files that are there already, even when they look untouched since the last pull");
-  addTransferOptions(command, "do not remember which files are verified").action(
+  addTransferOptions(command).action(
     act(Pull, async (cli, flags) => {
       const [{ repository, ref }, destination] = flags.args;
       const { pullFiles } = await import("../node/transfer.ts");
       const request = { repository, ref: ref ?? DEFAULT_BRANCH, destination, ...filters(flags) };
-      const options = { ...engineOptions(flags), verify: flags.verify };
+      const options = engineOptions(cli.host, flags, !flags.verify);
       const result = await transfer(cli, "pulling", (control) => pullFiles(request, control, options));
       const { files, bytesTotal, chunksTotal, seconds } = result;
       const counts = { files, bytesTotal, bytesReceived: result.bytesMoved, chunksTotal, chunksReceived: result.chunksMoved, seconds };

@@ -26,6 +26,7 @@ const Push = TransferFlags.extend({
   label: LabelsValue.optional(),
   create: z.boolean().default(true),
   parent: RevisionOrNone.optional(),
+  cache: z.boolean().default(true),
 });
 type Push = z.infer<typeof Push>;
 
@@ -39,11 +40,13 @@ export function addPush(program: Command, act: Act): void {
     .option("-m, --message <text>", "what this revision is; kept in the history")
     .option("--label <key=value>", "a label of the revision; may be repeated", collected)
     .option("--no-create", "fail when the repository does not exist")
-    .option("--parent <revision>", "only when the branch is at this revision; 'none': only when there is no such branch");
-  addTransferOptions(command, "do not remember digests of unchanged files for the next push").action(
+    .option("--parent <revision>", "only when the branch is at this revision; 'none': only when there is no such branch")
+    .option("--no-cache", "read and hash every file, also those that look untouched since the last push");
+  addTransferOptions(command).action(
     act(Push, async (cli, flags) => {
       const { pushFiles } = await import("../node/transfer.ts");
-      const result = await transfer(cli, "pushing", (control) => pushFiles(requestOf(flags), control, engineOptions(flags)));
+      const options = engineOptions(cli.host, flags, flags.cache);
+      const result = await transfer(cli, "pushing", (control) => pushFiles(requestOf(flags), control, options));
       const { repository, ref, files, bytesTotal, chunksTotal, seconds } = result;
       const counts = { files, bytesTotal, bytesSent: result.bytesMoved, chunksTotal, chunksSent: result.chunksMoved, seconds };
       cli.note(`pushed ${summary(result, "sent")}`);

@@ -4,6 +4,8 @@ import * as z from "zod";
 import type { TransferControl, TransferCounts } from "../../shared/transfer/contract.ts";
 import type { EngineOptions } from "../node/transfer.ts";
 import { type Cli, GlobalFlags } from "./cli.ts";
+import { cacheDirectory } from "./config.ts";
+import type { Host } from "./host.ts";
 import { showProgress } from "./progress.ts";
 import { bytesText, counted, durationText } from "./text.ts";
 import { BytesValue, collected, countValue } from "./values.ts";
@@ -14,31 +16,30 @@ export const TransferFlags = GlobalFlags.extend({
   connections: countValue(1, 256).optional(),
   memory: BytesValue.optional(),
   bandwidth: BytesValue.optional(),
-  cache: z.boolean().default(true),
 });
 export type TransferFlags = z.infer<typeof TransferFlags>;
 
-/** Adds the flags of `TransferFlags`; `cached` says what --no-cache leaves out. */
-export function addTransferOptions(command: Command, cached: string): Command {
+export function addTransferOptions(command: Command): Command {
   return command
     .option("--include <glob>", "only files that match; may be repeated", collected)
     .option("--exclude <glob>", "no files that match; may be repeated", collected)
     .option("--connections <n>", "transfers at the same time, 1 to 256")
     .option("--memory <size>", "memory for bytes on their way, such as 512MiB")
-    .option("--bandwidth <rate>", "at most so many bytes a second, such as 100MB or 50MiB/s")
-    .option("--no-cache", cached);
+    .option("--bandwidth <rate>", "at most so many bytes a second, such as 100MB or 50MiB/s");
 }
 
 export function filters({ include, exclude }: TransferFlags): { include?: string[]; exclude?: string[] } {
   return { ...(include === undefined ? {} : { include }), ...(exclude === undefined ? {} : { exclude }) };
 }
 
-export function engineOptions({ connections, memory, bandwidth, cache }: TransferFlags): EngineOptions {
+/** @param useStatCache believe that files which look untouched are what they were. */
+export function engineOptions(host: Host, { connections, memory, bandwidth }: TransferFlags, useStatCache: boolean): EngineOptions {
   return {
-    cache,
+    cacheDir: cacheDirectory(host),
+    useStatCache,
     ...(connections === undefined ? {} : { connections }),
     ...(memory === undefined ? {} : { memoryBytes: memory }),
-    ...(bandwidth === undefined ? {} : { bytesPerSecond: bandwidth }),
+    ...(bandwidth === undefined ? {} : { bandwidthBytesPerSecond: bandwidth }),
   };
 }
 
