@@ -1,0 +1,114 @@
+/**
+ * How every writer of a revision writes it. The order is design (docs/design.md, Commit):
+ *   1. PUT envelope: from here on collection sees these chunks as wanted;
+ *   2. read collection's intents: a condemned key is not usable, the caller sends that chunk again under a fresh key;
+ *   3. PUT log/<seq> create-only: the commit point;
+ *   4. the index follows; only then is anything acknowledged. If that fails, the retry with the same operation id finds the revision.
+ */
+import { canonical } from "../../shared/canonical.ts";
+import type { RepositoryId, RepositorySummary, RevisionSummary } from "../../shared/contract/repositories.ts";
+import { type Digest, sha256 } from "../../shared/digest.ts";
+import { FerryError } from "../../shared/errors.ts";
+import { contentEntries, type Manifest, manifestDigest } from "../../shared/manifest.ts";
+import { type OperationId, type RefName, RevisionId } from "../../shared/names.ts";
+import { condemnedOf } from "./intents.ts";
+import { chunkKey, envelopeKey } from "./layout.ts";
+import { append, type Body, withWhole } from "./log.ts";
+import { repositoryLog } from "./logs.ts";
+import type { Ports } from "./ports.ts";
+import { type CommitRecord, encodeRecord, type Placement, type RepositoryRecord } from "./records.ts";
+
+/** `places`: every chunk of the manifest once, sorted by digest. `attempt`: what CHUNK_UNPROVEN counts on from. */
+export type Publication = {
+  repository: RepositorySummary;
+  author: string;
+  operationId: OperationId;
+  sinceSeq: number;
+  attempt: number;
+  branch: RefName;
+  parent: RevisionId | null;
+  message: string;
+  labels: Record<string, string>;
+  manifest: Manifest;
+  places: readonly { sha256: Digest; size: number; tag: string }[];
+  newBytes: number;
+};
+
+/** How many digests an error names; the caller redoes them and comes again. */
+export const UNPROVEN_PAGE = 500;
+/** A published envelope counts as pending for 72 h; a commit that dawdles longer than this starts over. */
+const PUBLISH_MS_MAX = 600_000;
+const DAY_MS = 86_400_000;
+
+export async function publishRevision(ports: Ports, publication: Publication): Promise<CommitRecord> {
+  const { repository, operationId, author, sinceSeq, manifest, places } = publication;
+  const digest = await manifestDigest(manifest);
+  const placement: Placement = places.map(({ sha256, size, tag }) => [sha256, size, tag]);
+  // The key says the content: a retry with the same placement writes the same bytes, another placement has another key. It also says the
+  // day: a key is written within one day only, so collection, which waits for 72 h, never deletes one that is written again.
+  const publishedAtMs = ports.clock.now();
+  const day = Math.floor(publishedAtMs / DAY_MS);
+  const attempt = (await sha256(canonical([operationId, digest, placement, day]))).slice(0, 16);
+  await ports.stores.home.bucket.put(
+    envelopeKey(digest, attempt),
+    encodeRecord({ v: 1, repositoryId: repository.id, manifest, placement }),
+  );
+  await refuseCondemned(ports, publication);
+  const record = await append(repositoryLog(ports, repository.id), { operationId, actor: author, sinceSeq }, async (at) => {
+    if (ports.clock.now() - publishedAtMs > PUBLISH_MS_MAX)
+      throw new FerryError("STORAGE_UNAVAILABLE", { store: "home", problem: "the commit took too long" });
+    await checkHead(ports, repository.id, publication.branch, publication.parent);
+    return bodyOf(publication, { digest, attempt, at });
+  });
+  return asCommit(record);
+}
+
+/** Throws BRANCH_MOVED. Asked early to save work, and again right before the commit point. */
+export async function checkHead(ports: Ports, id: RepositoryId, branch: RefName, expected: RevisionId | null): Promise<void> {
+  const current = await withWhole(repositoryLog(ports, id), () => ports.repositories.resolveName(id, branch));
+  if (current !== expected)
+    throw new FerryError("BRANCH_MOVED", { branch, current: current ?? "nothing", expected: expected ?? "nothing" });
+}
+
+export function refuseChunks(chunks: readonly Digest[], attempt: number): never {
+  throw new FerryError("CHUNK_UNPROVEN", { count: chunks.length, attempt, chunks: chunks.slice(0, UNPROVEN_PAGE) });
+}
+
+export function asCommit(record: RepositoryRecord): CommitRecord {
+  if (record.op !== "commit") throw new FerryError("REQUEST_INVALID", { problem: "operationId: it was used for another act" });
+  return record;
+}
+
+export function summaryOfRecord(record: CommitRecord): RevisionSummary {
+  const { revision, seq, branch, parent, manifest, actor, at, message, fileCount, sizeBytes, chunkCount, newBytes, labels } = record;
+  return { revision, seq, branch, parent, manifest, author: actor, time: at, message, fileCount, sizeBytes, chunkCount, newBytes, labels };
+}
+
+/** After publishing: one of this look and the collector's second scan must see the other. */
+async function refuseCondemned(ports: Ports, { places, attempt }: Publication): Promise<void> {
+  const keys = places.map(({ sha256, tag }) => chunkKey(sha256, tag));
+  const condemned = await condemnedOf(ports, keys);
+  const chunks = places.filter((_, at) => condemned.has(keys[at] ?? "")).map(({ sha256 }) => sha256);
+  if (chunks.length > 0) refuseChunks(chunks, attempt + 1);
+}
+
+async function bodyOf(publication: Publication, named: { digest: Digest; attempt: string; at: string }): Promise<Body<RepositoryRecord>> {
+  const { repository, parent, author, message, labels, operationId, branch, manifest, places, newBytes } = publication;
+  const identity = { repository: repository.id, parent, manifest: named.digest, author, time: named.at, message, operation: operationId };
+  const revision = RevisionId.parse((await sha256(canonical(identity))).slice(0, 40));
+  return {
+    op: "commit",
+    repositoryId: repository.id,
+    branch,
+    revision,
+    parent,
+    manifest: named.digest,
+    attempt: named.attempt,
+    message,
+    fileCount: manifest.files.length,
+    sizeBytes: contentEntries(manifest).reduce((sum, file) => sum + file.size, 0),
+    chunkCount: places.length,
+    newBytes,
+    labels,
+  };
+}
