@@ -3,12 +3,26 @@ export type Json = string | number | boolean | null | readonly Json[] | { readon
 
 /**
  * The canonical text of `value`. Members that are `undefined` are left out.
- * Throws RangeError on numbers that JSON readers may round (non-integers, or beyond 2^53 - 1).
+ * Throws RangeError on numbers that JSON readers may round (non-integers, or beyond 2^53 - 1), and on what is no JSON at all: these
+ * bytes are kept for ever, so nothing unreadable may come out, whatever a type promised.
  */
 export function canonical(value: Json): string {
-  if (typeof value === "number" && !Number.isSafeInteger(value)) throw new RangeError(`${value} has no canonical form`);
-  if (value === null || typeof value !== "object") return JSON.stringify(value);
-  if (isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  switch (typeof value) {
+    case "number":
+      if (!Number.isSafeInteger(value)) throw new RangeError(`${value} has no canonical form`);
+      return JSON.stringify(value);
+    case "string":
+    case "boolean":
+      return JSON.stringify(value);
+    case "object":
+      if (value === null) return "null";
+      return isArray(value) ? `[${Array.from(value, canonical).join(",")}]` : canonicalObject(value);
+    default:
+      throw new RangeError(`a value of type ${typeof value} has no canonical form`);
+  }
+}
+
+function canonicalObject(value: { readonly [key: string]: Json | undefined }): string {
   const members: string[] = [];
   for (const key of Object.keys(value).sort()) {
     const member = value[key];

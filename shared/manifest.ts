@@ -26,7 +26,7 @@ const ContentEntry = z.strictObject({
 });
 const LinkEntry = z.strictObject({ path: z.string(), mode: z.literal("link"), target: z.string() });
 
-export const FileEntry = z.union([ContentEntry, LinkEntry]);
+export const FileEntry = z.discriminatedUnion("mode", [ContentEntry, LinkEntry]);
 export type FileEntry = z.infer<typeof FileEntry>;
 export type ContentEntry = z.infer<typeof ContentEntry>;
 
@@ -40,6 +40,8 @@ export function makeManifest(files: readonly FileEntry[]): Manifest {
   for (const file of files) checkEntry(file);
   const clash = treeProblem(files.map((file) => file.path));
   if (clash !== null) throw new FerryError("PATH_UNSAFE", clash);
+  const sizeBytes = files.reduce((sum, file) => sum + (file.mode === "link" ? 0 : file.size), 0);
+  if (!Number.isSafeInteger(sizeBytes)) throw new FerryError("MANIFEST_INVALID", { problem: "its files sum to 2^53 bytes or more" });
   return { v: 1, files: [...files].sort((a, b) => (a.path < b.path ? -1 : 1)) };
 }
 
@@ -74,7 +76,7 @@ export function manifestDigest(manifest: Manifest): Promise<Digest> {
 /** The manifest that `value` holds, when it is one and has the digest `expected`. Throws MANIFEST_INVALID or DIGEST_INVALID. */
 export async function parseManifest(value: unknown, expected: Digest): Promise<Manifest> {
   const parsed = Manifest.safeParse(value);
-  if (!parsed.success) throw new FerryError("MANIFEST_INVALID", { problem: z.prettifyError(parsed.error) });
+  if (!parsed.success) throw new FerryError("MANIFEST_INVALID", { problem: z.prettifyError(parsed.error).slice(0, 300) });
   const manifest = makeManifest(parsed.data.files);
   if ((await manifestDigest(manifest)) !== expected) throw new FerryError("DIGEST_INVALID", { what: "the manifest", expected });
   return manifest;
