@@ -11,6 +11,7 @@ import { TICKET_SECONDS, type TicketBatch, type TicketMode } from "../../shared/
 import type { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { StoreId } from "../../shared/names.ts";
+import { downloadUrl, type SignedRequest, ticketRequest } from "../../shared/tickets.ts";
 import { isoTime } from "../../shared/time.ts";
 
 /**
@@ -51,8 +52,6 @@ export function memoryStores(options: MemoryStoresOptions = {}): MemoryStores {
   return new MemoryStores(options);
 }
 
-type Issued = { place: ChunkPlace; mode: TicketMode; signature: string; expiresAtMs: number };
-
 export class MemoryStore implements Store {
   readonly profile: StoreProfile;
   readonly bucket: MemoryBucket;
@@ -83,21 +82,19 @@ export class MemoryStore implements Store {
 
   /** "Uploads" by the last ticket given for `path`; the status a store would answer: 200, 400, 403 or 412. */
   putChunk(path: string, bytes: Uint8Array): Promise<number> {
-    return this.chunks.accept(path, bytes);
+    const ticket = this.chunks.lastTicket(path);
+    return ticket === null ? Promise.resolve(403) : this.chunks.store(ticket, bytes);
   }
 
   /** One HTTP request of a client: PUT with a ticket, or GET with or without a Range. */
   async handle(request: Request): Promise<Response> {
-    const url = new URL(request.url);
-    const path = url.pathname.slice(`/${CHUNK_PREFIX}`.length);
     if (request.method === "PUT") {
-      const signature = url.searchParams.get("X-Amz-Signature") ?? request.headers.get("authorization")?.split("Signature=")[1] ?? "";
+      const ticket = this.chunks.ticketOf(request);
       const bytes = new Uint8Array(await request.arrayBuffer());
-      return new Response(null, { status: this.chunks.allows(path, signature, request.headers) ? await this.putChunk(path, bytes) : 403 });
+      return new Response(null, { status: ticket === null ? 403 : await this.chunks.store(ticket, bytes) });
     }
-    if (request.method !== "GET" || url.searchParams.get("X-Amz-Signature") !== downloadSignature(path)) {
-      return new Response(null, { status: 403 });
-    }
+    const path = request.method === "GET" ? this.chunks.downloadOf(request.url) : null;
+    if (path === null) return new Response(null, { status: 403 });
     const bytes = await this.bucket.get(CHUNK_PREFIX + path);
     return bytes === null ? new Response(null, { status: 404 }) : rangeAnswer(bytes, request.headers.get("range"));
   }
@@ -153,11 +150,15 @@ export class MemoryBucket implements Bucket {
   }
 }
 
+/** A ticket that was given: the request that it allows, until when. */
+type Ticket = { place: ChunkPlace; path: string; mode: TicketMode; request: SignedRequest; expiresAtMs: number };
+
 export class MemoryChunkStore implements ChunkStore {
   readonly #profile: StoreProfile;
   readonly #bucket: MemoryBucket;
   readonly #clock: Clock;
-  readonly #issued = new Map<string, Issued>();
+  readonly #tickets: Ticket[] = [];
+  readonly #downloads = new Map<string, { path: string; expiresAtMs: number }>();
 
   constructor(profile: StoreProfile, bucket: MemoryBucket, clock: Clock) {
     this.#profile = profile;
@@ -166,34 +167,39 @@ export class MemoryChunkStore implements ChunkStore {
   }
 
   async tickets(mode: TicketMode, places: readonly ChunkPlace[]): Promise<TicketBatch> {
-    const expiresAtMs = this.#clock.now() + TICKET_SECONDS * 1000;
-    const items = places.map((place) => {
-      const path = chunkPath(place.sha256, place.tag);
-      const signature = hex("sha256", Buffer.from([mode, path, place.size, place.md5, expiresAtMs].join(" ")));
-      this.#issued.set(path, { place, mode, signature, expiresAtMs });
-      const md5 = mode === "md5" && place.md5 !== undefined ? { md5: place.md5 } : {};
-      return { sha256: place.sha256, size: place.size, path, signature, ...md5 };
+    const expiresAtMs = this.#expiry();
+    const items = places.map(({ sha256, size, tag, md5 }) => {
+      const path = chunkPath(sha256, tag);
+      const signature = hash("sha256", "hex", [mode, path, size, md5, expiresAtMs].join(" "));
+      return { sha256, size, path, signature, ...(mode === "md5" && md5 !== undefined ? { md5 } : {}) };
     });
-    return {
+    const batch: TicketBatch = {
       mode,
-      base: `${this.#profile.endpoint}/${CHUNK_PREFIX}`,
+      base: this.#base,
       query: mode === "payload" ? "" : `X-Amz-Date=${isoTime(expiresAtMs)}`,
       authorization: mode === "payload" ? "AWS4-HMAC-SHA256 Signature=" : "",
       headers: { "if-none-match": "*" },
       expiresInSeconds: TICKET_SECONDS,
       items,
     };
+    for (const [at, place] of places.entries()) {
+      const item = items[at];
+      if (item !== undefined) this.#tickets.push({ place, path: item.path, mode, request: ticketRequest(batch, item), expiresAtMs });
+    }
+    return batch;
   }
 
   async downloads(places: readonly { sha256: Digest; tag: string }[]): Promise<DownloadBatch> {
-    const paths = places.map(({ sha256, tag }) => ({ sha256, path: chunkPath(sha256, tag) }));
-    return {
-      store: StoreId.parse(this.#profile.id),
-      base: `${this.#profile.endpoint}/${CHUNK_PREFIX}`,
-      query: "response-content-type=application%2Foctet-stream",
-      expiresInSeconds: TICKET_SECONDS,
-      items: paths.map((item) => ({ ...item, signature: downloadSignature(item.path) })),
-    };
+    const expiresAtMs = this.#expiry();
+    const items = places.map(({ sha256, tag }) => {
+      const path = chunkPath(sha256, tag);
+      return { sha256, path, signature: hash("sha256", "hex", `GET ${path} ${expiresAtMs}`) };
+    });
+    const store = StoreId.parse(this.#profile.id);
+    const query = "response-content-type=application%2Foctet-stream";
+    const batch: DownloadBatch = { store, base: this.#base, query, expiresInSeconds: TICKET_SECONDS, items };
+    for (const item of items) this.#downloads.set(downloadUrl(batch, item), { path: item.path, expiresAtMs });
+    return batch;
   }
 
   async lengths(places: readonly ChunkPlace[]): Promise<(number | null)[]> {
@@ -201,23 +207,37 @@ export class MemoryChunkStore implements ChunkStore {
     return (await Promise.all(heads)).map((head) => head?.sizeBytes ?? null);
   }
 
-  /** Whether a PUT shows the signature and the signed headers of the ticket for `path`. */
-  allows(path: string, signature: string, headers: Headers): boolean {
-    const issued = this.#issued.get(path);
-    if (issued === undefined || issued.signature !== signature || headers.get("if-none-match") !== "*") return false;
-    const { mode, place } = issued;
-    if (mode === "payload") return headers.get("x-amz-content-sha256") === place.sha256;
-    if (mode === "md5") return headers.get("content-md5") === place.md5;
-    return headers.get("x-amz-checksum-sha256") === Buffer.from(place.sha256, "hex").toString("base64");
+  /** The unexpired ticket whose URL and signed headers a PUT shows. */
+  ticketOf({ url, headers }: Request): Ticket | null {
+    const shows = ({ request }: Ticket): boolean =>
+      new URL(request.url).href === url && Object.entries(request.headers).every(([name, value]) => headers.get(name) === value);
+    return this.#tickets.findLast((ticket) => shows(ticket) && this.#clock.now() <= ticket.expiresAtMs) ?? null;
   }
 
-  async accept(path: string, bytes: Uint8Array): Promise<number> {
-    const issued = this.#issued.get(path);
-    if (issued === undefined || this.#clock.now() > issued.expiresAtMs || bytes.length !== issued.place.size) return 403;
-    const { mode, place } = issued;
-    const right = mode === "md5" ? base64Md5(bytes) === place.md5 : hex("sha256", bytes) === place.sha256;
+  lastTicket(path: string): Ticket | null {
+    return this.#tickets.findLast((ticket) => ticket.path === path && this.#clock.now() <= ticket.expiresAtMs) ?? null;
+  }
+
+  /** The path that an unexpired download URL is for. */
+  downloadOf(url: string): string | null {
+    const download = this.#downloads.get(url);
+    return download !== undefined && this.#clock.now() <= download.expiresAtMs ? download.path : null;
+  }
+
+  /** The status that a store answers to the body of a PUT. */
+  async store({ place, path, mode }: Ticket, bytes: Uint8Array): Promise<number> {
+    if (bytes.length !== place.size) return 403;
+    const right = mode === "md5" ? hash("md5", "base64", bytes) === place.md5 : hash("sha256", "hex", bytes) === place.sha256;
     if (!right) return 400;
     return (await this.#bucket.create(CHUNK_PREFIX + path, bytes)) === "created" ? 200 : 412;
+  }
+
+  get #base(): string {
+    return `${this.#profile.endpoint}/${CHUNK_PREFIX}`;
+  }
+
+  #expiry(): number {
+    return this.#clock.now() + TICKET_SECONDS * 1000;
   }
 }
 
@@ -226,14 +246,6 @@ function probeResult(store: StoreId, modes: readonly TicketMode[], clock: Clock)
   return { v: 1, store, probedAt: isoTime(clock.now()), modes: [...modes], ...proven };
 }
 
-function downloadSignature(path: string): string {
-  return hex("sha256", Buffer.from(`GET ${path}`));
-}
-
-function hex(algorithm: string, bytes: Uint8Array): string {
-  return createHash(algorithm).update(bytes).digest("hex");
-}
-
-function base64Md5(bytes: Uint8Array): string {
-  return createHash("md5").update(bytes).digest("base64");
+function hash(algorithm: string, encoding: "hex" | "base64", data: Uint8Array | string): string {
+  return createHash(algorithm).update(data).digest(encoding);
 }
