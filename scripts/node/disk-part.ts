@@ -11,8 +11,10 @@ import type { Folders } from "./folders.ts";
 import { unwritable } from "./fs-errors.ts";
 import type { Transport } from "./transport.ts";
 
+/** Where a file's bytes are now: a part gets another name when it is sealed. */
+export type Location = { path: string };
 /** Chunks that lie in files of this destination, and where. What is borrowed is hashed again, so an entry may be outdated. */
-export type Lender = Map<Digest, { path: string; chunk: WantedChunk }>;
+export type Lender = Map<Digest, { location: Location; chunk: WantedChunk }>;
 
 export type DiskPartOptions = {
   file: WantedFile;
@@ -23,9 +25,8 @@ export type DiskPartOptions = {
   folders: Folders;
   transport: Transport;
   lender: Lender;
+  /** The chunk is in the part now. */
   onHeld: (chunk: WantedChunk) => void;
-  /** The file has its name now, and other files may borrow this chunk from it. */
-  lend: (chunk: WantedChunk) => void;
 };
 
 /** A chunk of which the beginning is there. */
@@ -37,10 +38,13 @@ const sync = promisify(fdatasync);
 export class DiskPart implements Part {
   readonly #options: DiskPartOptions;
   readonly #begun = new Map<Digest, Begun>();
+  readonly #location: Location;
   #isOpen = true;
 
   constructor(options: DiskPartOptions) {
     this.#options = options;
+    this.#location = { path: options.part };
+    for (const chunk of options.file.chunks) if (options.held.has(chunk.sha256)) this.#lend(chunk);
   }
 
   holds(sha256: Digest): boolean {
@@ -53,7 +57,7 @@ export class DiskPart implements Part {
     const { folders } = this.#options;
     let from: number;
     try {
-      from = openSync(folders.at(lent.path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+      from = openSync(folders.at(lent.location.path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     } catch {
       // It was replaced meanwhile.
       return false;
@@ -92,7 +96,7 @@ export class DiskPart implements Part {
   }
 
   async seal(): Promise<void> {
-    const { file, part, folders, held, fd, lend } = this.#options;
+    const { file, part, folders, held, fd } = this.#options;
     const missing = file.chunks.find((chunk) => !held.has(chunk.sha256));
     if (missing !== undefined) throw new FerryError("INTERNAL", { problem: `${file.path} is sealed without chunk ${missing.sha256}` });
     try {
@@ -104,10 +108,10 @@ export class DiskPart implements Part {
       const stats = lstatSync(folders.at(file.path), { throwIfNoEntry: false });
       if (stats?.isDirectory()) throw new FerryError("FILE_UNWRITABLE", { path: file.path, problem: "a folder is there" });
       renameSync(folders.at(part), folders.at(file.path));
+      this.#location.path = file.path;
     } catch (error) {
       throw unwritable(file.path, error);
     }
-    for (const chunk of file.chunks) if (chunk.shared) lend(chunk);
   }
 
   async leave(): Promise<void> {
@@ -122,6 +126,11 @@ export class DiskPart implements Part {
   #hold(chunk: WantedChunk): void {
     this.#options.held.add(chunk.sha256);
     this.#options.onHeld(chunk);
+    this.#lend(chunk);
+  }
+
+  #lend(chunk: WantedChunk): void {
+    if (chunk.shared) this.#options.lender.set(chunk.sha256, { location: this.#location, chunk });
   }
 
   #begin(chunk: WantedChunk): Begun {

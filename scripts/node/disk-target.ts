@@ -127,7 +127,7 @@ export class DiskTarget implements Target {
   /** From a right file, what other files need; from another one, what this file's new content needs. */
   #lend(file: WantedFile, held: ReadonlySet<Digest>, isRight: boolean): void {
     for (const chunk of file.chunks) {
-      if (held.has(chunk.sha256) && (chunk.shared || !isRight)) this.#lender.set(chunk.sha256, { path: file.path, chunk });
+      if (held.has(chunk.sha256) && (chunk.shared || !isRight)) this.#lender.set(chunk.sha256, { location: { path: file.path }, chunk });
     }
   }
 
@@ -159,11 +159,10 @@ export class DiskTarget implements Target {
     const { folders, journal } = this.#opened();
     const isJournaled = file.sizeBytes >= JOURNAL_FILE_BYTES_MIN;
     if (isJournaled) journal.begin(part, file);
-    const lend = (chunk: WantedChunk) => this.#lender.set(chunk.sha256, { path: file.path, chunk });
     const onHeld = (chunk: WantedChunk) => {
       if (isJournaled) journal.held(part, chunk.sha256);
     };
-    return new DiskPart({ file, part, fd, held, folders, transport: this.#transport, lender: this.#lender, onHeld, lend });
+    return new DiskPart({ file, part, fd, held, folders, transport: this.#transport, lender: this.#lender, onHeld });
   }
 
   /** A clear word before hours of work; the writes themselves are checked, too. */

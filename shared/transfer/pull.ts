@@ -62,6 +62,8 @@ async function intoTarget<T>(target: Target, work: () => Promise<T>): Promise<T>
   }
 }
 
+type Bringing = { part: Part; chunk: WantedChunk; other: Promise<void> | undefined; signal: AbortSignal };
+
 class TreePuller {
   readonly #setting: PullSetting;
   readonly #plan: PullPlan;
@@ -114,21 +116,20 @@ class TreePuller {
     }
   }
 
-  /** Each chunk is fetched once. Files that need it, too, borrow it when it is there. */
+  /** Each chunk is fetched once. Files that need it, too, wait, and borrow it. */
   async #chunk(part: Part, chunk: WantedChunk, signal: AbortSignal): Promise<void> {
-    const { sha256 } = chunk;
-    if (!chunk.shared) {
-      if (!(await part.borrow(chunk, signal))) return this.#fetch(part, chunk, signal);
-      return this.#links.release(sha256);
-    }
-    const other = this.#fetching.get(sha256);
+    const other = this.#fetching.get(chunk.sha256);
+    const bringing = this.#bring({ part, chunk, other, signal });
+    if (chunk.shared && other === undefined) this.#fetching.set(chunk.sha256, bringing);
+    await bringing;
+  }
+
+  async #bring({ part, chunk, other, signal }: Bringing): Promise<void> {
     // Whether the other's fetch failed is the other's to tell.
     if (other !== undefined) await other.catch(() => {});
     signal.throwIfAborted();
-    if (await part.borrow(chunk, signal)) return this.#links.release(sha256);
-    const fetching = this.#fetch(part, chunk, signal);
-    this.#fetching.set(sha256, fetching);
-    await fetching;
+    if (await part.borrow(chunk, signal)) this.#links.release(chunk.sha256);
+    else await this.#fetch(part, chunk, signal);
   }
 
   async #fetch(part: Part, chunk: WantedChunk, signal: AbortSignal): Promise<void> {

@@ -1,0 +1,425 @@
+/**
+ * A registry and a store in one small process-local HTTP server: just the routes that push and pull use, checked by the contract's own
+ * schemas, and objects that are taken only with their ticket. It lets the engine be tested in milliseconds, and lets a test decide what
+ * the store does wrong. What it does right is what functions/ does; the end-to-end tests run the engine against that.
+ */
+import { createHash, createHmac, randomBytes } from "node:crypto";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import * as z from "zod";
+import { MACHINE } from "../../scripts/node/machine.ts";
+import { FerryClient } from "../../shared/client.ts";
+import type { RevisionSummary } from "../../shared/contract/repositories.ts";
+import { ROUTES, type RouteBody, type RouteName, type RouteSpec } from "../../shared/contract/routes.ts";
+import type { TicketBatch, TicketMode } from "../../shared/contract/uploads.ts";
+import type { Digest } from "../../shared/digest.ts";
+import { type ErrorDetails, FerryError, problemOf } from "../../shared/errors.ts";
+import { contentEntries, type Manifest, makeManifest, manifestDigest } from "../../shared/manifest.ts";
+import { RepositoryName, RevisionId, StoreId } from "../../shared/names.ts";
+import { encodeRecipe, type Recipe, recipeDigest } from "../../shared/recipe.ts";
+
+export type StoreRequest = { verb: "GET" | "PUT"; sha256: string /** Of this verb, from 1. */; nth: number; range: string | undefined };
+/** What the store does instead. `corrupt`: one bit of the answer is wrong. `cut`: the answer ends after so many bytes. */
+export type StoreFault =
+  | { kind: "status"; status: number; code?: string; retryAfter?: number }
+  | { kind: "reset" }
+  | { kind: "applied-then-reset" }
+  | { kind: "corrupt" }
+  | { kind: "cut"; bytes: number }
+  | { kind: "silence" };
+
+export type FakeRegistryOptions = {
+  mode?: TicketMode;
+  ticketSeconds?: number;
+  /** Asked before each request to the store. */
+  fault?: (request: StoreRequest) => StoreFault | undefined;
+  /** Where clients find the store, when something stands between. Gets the server's own address. */
+  storeEndpoint?: (own: string) => string;
+  /** Confirms nothing of these, once each. */
+  loses?: Set<string>;
+};
+
+type Uploading = { id: string; repository: string; branch: string; confirmed: Map<string, string>; recipes: Set<string> };
+type Revision = { summary: RevisionSummary; manifest: Manifest; chunks: Map<string, string> };
+type Repo = { id: string; revisions: Revision[]; branches: Map<string, string>; operations: Map<string, Revision> };
+
+const PAGE_OF_UNPROVEN = 100;
+
+export class FakeRegistry {
+  readonly objects = new Map<string, Buffer>();
+  readonly counts: Record<string, number> = {};
+  /** Bytes of chunks that reached the store and that left it. */
+  putBytes = 0;
+  getBytes = 0;
+  options: FakeRegistryOptions;
+  endpoint = "";
+  readonly #server: Server;
+  readonly #repositories = new Map<string, Repo>();
+  readonly #uploads = new Map<string, Uploading>();
+  readonly #recipes = new Map<string, Recipe>();
+  readonly #secret = randomBytes(16);
+
+  private constructor(options: FakeRegistryOptions) {
+    this.options = options;
+    this.#server = createServer((request, response) => {
+      this.#serve(request, response).catch((error: unknown) => {
+        if (!response.headersSent) response.writeHead(500);
+        response.end(problemOf(error));
+      });
+    });
+  }
+
+  static async start(options: FakeRegistryOptions = {}): Promise<FakeRegistry> {
+    const registry = new FakeRegistry(options);
+    await new Promise<void>((resolve) => registry.#server.listen(0, "127.0.0.1", resolve));
+    registry.endpoint = `http://127.0.0.1:${(registry.#server.address() as AddressInfo).port}`;
+    return registry;
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  client(options: { attempts?: number } = {}): FerryClient {
+    return new FerryClient({ endpoint: this.endpoint, token: "hf_test", fetch, sleep: MACHINE.sleep, random: () => 0, ...options });
+  }
+
+  /** Committed revisions of a repository, oldest first. */
+  revisions(repository: string): readonly Revision[] {
+    return this.#repositories.get(repository)?.revisions ?? [];
+  }
+
+  /** Open uploads are forgotten, as when the index was lost; objects stay. */
+  forgetConfirmations(): void {
+    for (const upload of this.#uploads.values()) upload.confirmed.clear();
+  }
+
+  forgetRecipes(): void {
+    for (const upload of this.#uploads.values()) upload.recipes.clear();
+  }
+
+  resetCounts(): void {
+    for (const key of Object.keys(this.counts)) delete this.counts[key];
+    this.putBytes = 0;
+    this.getBytes = 0;
+  }
+
+  #count(what: string): number {
+    this.counts[what] = (this.counts[what] ?? 0) + 1;
+    return this.counts[what] ?? 0;
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? "/", this.endpoint);
+    if (url.pathname.startsWith("/store/")) return this.#store(request, response, url);
+    try {
+      const { status, answer } = await this.#route(request, url);
+      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
+    } catch (error) {
+      const problem = error instanceof FerryError ? error : new FerryError("INTERNAL", { problem: problemOf(error) }, { cause: error });
+      const body = { type: "about:blank", title: problem.code, status: problem.status, code: problem.code, detail: problem.message };
+      response.writeHead(problem.status, { "content-type": "application/problem+json" });
+      response.end(JSON.stringify({ ...body, next: problem.next, requestId: "fake", details: problem.details }));
+    }
+  }
+
+  async #route(request: IncomingMessage, url: URL): Promise<{ status: number; answer: unknown }> {
+    const text = (await collect(request)).toString("utf8");
+    for (const [name, handler] of Object.entries<Handler>(this.#handlers)) {
+      const route: RouteSpec = ROUTES[name as RouteName];
+      const params = matchPath(route.path, url.pathname);
+      if (params === null || route.method !== request.method) continue;
+      this.#count(name);
+      const body = route.body?.parse(JSON.parse(text));
+      return { status: route.status, answer: route.answer.parse(await handler(params, body)) };
+    }
+    throw new FerryError("ROUTE_UNKNOWN", { method: request.method, path: url.pathname });
+  }
+
+  readonly #handlers = {
+    createRepository: (_: Params, body: RouteBody<(typeof ROUTES)["createRepository"]>) => {
+      if (this.#repositories.has(body.repository)) throw new FerryError("REPOSITORY_EXISTS", { repository: body.repository });
+      const id = randomBytes(8).toString("hex");
+      this.#repositories.set(body.repository, { id, revisions: [], branches: new Map(), operations: new Map() });
+      return { repository: body.repository, id, createdAt: "2026-01-01T00:00:00Z", createdBy: "test" };
+    },
+    openUpload: (params: Params, body: RouteBody<(typeof ROUTES)["openUpload"]>) => {
+      const { name, repo } = this.#repository(params);
+      let upload = [...this.#uploads.values()].find((open) => open.repository === name && open.branch === body.branch);
+      if (upload === undefined) {
+        upload = { id: randomBytes(8).toString("hex"), repository: name, branch: body.branch, confirmed: new Map(), recipes: new Set() };
+        this.#uploads.set(upload.id, upload);
+      }
+      const parent = repo.branches.get(body.branch) ?? null;
+      const pages = { reservePageMax: 500, confirmPageMax: 200, expiresInSeconds: 86_400 };
+      return { upload: upload.id, branch: body.branch, parent, mode: this.options.mode ?? "payload", ...pages };
+    },
+    reserve: (params: Params, body: RouteBody<(typeof ROUTES)["reserve"]>) => {
+      const upload = this.#upload(params);
+      const { repo } = this.#repository(params);
+      const known = new Map(repo.revisions.flatMap((revision) => [...revision.chunks]));
+      const have = body.chunks.map((chunk) => chunk.sha256).filter((digest) => upload.confirmed.has(digest) || known.has(digest));
+      for (const digest of have) upload.confirmed.set(digest, upload.confirmed.get(digest) ?? known.get(digest) ?? "");
+      const wanted = body.chunks.filter((chunk) => !upload.confirmed.has(chunk.sha256));
+      return { have, tickets: wanted.length === 0 ? null : this.#tickets(upload, body.attempt, wanted) };
+    },
+    confirm: (params: Params, body: RouteBody<(typeof ROUTES)["confirm"]>) => {
+      const upload = this.#upload(params);
+      const missing: string[] = [];
+      for (const { sha256, size } of body.chunks) {
+        const key = keyOf(upload.id, body.attempt, sha256);
+        const isLost = this.options.loses?.delete(sha256) ?? false;
+        if (!isLost && this.objects.get(key)?.length === size) upload.confirmed.set(sha256, key);
+        else missing.push(sha256);
+      }
+      return { missing };
+    },
+    sendRecipes: async (params: Params, body: RouteBody<(typeof ROUTES)["sendRecipes"]>) => {
+      const digests = await Promise.all(body.recipes.map((recipe) => recipeDigest(encodeRecipe(recipe))));
+      for (const [at, digest] of digests.entries()) {
+        this.#recipes.set(digest, body.recipes[at] as Recipe);
+        this.#upload(params).recipes.add(digest);
+      }
+      return { recipes: digests };
+    },
+    commit: (params: Params, body: RouteBody<(typeof ROUTES)["commit"]>) => this.#commit(params, body),
+    manifest: (params: Params) => {
+      const { summary, manifest } = this.#revision(params);
+      return { revision: summary, manifest };
+    },
+    readRecipes: (_: Params, body: RouteBody<(typeof ROUTES)["readRecipes"]>) => ({
+      recipes: body.recipes.map((digest) => this.#recipes.get(digest)),
+    }),
+    download: (params: Params, body: RouteBody<(typeof ROUTES)["download"]>) => {
+      const { chunks } = this.#revision(params);
+      const expires = Date.now() + 1000 * this.#ticketSeconds();
+      const items = body.chunks.map((sha256) => {
+        const path = chunks.get(sha256);
+        if (path === undefined) throw new FerryError("CHUNK_UNKNOWN", { revision: params["ref"], chunk: sha256 });
+        return { sha256, path, signature: this.#sign(`GET ${path} ${expires}`) };
+      });
+      return { store: "home", base: this.#storeBase(), query: `expires=${expires}`, expiresInSeconds: this.#ticketSeconds(), items };
+    },
+  } satisfies Partial<Record<RouteName, unknown>>;
+
+  async #commit(params: Params, body: RouteBody<(typeof ROUTES)["commit"]>): Promise<RevisionSummary> {
+    const upload = this.#upload(params);
+    const { repo } = this.#repository(params);
+    const done = repo.operations.get(body.operationId);
+    if (done !== undefined) return done.summary;
+    const manifest = makeManifest(body.files);
+    const unsent = contentEntries(manifest).flatMap(({ recipe }) => (recipe === undefined || upload.recipes.has(recipe) ? [] : [recipe]));
+    if (unsent.length > 0) throw new FerryError("RECIPE_UNPROVEN", page("recipes", unsent));
+    const wanted = contentEntries(manifest).flatMap(({ chunk, recipe }) => {
+      if (chunk !== undefined) return [chunk];
+      return recipe === undefined ? [] : (this.#recipes.get(recipe)?.chunks.map(([digest]) => digest) ?? []);
+    });
+    const unproven = [...new Set(wanted)].filter((digest) => !upload.confirmed.has(digest));
+    if (unproven.length > 0) throw new FerryError("CHUNK_UNPROVEN", page("chunks", unproven));
+    const head = repo.branches.get(upload.branch) ?? null;
+    if (head !== body.parent) throw new FerryError("BRANCH_MOVED", { branch: upload.branch, current: head, expected: body.parent });
+    const chunks = new Map(wanted.map((digest) => [digest, upload.confirmed.get(digest) ?? ""]));
+    const revision = { manifest, chunks, summary: await summaryOf({ repo, upload, body, manifest, chunkCount: chunks.size }) };
+    repo.revisions.push(revision);
+    repo.branches.set(upload.branch, revision.summary.revision);
+    repo.operations.set(body.operationId, revision);
+    return revision.summary;
+  }
+
+  #repository(params: Params): { name: string; repo: Repo } {
+    const name = `${params["namespace"]}/${params["name"]}`;
+    const repo = this.#repositories.get(name);
+    if (repo === undefined) throw new FerryError("REPOSITORY_UNKNOWN", { repository: name });
+    return { name, repo };
+  }
+
+  #upload(params: Params): Uploading {
+    const upload = this.#uploads.get(params["upload"] ?? "");
+    if (upload === undefined) throw new FerryError("UPLOAD_UNKNOWN");
+    return upload;
+  }
+
+  #revision(params: Params): Revision {
+    const { name, repo } = this.#repository(params);
+    const ref = params["ref"] ?? "";
+    const id = repo.branches.get(ref) ?? ref;
+    const revision = repo.revisions.find((known) => known.summary.revision === id);
+    if (revision === undefined) throw new FerryError("REF_UNKNOWN", { repository: name, ref });
+    return revision;
+  }
+
+  #tickets(upload: Uploading, attempt: number, chunks: { sha256: Digest; size: number; md5?: string | undefined }[]): TicketBatch {
+    const mode = this.options.mode ?? "payload";
+    const expires = Date.now() + 1000 * this.#ticketSeconds();
+    const items = chunks.map(({ sha256, size, md5 }) => {
+      const path = keyOf(upload.id, attempt, sha256);
+      const signature = this.#sign(`PUT ${path} ${size} ${mode} ${mode === "md5" ? md5 : sha256} ${expires}`);
+      return { sha256, size, path, signature, ...(md5 === undefined ? {} : { md5 }) };
+    });
+    const isHeader = mode === "payload";
+    return {
+      mode,
+      base: this.#storeBase(),
+      query: isHeader ? "" : `expires=${expires}`,
+      authorization: isHeader ? `FAKE ${expires} ` : "",
+      headers: { "if-none-match": "*" },
+      expiresInSeconds: this.#ticketSeconds(),
+      items,
+    };
+  }
+
+  #ticketSeconds(): number {
+    return this.options.ticketSeconds ?? 900;
+  }
+
+  #storeBase(): string {
+    return `${this.options.storeEndpoint?.(this.endpoint) ?? this.endpoint}/store/`;
+  }
+
+  #sign(text: string): string {
+    return createHmac("sha256", this.#secret).update(text).digest("hex");
+  }
+
+  async #store(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
+    const verb = request.method === "PUT" ? "PUT" : "GET";
+    const key = url.pathname.slice("/store/".length);
+    const nth = this.#count(verb);
+    const fault = this.options.fault?.({ verb, sha256: key.split("~")[0] ?? "", nth, range: request.headers.range });
+    if (fault?.kind === "status") return refuse(response, fault.status, fault);
+    if (fault?.kind === "silence") return;
+    if (fault?.kind === "reset") {
+      request.socket.destroy();
+      return;
+    }
+    if (verb === "PUT") await this.#put({ request, response, url, key, dropAnswer: fault?.kind === "applied-then-reset" });
+    else this.#get({ request, response, url, key, fault });
+  }
+
+  async #put({ request, response, url, key, dropAnswer }: Putting): Promise<void> {
+    const bytes = await collect(request);
+    this.putBytes += bytes.length;
+    const status = this.#accept(request, url, key, bytes);
+    if (dropAnswer) request.socket.destroy();
+    else if (status === 200) response.writeHead(200).end();
+    else
+      refuse(response, status, {
+        code: status === 400 ? "XAmzContentSHA256Mismatch" : status === 403 ? "AccessDenied" : "PreconditionFailed",
+      });
+  }
+
+  #accept(request: IncomingMessage, url: URL, key: string, bytes: Buffer): number {
+    const { authorization = "", "x-amz-content-sha256": payload, "x-amz-checksum-sha256": checksum, "content-md5": md5 } = request.headers;
+    const mode: TicketMode = payload !== undefined ? "payload" : checksum !== undefined ? "checksum" : "md5";
+    const [, expiresText = "", headerSignature = ""] = authorization.split(" ");
+    const expires = mode === "payload" ? expiresText : (url.searchParams.get("expires") ?? "");
+    const signature = mode === "payload" ? headerSignature : url.searchParams.get("X-Amz-Signature");
+    const claimed = { payload, checksum: Buffer.from(String(checksum), "base64").toString("hex"), md5: String(md5) }[mode];
+    if (signature !== this.#sign(`PUT ${key} ${bytes.length} ${mode} ${claimed} ${expires}`)) return 403;
+    if (Date.now() > Number(expires)) return 403;
+    const actual = mode === "md5" ? createHash("md5").update(bytes).digest("base64") : createHash("sha256").update(bytes).digest("hex");
+    if (actual !== claimed) return 400;
+    if (request.headers["if-none-match"] === "*" && this.objects.has(key)) return 412;
+    this.objects.set(key, bytes);
+    return 200;
+  }
+
+  #refusalOfGet(url: URL, key: string): string | null {
+    const expires = url.searchParams.get("expires") ?? "";
+    if (url.searchParams.get("X-Amz-Signature") !== this.#sign(`GET ${key} ${expires}`)) return "AccessDenied";
+    return Date.now() > Number(expires) ? "ExpiredRequest" : null;
+  }
+
+  #get({ request, response, url, key, fault }: Getting): void {
+    const object = this.objects.get(key);
+    const code = this.#refusalOfGet(url, key);
+    if (object === undefined || code !== null) {
+      refuse(response, code === null ? 404 : 403, { code: code ?? "NoSuchKey" });
+      return;
+    }
+    const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
+    const body = Buffer.from(object.subarray(start));
+    if (fault?.kind === "corrupt") body[body.length >> 1] = (body[body.length >> 1] ?? 0) ^ 1;
+    const range = start === 0 ? {} : { "content-range": `bytes ${start}-${object.length - 1}/${object.length}` };
+    response.writeHead(start === 0 ? 200 : 206, { "content-length": body.length, ...range });
+    if (fault?.kind === "cut") {
+      this.getBytes += fault.bytes;
+      response.write(body.subarray(0, fault.bytes), () => request.socket.end());
+      return;
+    }
+    this.getBytes += body.length;
+    response.end(body);
+  }
+}
+
+type Params = Record<string, string>;
+// biome-ignore lint/suspicious/noExplicitAny: each handler takes the body of its own route, which that route's schema has parsed.
+type Handler = (params: Params, body: any) => unknown;
+type Putting = { request: IncomingMessage; response: ServerResponse; url: URL; key: string; dropAnswer: boolean };
+type Getting = { request: IncomingMessage; response: ServerResponse; url: URL; key: string; fault: StoreFault | undefined };
+
+export const REPOSITORY = RepositoryName.parse("team/model");
+
+function keyOf(upload: string, attempt: number, sha256: string): string {
+  return `${sha256}~${createHash("sha256").update(`${upload} ${attempt} ${sha256}`).digest("hex").slice(0, 16)}`;
+}
+
+function page(key: string, digests: string[]): ErrorDetails {
+  return { count: digests.length, [key]: digests.slice(0, PAGE_OF_UNPROVEN) };
+}
+
+function refuse(
+  response: ServerResponse,
+  status: number,
+  { code, retryAfter }: { code?: string | undefined; retryAfter?: number | undefined },
+): void {
+  response.writeHead(status, retryAfter === undefined ? {} : { "retry-after": String(retryAfter) });
+  response.end(code === undefined ? "" : `<?xml version="1.0"?><Error><Code>${code}</Code></Error>`);
+}
+
+async function collect(request: IncomingMessage): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for await (const piece of request) pieces.push(piece as Buffer);
+  return Buffer.concat(pieces);
+}
+
+function matchPath(pattern: string, path: string): Params | null {
+  const wanted = pattern.split("/");
+  const given = path.split("/");
+  if (wanted.length !== given.length) return null;
+  const params: Params = {};
+  for (const [at, part] of wanted.entries()) {
+    if (part.startsWith(":")) params[part.slice(1)] = decodeURIComponent(given[at] ?? "");
+    else if (part !== given[at]) return null;
+  }
+  return params;
+}
+
+type Summarising = {
+  repo: Repo;
+  upload: Uploading;
+  body: RouteBody<(typeof ROUTES)["commit"]>;
+  manifest: Manifest;
+  chunkCount: number;
+};
+
+async function summaryOf({ repo, upload, body, manifest, chunkCount }: Summarising): Promise<RevisionSummary> {
+  const sizeBytes = contentEntries(manifest).reduce((sum, entry) => sum + entry.size, 0);
+  return {
+    revision: RevisionId.parse(createHash("sha1").update(body.operationId).digest("hex")),
+    seq: repo.revisions.length + 1,
+    branch: upload.branch,
+    parent: z.nullable(RevisionId).parse(body.parent),
+    manifest: await manifestDigest(manifest),
+    author: "test",
+    time: "2026-01-01T00:00:00Z",
+    message: body.message,
+    fileCount: manifest.files.length,
+    sizeBytes,
+    chunkCount,
+    newBytes: 0,
+    labels: body.labels,
+  };
+}
+
+export const HOME = StoreId.parse("home");

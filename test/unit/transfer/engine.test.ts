@@ -1,0 +1,3 @@
+import { transferSuite } from "../../suites/transfer.ts";
+
+transferSuite("undici", {});
