@@ -1,7 +1,5 @@
 /** The app: one for workerd and Node. Mounts the routers, and turns every failure into one form. */
 import { Hono } from "hono";
-import { ROUTES } from "../shared/contract/routes.ts";
-import { FerryError } from "../shared/errors.ts";
 import { mountAbout } from "./api/about.ts";
 import { mountRefs } from "./api/refs.ts";
 import { mountRepositories } from "./api/repositories.ts";
@@ -12,6 +10,7 @@ import { mountUploads } from "./api/uploads.ts";
 import type { Edge, Services } from "./http/edge.ts";
 import { observe } from "./http/observe.ts";
 import { answerProblem } from "./http/problems.ts";
+import { unknownRoute } from "./http/unknown-route.ts";
 
 /** @param services gives the deployment's parts for the environment of a request; it may keep what it built. */
 export function createApp(services: (env: unknown) => Services): Hono<Edge> {
@@ -29,13 +28,8 @@ export function createApp(services: (env: unknown) => Services): Hono<Edge> {
   mountTokens(app);
   mountStores(app);
   app.notFound((c) => {
-    throw unknownRoute(c.req.method, c.req.path);
+    throw unknownRoute(app.routes, c.req.method, c.req.path);
   });
   app.onError((error, c) => answerProblem(c, error));
   return app;
-}
-
-function unknownRoute(method: string, path: string): FerryError {
-  const known = Object.values(ROUTES).some((route) => new RegExp(`^${route.path.replace(/:\w+/g, "[^/]+")}$`).test(path));
-  return known ? new FerryError("METHOD_NOT_ALLOWED", { method, path }) : new FerryError("ROUTE_UNKNOWN", { method, path });
 }

@@ -19,6 +19,12 @@ export const ERRORS = {
     message: "the request body is larger than {limitBytes} bytes",
     next: "Send it in smaller pages.",
   },
+  MEDIA_TYPE_INVALID: {
+    status: 415,
+    retryable: false,
+    message: "the request body is {type} instead of application/json",
+    next: "Send JSON, with the header content-type: application/json.",
+  },
   ROUTE_UNKNOWN: { status: 404, retryable: false, message: "there is no {method} {path}", next: "See /openapi.json for the routes." },
   METHOD_NOT_ALLOWED: {
     status: 405,
@@ -232,7 +238,7 @@ export const ERRORS = {
   },
   ANSWER_INVALID: {
     status: 502,
-    retryable: true,
+    retryable: false,
     message: "{endpoint} answered something that is not modelferry's: {problem}",
     next: "Check FERRY_ENDPOINT; is it a modelferry deployment?",
   },

@@ -6,7 +6,8 @@ import type { EdgeContext } from "./edge.ts";
 
 export function answerProblem(c: EdgeContext, thrown: unknown): Response {
   const error = asFerryError(thrown);
-  const requestId = c.get("requestId") ?? "";
+  // None yet when the deployment's own settings are what failed.
+  const requestId = c.get("requestId") ?? crypto.randomUUID();
   const problem: Problem = {
     type: `urn:modelferry:error:${error.code}`,
     title: ERRORS[error.code].message.replace(/\{\w+\}/g, "…"),
@@ -36,12 +37,14 @@ function headersOf(error: FerryError, requestId: string): Headers {
   const headers = new Headers({
     "content-type": "application/problem+json",
     "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
     "x-request-id": requestId,
     "x-error-code": error.code,
     // Header values are Latin-1; the body has the full text.
     "x-error-message": error.message.replace(/[^\x20-\x7e]/g, "?").slice(0, 500),
   });
   if (error.status === 401) headers.set("www-authenticate", 'Bearer realm="modelferry"');
+  if (Array.isArray(error.details["allow"])) headers.set("allow", error.details["allow"].join(", "));
   if (error.retryable) headers.set("retry-after", String(error.details["retryAfterSeconds"] ?? 1));
   return headers;
 }

@@ -24,7 +24,7 @@ export type Refs = z.infer<typeof Refs>;
 export const Repository = RepositorySummary.extend({ seq: z.int(), revisionCount: z.int(), refs: Refs });
 export type Repository = z.infer<typeof Repository>;
 
-export const Page = { cursor: z.string().max(200).optional(), limit: z.coerce.number().int().min(1).max(1000).default(100) };
+export const Page = { cursor: z.string().min(1).max(200).optional(), limit: z.coerce.number().int().min(1).max(1000).default(100) };
 export const RepositoryQuery = z.strictObject({ namespace: NamePart.optional(), ...Page });
 export const RepositoryPage = z.object({ repositories: z.array(RepositorySummary), next: z.string().nullable() });
 export type RepositoryPage = z.infer<typeof RepositoryPage>;
@@ -51,7 +51,9 @@ export const RevisionSummary = z.object({
 });
 export type RevisionSummary = z.infer<typeof RevisionSummary>;
 
-export const RevisionQuery = z.strictObject({ branch: RefName.optional(), ...Page });
+/** The cursor is the seq of the last revision that was listed. */
+const seqCursor = z.string().regex(/^[0-9]{1,15}$/, "not a cursor of ours");
+export const RevisionQuery = z.strictObject({ branch: RefName.optional(), ...Page, cursor: seqCursor.optional() });
 export const RevisionPage = z.object({ revisions: z.array(RevisionSummary), next: z.string().nullable() });
 export type RevisionPage = z.infer<typeof RevisionPage>;
 
