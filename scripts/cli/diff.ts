@@ -15,9 +15,15 @@ import type { Act } from "./program.ts";
 import { bytesText, painted, plain, table } from "./text.ts";
 import { type Target, TargetValue } from "./values.ts";
 
+const DIFF_FORM = "say what to compare: ferry diff namespace/name A B, or ferry diff namespace/name@A namespace/name@B";
+
 /** `ns/name A B`, or `ns/name@A ns/name@B`. */
 const Sides = z.array(z.string()).transform((words, context): [Target, Target] => {
   const [first = "", second = "", third] = words;
+  if (words.length < 2 || words.length > 3) {
+    context.addIssue(DIFF_FORM);
+    return z.NEVER;
+  }
   const before = TargetValue.safeParse(first);
   const after = third === undefined ? TargetValue.safeParse(second) : Ref.safeParse(third);
   if (!before.success || !after.success) {
@@ -31,7 +37,7 @@ const Sides = z.array(z.string()).transform((words, context): [Target, Target] =
       { repository: before.data.repository, ref: after.data },
     ];
   }
-  context.addIssue("takes namespace/name A B, or namespace/name@A namespace/name@B");
+  context.addIssue(DIFF_FORM);
   return z.NEVER;
 });
 

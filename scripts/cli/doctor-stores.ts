@@ -58,7 +58,7 @@ function proofFinding({ id, home, probe }: StoreSummary): Finding {
 
 /** The first chunk of any revision that the token may pull; null when there is none yet. */
 async function anySample(client: FerryClient): Promise<Sample | null> {
-  const { repositories } = await client.call("listRepositories", { query: { limit: REPOSITORIES_TRIED } });
+  const { repositories } = await client.call("listRepositories", { query: { limit: `${REPOSITORIES_TRIED}` } });
   for (const { repository } of repositories) {
     const sample = await sampleOf(client, { repository, ref: null }).catch((error: unknown) => {
       if (error instanceof FerryError && !error.retryable) return null;

@@ -17,7 +17,7 @@ const Log = GlobalFlags.extend({
     TargetValue.transform(({ repository, ref }, context) => {
       const branch = RefName.safeParse(ref ?? undefined);
       if (branch.success) return { repository, branch: branch.data };
-      if (ref !== null) context.addIssue(`takes a branch, not a revision`);
+      if (ref !== null) context.addIssue("a log is that of a branch, not of a revision");
       return { repository, branch: undefined };
     }),
   ]),

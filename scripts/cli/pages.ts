@@ -1,7 +1,8 @@
 /** Lists that the server gives in pages, read to the end or to a limit. */
 const PAGE_MAX = 1000;
 
-type Asked = { limit: number; cursor?: string };
+/** As in a query string. */
+type Asked = { limit: string; cursor?: string };
 type Page<T> = { items: readonly T[]; next: string | null };
 
 /** Up to `limit` items; asks for no more than it needs. */
@@ -9,7 +10,7 @@ export async function firstItems<T>(limit: number, readPage: (asked: Asked) => P
   const items: T[] = [];
   let cursor: string | null = null;
   do {
-    const missing = Math.min(PAGE_MAX, limit - items.length);
+    const missing = `${Math.min(PAGE_MAX, limit - items.length)}`;
     const page: Page<T> = await readPage(cursor === null ? { limit: missing } : { limit: missing, cursor });
     items.push(...page.items);
     cursor = page.next;

@@ -28,7 +28,7 @@ export const TargetValue = z.string().transform((text, context): Target => {
 
 /** A repository alone. */
 export const RepositoryValue = TargetValue.transform((target, context): RepositoryName => {
-  if (target.ref !== null) context.addIssue(`takes a repository without '@${target.ref}'`);
+  if (target.ref !== null) context.addIssue(`leave out '@${target.ref}'`);
   return target.repository;
 });
 
