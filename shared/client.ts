@@ -36,8 +36,10 @@ type Input<R> = (R extends { path: `${string}:name${string}` } ? { repository: R
   (R extends { query: unknown } ? { query?: RouteQueryIn<R> } : unknown) &
   (R extends { body: unknown } ? { body: RouteBodyIn<R> } : unknown);
 
+const HEADER_TEXT = /^[\x21-\x7e]+$/;
 const BACKOFF_BASE_MS = 200;
 const BACKOFF_MAX_MS = 10_000;
+const RETRY_AFTER_SECONDS_MAX = 60;
 
 export class FerryClient {
   readonly endpoint: string;
@@ -67,7 +69,7 @@ export class FerryClient {
   async #once(route: RouteSpec, url: string, body: unknown, signal?: AbortSignal): Promise<unknown> {
     const response = await this.#send(route, url, body, signal);
     const text = await response.text().catch((cause: unknown) => {
-      throw new FerryError("ENDPOINT_UNREACHABLE", { endpoint: this.endpoint, problem: problemOf(cause) }, { cause });
+      throw this.#unreachable(cause, signal);
     });
     if (!response.ok) throw this.#problem(response, text);
     if (route.status === 204) return null;
@@ -78,6 +80,8 @@ export class FerryClient {
 
   async #send(route: RouteSpec, url: string, body: unknown, signal?: AbortSignal): Promise<Response> {
     const { token, userAgent, timeoutMs = 120_000 } = this.#options;
+    // Such a token can't be right, and fetch would tell all of it in its complaint.
+    if (token !== undefined && !HEADER_TEXT.test(token)) throw new FerryError("TOKEN_INVALID");
     const headers: Record<string, string> = { accept: "application/json" };
     if (token !== undefined) headers["authorization"] = `Bearer ${token}`;
     if (userAgent !== undefined) headers["user-agent"] = userAgent;
@@ -92,20 +96,28 @@ export class FerryClient {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
     } catch (cause) {
-      if (signal?.aborted) throw signal.reason;
-      throw new FerryError("ENDPOINT_UNREACHABLE", { endpoint: this.endpoint, problem: reachProblem(cause) }, { cause });
+      throw this.#unreachable(cause, signal);
     }
+  }
+
+  /** What to throw when there is no whole answer; the caller's own reason when it was the caller who ended it. */
+  #unreachable(cause: unknown, signal: AbortSignal | undefined): unknown {
+    if (signal?.aborted) return signal.reason;
+    return new FerryError("ENDPOINT_UNREACHABLE", { endpoint: this.endpoint, problem: reachProblem(cause) }, { cause });
   }
 
   #problem(response: Response, text: string): FerryError {
     const parsed = Problem.safeParse(parseJson(text));
-    if (!parsed.success || !isErrorCode(parsed.data.code)) {
-      const error = this.#invalid(`status ${response.status}`);
-      return response.status >= 500 || response.status === 429
-        ? withRetryAfter(error, response)
-        : new FerryError("ANSWER_INVALID", error.details);
-    }
-    return withRetryAfter(new FerryError(parsed.data.code, { ...parsed.data.details, requestId: parsed.data.requestId }), response);
+    if (parsed.success && isErrorCode(parsed.data.code))
+      return withRetryAfter(new FerryError(parsed.data.code, { ...parsed.data.details, requestId: parsed.data.requestId }), response);
+    const told = parsed.success ? `: ${parsed.data.detail.slice(0, 300)}` : "";
+    return withRetryAfter(this.#foreign(response.status, `status ${response.status}${told}`), response);
+  }
+
+  /** Spoken by something on the way, or by a server that is newer than this client: only what may pass is worth another try. */
+  #foreign(status: number, problem: string): FerryError {
+    if (status === 429) return new FerryError("RATE_LIMITED");
+    return status >= 500 ? new FerryError("ENDPOINT_UNREACHABLE", { endpoint: this.endpoint, problem }) : this.#invalid(problem);
   }
 
   #invalid(problem: string): FerryError {
@@ -114,18 +126,25 @@ export class FerryClient {
 
   #url(route: RouteSpec, given: { repository?: RepositoryName; params?: Record<string, string>; query?: object }): string {
     const values: Record<string, string> = { ...given.params, ...(given.repository ? repositoryParams(given.repository) : {}) };
-    const path = route.path.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(values[name] ?? ""));
+    const path = route.path.replace(/:(\w+)/g, (_, name: string) => pathPart(name, values[name] ?? ""));
     const query = new URLSearchParams();
     for (const [key, value] of Object.entries(given.query ?? {})) if (value !== undefined) query.set(key, String(value));
     const text = query.toString();
     return `${this.endpoint}${path}${text === "" ? "" : `?${text}`}`;
   }
 
-  /** Full jitter; never sooner than the server asked. */
+  /** Full jitter; never sooner than the server asked, up to a minute. */
   #backoffMs(attempt: number, error: FerryError): number {
     const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_BASE_MS * 2 ** attempt);
     return Math.max(this.#options.random() * ceiling, retryAfterMs(error.details));
   }
+}
+
+/** URL parsers resolve dots, encoded or not: they would make it the path of another route. */
+function pathPart(name: string, value: string): string {
+  if (value === "" || value === "." || value === ".." || !value.isWellFormed())
+    throw new FerryError("REQUEST_INVALID", { problem: `path.${name}: '${value}'` });
+  return encodeURIComponent(value);
 }
 
 function withRetryAfter(error: FerryError, response: Response): FerryError {
@@ -135,7 +154,7 @@ function withRetryAfter(error: FerryError, response: Response): FerryError {
 
 function retryAfterMs(details: ErrorDetails): number {
   const seconds = details["retryAfterSeconds"];
-  return typeof seconds === "number" ? Math.min(seconds, 60) * 1000 : 0;
+  return typeof seconds === "number" ? Math.min(seconds, RETRY_AFTER_SECONDS_MAX) * 1000 : 0;
 }
 
 /** fetch hides the reason ("fetch failed") in its cause. */
