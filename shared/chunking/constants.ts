@@ -19,6 +19,8 @@ export type Ta1Constants = Readonly<{
   /** Limits of parsing; a file beyond one is opaque. */
   headerBytesMax: number;
   segmentsMax: number;
+  /** Stretches of meta between segments: with more, the recipe would be too long to be sent. */
+  gapsMax: number;
   /** The longest name, and the longest description of one tensor in a JSON header. */
   nameBytesMax: number;
 }>;
@@ -32,5 +34,6 @@ export const TA1: Ta1Constants = {
   gearBits: 23,
   headerBytesMax: 100_000_000,
   segmentsMax: 2_000_000,
+  gapsMax: 250_000,
   nameBytesMax: 64 * KiB,
 };

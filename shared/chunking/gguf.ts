@@ -80,7 +80,7 @@ class GgufReader {
     for (let pair = 0; pair < count; pair++) {
       const key = await this.#name();
       keys.add(key);
-      await this.#ensure(4);
+      if (this.#cursor.loaded < 4) await this.#cursor.need(4);
       const type = this.#cursor.u32();
       if (key === ALIGNMENT_KEY) alignment = await this.#alignment(type);
       else await this.#skipValue(type, 0);
@@ -100,10 +100,10 @@ class GgufReader {
   }
 
   async #tensor(alignment: number): Promise<Omit<TensorInfo, "name">> {
-    await this.#ensure(4);
+    if (this.#cursor.loaded < 4) await this.#cursor.need(4);
     const dimensions = this.#cursor.u32();
     if (dimensions > DIMENSIONS_MAX) throw new Malformed("there are too many dimensions");
-    await this.#ensure(8 * dimensions + 12);
+    if (this.#cursor.loaded < 8 * dimensions + 12) await this.#cursor.need(8 * dimensions + 12);
     const shape = Array.from({ length: dimensions }, () => this.#cursor.u64());
     const type = ggmlType(this.#cursor.u32());
     const offset = this.#cursor.u64();
@@ -115,7 +115,7 @@ class GgufReader {
 
   async #alignment(type: number): Promise<number> {
     if (type !== TYPE_UINT32) throw new Malformed("the alignment is not an integer");
-    await this.#ensure(4);
+    if (this.#cursor.loaded < 4) await this.#cursor.need(4);
     const alignment = this.#cursor.u32();
     if (alignment === 0 || (alignment & (alignment - 1)) !== 0) throw new Malformed("the alignment is not a power of two");
     return alignment;
@@ -130,7 +130,7 @@ class GgufReader {
   }
 
   async #skipArray(depth: number): Promise<void> {
-    await this.#ensure(12);
+    if (this.#cursor.loaded < 12) await this.#cursor.need(12);
     const type = this.#cursor.u32();
     const count = this.#cursor.u64();
     const valueBytes = VALUE_BYTES[type];
@@ -147,19 +147,14 @@ class GgufReader {
   }
 
   async #name(): Promise<string> {
-    await this.#ensure(8);
+    if (this.#cursor.loaded < 8) await this.#cursor.need(8);
     const length = this.#cursor.u64();
     if (length > this.#constants.nameBytesMax) throw new Malformed("a name is too long");
-    await this.#ensure(length);
+    if (this.#cursor.loaded < length) await this.#cursor.need(length);
     try {
       return this.#decoder.decode(this.#cursor.bytes(length));
     } catch {
       throw new Malformed("a name is not UTF-8");
     }
-  }
-
-  /** `need` without a turn of the event loop when the bytes are loaded. */
-  async #ensure(count: number): Promise<void> {
-    if (this.#cursor.loaded < count) await this.#cursor.need(count);
   }
 }

@@ -1,6 +1,7 @@
 /** From segments to chunks, rules 2 to 4 of `ta1`: big tensors alone, small ones in groups that close by name, the rest as residue. */
 import type { Ta1Constants } from "./constants.ts";
 import type { Segments } from "./segments.ts";
+import { Malformed } from "./source.ts";
 
 export type Range = [offset: number, lengthBytes: number];
 
@@ -10,8 +11,9 @@ export type PlannedChunk = { sizeBytes: number; ranges: Range[] };
 /** A long stretch of meta is treated as a tensor without a name, and the CRC-32 of no bytes is 0: it always closes its group. */
 const KEY_OF_META = 0;
 
-/** @param segments sealed. What lies between them is meta: headers, gaps, padding. */
+/** @param segments sealed. What lies between them is meta: headers, gaps, padding. Throws Malformed on too much scatter. */
 export function groupSegments(segments: Segments, sizeBytes: number, constants: Ta1Constants): PlannedChunk[] {
+  if (segments.gapCount > constants.gapsMax) throw new Malformed("there are too many gaps");
   const grouping = new Grouping(constants);
   let position = 0;
   for (let index = 0; index < segments.count; index++) {
@@ -75,9 +77,10 @@ class Grouping {
   }
 
   #close(): void {
-    if (this.#group.sizeBytes >= this.#constants.minBytes) this.#chunks.push(this.#group);
-    else for (const [offset, lengthBytes] of this.#group.ranges) extend(this.#residue, offset, lengthBytes);
+    const group = this.#group;
     this.#group = { sizeBytes: 0, ranges: [] };
+    if (group.sizeBytes >= this.#constants.minBytes) this.#chunks.push(group);
+    else for (const [offset, lengthBytes] of group.ranges) extend(this.#residue, offset, lengthBytes);
   }
 }
 

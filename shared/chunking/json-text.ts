@@ -2,15 +2,20 @@
  * The few tokens of JSON that a safetensors header has, read strictly from a cursor: objects, arrays, strings and non-negative
  * integers. JSON.parse would need the whole header (up to 100 MB) in memory several times over, and hides duplicate keys.
  *
- * `within` loads enough for a stretch of bounded length, and the synchronous methods work on what it loaded.
+ * `load` loads enough for a stretch of bounded length, and the synchronous methods, called `within` it, work on what is loaded.
  */
 import { type Cursor, Malformed } from "./source.ts";
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
-const SPACES = new Set([0x20, 0x09, 0x0a, 0x0d]);
-const ESCAPES = new Set([...'"\\/bfnrtu'].map((character) => character.charCodeAt(0)));
+const UNICODE_ESCAPE = 0x75;
+const UNICODE_ESCAPE_BYTES = 6;
+
+const codesOf = (characters: string) => new Set([...characters].map((character) => character.charCodeAt(0)));
+const SPACES = codesOf(" \t\n\r");
+const ESCAPES = codesOf('"\\/bfnrtu');
+const HEX_DIGITS = codesOf("0123456789abcdefABCDEF");
 
 const strictUtf8 = () => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -24,9 +29,17 @@ export class JsonText {
     this.#stretchBytesMax = stretchBytesMax;
   }
 
+  /** Whether less than the longest stretch is loaded although more is there. Asked first, because a needless `await` costs more. */
+  get isLow(): boolean {
+    return this.#cursor.loaded < Math.min(this.#stretchBytesMax, this.#cursor.remaining);
+  }
+
+  load(): Promise<void> {
+    return this.#cursor.lookAhead(this.#stretchBytesMax);
+  }
+
   /** Lets `read` take up to the longest stretch. It is checked, so that no outcome depends on where windows happen to end. */
-  async within<T>(read: () => T): Promise<T> {
-    await this.#cursor.lookAhead(this.#stretchBytesMax);
+  within<T>(read: () => T): T {
     const start = this.#cursor.position;
     const value = read();
     if (this.#cursor.position - start > this.#stretchBytesMax) throw new Malformed("a stretch of the header is too long");
@@ -46,7 +59,7 @@ export class JsonText {
     return false;
   }
 
-  /** After a member: true at a comma, false at `close`, which end or go on with the object or array. */
+  /** Behind a member: true at a comma, so that another follows; false at `close`. */
   more(close: string): boolean {
     const byte = this.#next();
     if (byte !== COMMA && byte !== close.charCodeAt(0)) throw new Malformed("a comma is missing");
@@ -56,16 +69,14 @@ export class JsonText {
   string(): string {
     this.expect('"');
     const rest = this.#cursor.rest();
-    let plain = true;
     let length = 0;
     for (let byte = rest[0]; byte !== QUOTE; byte = rest[++length]) {
       if (byte === undefined || byte < 0x20) throw new Malformed("a string does not end");
-      plain &&= byte < 0x80 && byte !== BACKSLASH;
       if (byte === BACKSLASH) length++;
     }
-    const bytes = this.#cursor.bytes(length);
+    const text = decode(this.#decoder, this.#cursor.bytes(length));
     this.#cursor.skip(1);
-    return plain && length < 256 ? String.fromCharCode(...bytes) : this.#decode(bytes);
+    return text.includes("\\") ? unescaped(text) : text;
   }
 
   /** A non-negative integer up to 2^53 - 1, written without sign, fraction, exponent or leading zeros. */
@@ -82,21 +93,20 @@ export class JsonText {
     return value;
   }
 
-  /** Takes the rest of a string of any length, behind its first quote, and forgets it. */
+  /** Takes a string of any length and forgets it. */
   async skipString(): Promise<void> {
+    if (this.isLow) await this.load();
+    this.within(() => this.expect('"'));
     const decoder = strictUtf8();
-    for (;;) {
-      await this.#cursor.need(1);
+    for (let closed = false; !closed; ) {
+      await this.#cursor.lookAhead(UNICODE_ESCAPE_BYTES);
       const rest = this.#cursor.rest();
-      const length = plainLength(rest);
-      decode(decoder, this.#cursor.bytes(length), { stream: length === rest.length });
-      if (length === rest.length) continue;
-      const byte = this.#cursor.u8();
-      if (byte === QUOTE) return;
-      if (byte !== BACKSLASH) throw new Malformed("a string has a control character");
-      await this.#cursor.lookAhead(5);
-      this.#skipEscape();
+      const length = stringLength(rest);
+      closed = rest[length] === QUOTE;
+      if (length === 0 && !closed) throw new Malformed("a string does not end");
+      decode(decoder, this.#cursor.bytes(length), { stream: !closed });
     }
+    this.#cursor.skip(1);
   }
 
   /** Only white space up to the end. */
@@ -114,32 +124,43 @@ export class JsonText {
     while (SPACES.has(byte)) byte = this.#cursor.u8();
     return byte;
   }
-
-  #skipEscape(): void {
-    const kind = this.#cursor.u8();
-    if (!ESCAPES.has(kind)) throw new Malformed("an escape is unknown");
-    if (kind !== 0x75) return;
-    const digits = String.fromCharCode(...this.#cursor.bytes(4));
-    if (!/^[0-9a-f]{4}$/i.test(digits)) throw new Malformed("an escape is incomplete");
-  }
-
-  /** @param bytes what stands between the quotes. */
-  #decode(bytes: Uint8Array): string {
-    const text = decode(this.#decoder, bytes);
-    if (!text.includes("\\")) return text;
-    try {
-      const value: unknown = JSON.parse(`"${text}"`);
-      if (typeof value === "string" && value.isWellFormed()) return value;
-    } catch {
-      // Said below, like a lone surrogate.
-    }
-    throw new Malformed("a string has a wrong escape");
-  }
 }
 
-function plainLength(bytes: Uint8Array): number {
-  const length = bytes.findIndex((byte) => byte === QUOTE || byte === BACKSLASH || byte < 0x20);
-  return length < 0 ? bytes.length : length;
+/** @param text what stands between the quotes. */
+function unescaped(text: string): string {
+  try {
+    const value: unknown = JSON.parse(`"${text}"`);
+    if (typeof value === "string" && value.isWellFormed()) return value;
+  } catch {
+    // Said below, like a lone surrogate.
+  }
+  throw new Malformed("a string has a wrong escape");
+}
+
+/** How much of `bytes` belongs to a string: up to its closing quote, an escape that is not whole, or the end. */
+function stringLength(bytes: Uint8Array): number {
+  let at = 0;
+  while (at < bytes.length) {
+    const byte = bytes[at] ?? QUOTE;
+    if (byte === QUOTE) return at;
+    if (byte < 0x20) throw new Malformed("a string has a control character");
+    const length = byte === BACKSLASH ? escapeLength(bytes, at) : 1;
+    if (at + length > bytes.length) return at;
+    at += length;
+  }
+  return at;
+}
+
+/** Length of the escape at `at`, which may reach out of `bytes`. */
+function escapeLength(bytes: Uint8Array, at: number): number {
+  const kind = bytes[at + 1];
+  if (kind === undefined) return 2;
+  if (!ESCAPES.has(kind)) throw new Malformed("an escape is unknown");
+  if (kind !== UNICODE_ESCAPE) return 2;
+  for (const digit of bytes.subarray(at + 2, at + UNICODE_ESCAPE_BYTES)) {
+    if (!HEX_DIGITS.has(digit)) throw new Malformed("an escape is not of hex digits");
+  }
+  return UNICODE_ESCAPE_BYTES;
 }
 
 function decode(decoder: ReturnType<typeof strictUtf8>, bytes: Uint8Array, options?: { stream: boolean }): string {

@@ -3,12 +3,10 @@
  * so that an insertion moves the cuts near it and no others. Memory is one block, whatever the file's size.
  */
 import { fromHex, sha256 } from "../digest.ts";
-import { MiB } from "../units.ts";
 import type { Ta1Constants } from "./constants.ts";
 import type { PlannedChunk } from "./group.ts";
-import { type ByteSource, readExactly } from "./source.ts";
+import { type ByteSource, READ_BYTES_MAX, readExactly } from "./source.ts";
 
-const BLOCK_BYTES = MiB;
 /** A bit of the 32-bit hash forgets a byte after 32 more, so this many bytes fill it. */
 const WARM_UP_BYTES = 32;
 
@@ -36,8 +34,8 @@ async function findCut(source: ByteSource, start: number, scanner: GearScanner, 
   const first = start + constants.gearMinBytes;
   if (first >= end) return end;
   scanner.warmUp(await readExactly(source, first - WARM_UP_BYTES, WARM_UP_BYTES));
-  for (let offset = first; offset < end; offset += BLOCK_BYTES) {
-    const found = scanner.scan(await readExactly(source, offset, Math.min(BLOCK_BYTES, end - offset)));
+  for (let offset = first; offset < end; offset += READ_BYTES_MAX) {
+    const found = scanner.scan(await readExactly(source, offset, Math.min(READ_BYTES_MAX, end - offset)));
     if (found >= 0) return offset + found + 1;
   }
   return end;

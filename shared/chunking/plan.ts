@@ -11,7 +11,6 @@ import { groupSegments, type PlannedChunk } from "./group.ts";
 import { segmentNpy } from "./npy.ts";
 import { cutOpaque } from "./opaque.ts";
 import { segmentSafetensors } from "./safetensors.ts";
-import type { Segments } from "./segments.ts";
 import { type ByteSource, Malformed, readExactly } from "./source.ts";
 import { segmentZip } from "./zip.ts";
 
@@ -29,9 +28,9 @@ export async function planChunks(source: ByteSource): Promise<ChunkPlan> {
 export async function cutFile(source: ByteSource, constants: Ta1Constants): Promise<Omit<ChunkPlan, "chunker">> {
   const { sizeBytes } = source;
   const format = await detectFormat(source);
-  const segments = format === "opaque" ? null : await findSegments(source, format, constants);
-  if (segments === null) return { format: "opaque", sizeBytes, chunks: await cutOpaque(source, constants) };
-  return { format, sizeBytes, chunks: groupSegments(segments, sizeBytes, constants) };
+  const chunks = format === "opaque" ? null : await cutContainer(source, format, constants);
+  if (chunks !== null) return { format, sizeBytes, chunks };
+  return { format: "opaque", sizeBytes, chunks: await cutOpaque(source, constants) };
 }
 
 const MAGICS: readonly [Format, readonly number[]][] = [
@@ -49,11 +48,12 @@ export async function detectFormat(source: ByteSource): Promise<Format> {
   return format ?? (head[8] === BRACE ? "safetensors" : "opaque");
 }
 
+const SEGMENTERS = { safetensors: segmentSafetensors, gguf: segmentGguf, zip: segmentZip, npy: segmentNpy };
+
 /** Null if the file is not what it looks like. */
-async function findSegments(source: ByteSource, format: Exclude<Format, "opaque">, constants: Ta1Constants): Promise<Segments | null> {
-  const segment = { safetensors: segmentSafetensors, gguf: segmentGguf, zip: segmentZip, npy: segmentNpy }[format];
+async function cutContainer(source: ByteSource, format: keyof typeof SEGMENTERS, constants: Ta1Constants): Promise<PlannedChunk[] | null> {
   try {
-    return await segment(source, constants);
+    return groupSegments(await SEGMENTERS[format](source, constants), source.sizeBytes, constants);
   } catch (error) {
     if (error instanceof Malformed) return null;
     throw error;

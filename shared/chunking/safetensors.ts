@@ -36,8 +36,11 @@ const DTYPE_BITS: ReadonlyMap<string, number> = new Map([
   ["U64", 64],
 ]);
 
+/** Length of `"":{"dtype":"","shape":[],"data_offsets":[0,0]},`. */
+const ENTRY_BYTES_MIN = 48;
+
 export async function segmentSafetensors(source: ByteSource, constants: Ta1Constants): Promise<Segments> {
-  const segments = new Segments(constants.segmentsMax);
+  const segments = new Segments(constants.segmentsMax, (await headerLength(source, constants)) / ENTRY_BYTES_MIN);
   await readSafetensors(source, constants, (tensor, key) => segments.add(tensor.offset, tensor.sizeBytes, key));
   segments.seal(source.sizeBytes);
   return segments;
@@ -49,45 +52,60 @@ export async function readSafetensors(
   constants: Ta1Constants,
   visit: (tensor: TensorInfo, key: number) => void,
 ): Promise<void> {
-  const prefix = new Cursor(source, { start: 0, end: source.sizeBytes, windowBytes: 8 });
-  await prefix.need(8);
-  const headerBytes = prefix.u64();
+  const headerBytes = await headerLength(source, constants);
   const dataStart = 8 + headerBytes;
-  if (headerBytes > constants.headerBytesMax || dataStart > source.sizeBytes) throw new Malformed("the header is too long");
   const cursor = new Cursor(source, { start: 8, end: dataStart, windowBytes: READ_BYTES_MAX });
   const json = new JsonText(cursor, constants.nameBytesMax);
-  const names = new UniqueNames(constants.segmentsMax);
-  await forEachMember(json, async (name) => {
+  const names = new UniqueNames(constants.segmentsMax, headerBytes / ENTRY_BYTES_MIN);
+  for (let more = await opens(json); more; more = json.within(() => json.more("}"))) {
+    if (json.isLow) await json.load();
+    const { name, entry } = json.within(() => readMember(json));
     const key = names.add(name);
-    if (name === "__metadata__") return skipMetadata(json, constants);
-    const { dtype, shape, begin, end } = await json.within(() => readEntry(json));
-    visit({ name, dtype, shape, offset: dataStart + begin, sizeBytes: end - begin }, key);
-  });
+    if (entry === null) await skipMetadata(json, constants);
+    else visit({ name, dtype: entry.dtype, shape: entry.shape, offset: dataStart + entry.begin, sizeBytes: entry.end - entry.begin }, key);
+    if (json.isLow) await json.load();
+  }
   await json.expectEnd();
   names.check();
 }
 
+async function headerLength(source: ByteSource, constants: Ta1Constants): Promise<number> {
+  const cursor = new Cursor(source, { start: 0, end: source.sizeBytes, windowBytes: 8 });
+  await cursor.need(8);
+  const headerBytes = cursor.u64();
+  if (headerBytes > constants.headerBytesMax || 8 + headerBytes > source.sizeBytes) throw new Malformed("the header is too long");
+  return headerBytes;
+}
+
 async function skipMetadata(json: JsonText, constants: Ta1Constants): Promise<void> {
   const keys = new UniqueNames(constants.segmentsMax);
-  await forEachMember(json, async (key) => {
-    keys.add(key);
-    await json.within(() => json.expect('"'));
+  for (let more = await opens(json); more; more = json.within(() => json.more("}"))) {
+    if (json.isLow) await json.load();
+    keys.add(json.within(() => readName(json)));
     await json.skipString();
-  });
+    if (json.isLow) await json.load();
+  }
   keys.check();
 }
 
-/** Takes one object, and calls `member` behind each colon. */
-async function forEachMember(json: JsonText, member: (name: string) => Promise<void>): Promise<void> {
-  const readName = () => {
-    const name = json.string();
-    json.expect(":");
-    return name;
-  };
-  await json.within(() => json.expect("{"));
-  if (await json.within(() => json.closes("}"))) return;
-  do await member(await json.within(readName));
-  while (await json.within(() => json.more("}")));
+/** Takes what opens an object. @returns whether it has a member. */
+async function opens(json: JsonText): Promise<boolean> {
+  if (json.isLow) await json.load();
+  json.within(() => json.expect("{"));
+  if (json.isLow) await json.load();
+  return !json.within(() => json.closes("}"));
+}
+
+function readName(json: JsonText): string {
+  const name = json.string();
+  json.expect(":");
+  return name;
+}
+
+/** One tensor; of the metadata, whose length is not bounded, only the name. */
+function readMember(json: JsonText): { name: string; entry: Entry | null } {
+  const name = readName(json);
+  return { name, entry: name === "__metadata__" ? null : readEntry(json) };
 }
 
 type Entry = { dtype: string; shape: number[]; begin: number; end: number };

@@ -1,19 +1,24 @@
 /** What a parser finds in a file: where its tensors are. In columns, because a hostile header may describe two million of them. */
+import { Numbers } from "./numbers.ts";
 import { Malformed } from "./source.ts";
 
 export class Segments {
   readonly #limit: number;
-  #starts: number[] = [];
-  #lengths: number[] = [];
-  #keys: number[] = [];
+  readonly #starts: Numbers;
+  readonly #lengths: Numbers;
+  readonly #keys: Numbers;
 
-  /** @param limit how many segments there may be; one more is Malformed. */
-  constructor(limit: number) {
+  /** @param limit how many segments there may be, one more is Malformed. @param expected how many there may well be. */
+  constructor(limit: number, expected = 0) {
     this.#limit = limit;
+    const capacity = Math.min(limit, expected);
+    this.#starts = new Numbers(capacity);
+    this.#lengths = new Numbers(capacity);
+    this.#keys = new Numbers(capacity);
   }
 
   get count(): number {
-    return this.#starts.length;
+    return this.#starts.count;
   }
 
   /** @param key CRC-32 of the tensor's name; of its first 64 bytes in a zip. */
@@ -25,15 +30,26 @@ export class Segments {
   }
 
   start(index: number): number {
-    return this.#starts[index] ?? 0;
+    return this.#starts.at(index);
   }
 
   lengthBytes(index: number): number {
-    return this.#lengths[index] ?? 0;
+    return this.#lengths.at(index);
   }
 
   key(index: number): number {
-    return this.#keys[index] ?? 0;
+    return this.#keys.at(index);
+  }
+
+  /** How many sealed segments do not start where the one before ends. */
+  get gapCount(): number {
+    let count = 0;
+    let end = 0;
+    for (let index = 0; index < this.count; index++) {
+      if (this.start(index) > end) count++;
+      end = this.start(index) + this.lengthBytes(index);
+    }
+    return count;
   }
 
   /** Puts the segments in file order. Throws Malformed when two of them overlap or one leaves the first `endBytes` bytes. */
@@ -51,18 +67,17 @@ export class Segments {
   stretch(base: number, end: number): void {
     for (let index = 0; index < this.count; index++) {
       const next = index + 1 < this.count ? base + this.start(index + 1) : end;
-      this.#starts[index] = base + this.start(index);
-      this.#lengths[index] = next - this.start(index);
+      this.#starts.set(index, base + this.start(index));
+      this.#lengths.set(index, next - this.start(index));
     }
   }
 
   #sort(): void {
     if (this.#isSorted()) return;
-    const order = Uint32Array.from(this.#starts, (_, index) => index).sort((a, b) => this.#compare(a, b));
-    const column = (values: number[]) => Array.from(order, (index) => values[index] ?? 0);
-    this.#starts = column(this.#starts);
-    this.#lengths = column(this.#lengths);
-    this.#keys = column(this.#keys);
+    const order = new Uint32Array(this.count);
+    for (let index = 0; index < order.length; index++) order[index] = index;
+    order.sort((a, b) => this.#compare(a, b));
+    for (const column of [this.#starts, this.#lengths, this.#keys]) column.arrange(order);
   }
 
   #isSorted(): boolean {

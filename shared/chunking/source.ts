@@ -12,13 +12,14 @@ export interface ByteSource {
 }
 
 /** The longest single read, and so the memory that a file's content takes while it is planned. */
-export const READ_BYTES_MAX = 4 * MiB;
+export const READ_BYTES_MAX = MiB;
 
 /** The bytes break the rules of the format that they seem to have. Never leaves the chunker: such a file is opaque. */
 export class Malformed extends Error {}
 
 /** Throws FILE_CHANGED when the source answers with another length: the file is no longer the one whose size was taken. */
 export async function readExactly(source: ByteSource, offset: number, length: number): Promise<Uint8Array> {
+  if (length === 0) return new Uint8Array(0);
   const bytes = await source.read(offset, length);
   if (bytes.length !== length) throw new FerryError("FILE_CHANGED", { path: "the file" });
   return bytes;

@@ -1,4 +1,5 @@
 import { crc32 } from "./crc32.ts";
+import { Numbers } from "./numbers.ts";
 import { Malformed } from "./source.ts";
 
 const encoder = new TextEncoder();
@@ -9,16 +10,17 @@ const encoder = new TextEncoder();
  */
 export class UniqueNames {
   readonly #limit: number;
-  readonly #hashes: number[] = [];
+  readonly #hashes: Numbers;
 
-  /** @param limit how many names there may be; one more is Malformed. */
-  constructor(limit: number) {
+  /** @param limit how many names there may be, one more is Malformed. @param expected how many there may well be. */
+  constructor(limit: number, expected = 0) {
     this.#limit = limit;
+    this.#hashes = new Numbers(Math.min(limit, expected));
   }
 
   /** @returns the CRC-32 of the name's UTF-8 bytes, which is the key of its tensor. */
   add(name: string): number {
-    if (this.#hashes.length >= this.#limit) throw new Malformed("there are too many names");
+    if (this.#hashes.count >= this.#limit) throw new Malformed("there are too many names");
     // A reader that keeps tensors in a plain object would lose this one, or worse.
     if (name === "__proto__") throw new Malformed("a name is __proto__");
     const bytes = encoder.encode(name);
@@ -27,11 +29,11 @@ export class UniqueNames {
     return crc;
   }
 
-  /** Throws Malformed when a name was added twice. */
+  /** Throws Malformed when a name was added twice. Called once, at the end. */
   check(): void {
-    const hashes = Float64Array.from(this.#hashes).sort();
-    for (let index = 1; index < hashes.length; index++) {
-      if (hashes[index] === hashes[index - 1]) throw new Malformed("a name occurs twice");
+    this.#hashes.sort();
+    for (let index = 1; index < this.#hashes.count; index++) {
+      if (this.#hashes.at(index) === this.#hashes.at(index - 1)) throw new Malformed("a name occurs twice");
     }
   }
 }

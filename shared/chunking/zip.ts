@@ -33,30 +33,20 @@ const KEY_BYTES = 64;
 export async function segmentZip(source: ByteSource, constants: Ta1Constants): Promise<Segments> {
   const segments = new Segments(constants.segmentsMax);
   const cursor = new Cursor(source, { start: 0, end: source.sizeBytes, windowBytes: LOCAL_WINDOW_BYTES });
-  for (const archive of await findArchives(source, constants)) {
+  const finder = new ArchiveFinder(source);
+  let archiveCount = 0;
+  for (let archive = await finder.find(source.sizeBytes); archive !== null; archive = await finder.find(archive.start)) {
+    if (++archiveCount > constants.segmentsMax) throw new Malformed("there are too many archives");
     const members = await readDirectory(source, archive, constants);
     for (let index = 0; index < members.count; index++) {
-      const member = { start: members.start(index), lengthBytes: members.lengthBytes(index), method: members.key(index) };
+      const end = index + 1 < members.count ? members.start(index + 1) : archive.directoryStart;
+      const member = { start: members.start(index), end, lengthBytes: members.lengthBytes(index), method: members.key(index) };
       await addPayload(cursor, member, constants, segments);
     }
   }
+  if (archiveCount === 0) throw new Malformed("there is no archive");
   segments.seal(source.sizeBytes);
   return segments;
-}
-
-/** In file order; at least one. */
-async function findArchives(source: ByteSource, constants: Ta1Constants): Promise<Archive[]> {
-  const archives: Archive[] = [];
-  const finder = new ArchiveFinder(source);
-  for (let end = source.sizeBytes; end > 0; ) {
-    const archive = await finder.find(end);
-    if (archive === null) break;
-    if (archives.length >= constants.segmentsMax) throw new Malformed("there are too many archives");
-    archives.push(archive);
-    end = archive.start;
-  }
-  if (archives.length === 0) throw new Malformed("there is no archive");
-  return archives.reverse();
 }
 
 /** The members as segments from the start of their local header on, with the method as key: at least that much is theirs alone. */
@@ -125,7 +115,8 @@ function seekZip64(cursor: Cursor, end: number): number {
   return 0;
 }
 
-type Member = { start: number; lengthBytes: number; method: number };
+/** From the start of its local header to the next one, or to the directory. */
+type Member = { start: number; end: number; lengthBytes: number; method: number };
 
 async function addPayload(cursor: Cursor, member: Member, constants: Ta1Constants, segments: Segments): Promise<void> {
   cursor.seek(member.start);
@@ -137,7 +128,7 @@ async function addPayload(cursor: Cursor, member: Member, constants: Ta1Constant
   const namesBytes = cursor.u16() + cursor.u16();
   cursor.skip(namesBytes);
   const end = cursor.position + member.lengthBytes;
-  if (end > cursor.end) throw new Malformed("a payload leaves the file");
+  if (end > member.end) throw new Malformed("a payload reaches into the next member");
   if (member.method === METHOD_STORED) {
     const payloadStart = cursor.position;
     const headerBytes = await npyHeaderBytes(cursor, member.lengthBytes, constants);
