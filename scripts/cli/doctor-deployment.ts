@@ -1,5 +1,4 @@
 /** The deployment: does it answer, over a good connection, with the right time, and does it know the token. */
-import { connect } from "node:tls";
 import type { FerryClient } from "../../shared/client.ts";
 import type { WhoAmI } from "../../shared/contract/access.ts";
 import { FerryError } from "../../shared/errors.ts";
@@ -55,26 +54,14 @@ async function transportFinding({ host }: Cli, endpoint: string): Promise<Findin
   if (protocol === "http:" && isLoopback(hostname)) return { check: "tls", state: "ok", detail: "plain http, within this machine" };
   if (protocol === "http:") return { check: "tls", state: "warn", detail: "plain http: the token can be read on the way" };
   try {
-    const { version, validTo } = await certificateOf(hostname, port === "" ? 443 : Number(port));
-    const daysLeft = Math.floor((validTo - host.now()) / DAY_MS);
+    const { protocol: version, validUntilMs } = await host.certificate(hostname, port === "" ? 443 : Number(port), TIMEOUT_MS);
+    const daysLeft = Math.floor((validUntilMs - host.now()) / DAY_MS);
     const detail = `${version}, the certificate is valid for ${daysLeft} more days`;
     if (daysLeft >= CERTIFICATE_DAYS_MIN) return { check: "tls", state: "ok", detail };
     return { check: "tls", state: "warn", detail, next: "Renew the certificate." };
   } catch (error) {
     return failedBy("tls", error);
   }
-}
-
-function certificateOf(hostname: string, port: number): Promise<{ version: string; validTo: number }> {
-  const host = hostname.replace(/^\[|\]$/g, "");
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, servername: /^[\d.:]+$/.test(host) ? "" : host, timeout: TIMEOUT_MS }, () => {
-      resolve({ version: socket.getProtocol() ?? "TLS", validTo: Date.parse(socket.getPeerCertificate().valid_to) });
-      socket.destroy();
-    });
-    socket.once("timeout", () => socket.destroy(new Error("the TLS handshake takes too long")));
-    socket.once("error", reject);
-  });
 }
 
 /** @param hereMs the middle of the request, by this machine's clock. */

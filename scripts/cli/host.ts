@@ -1,11 +1,15 @@
 /** The process as the commands see it: streams, environment, network, time. Tests give another one. */
+import { isIP } from "node:net";
 import { homedir } from "node:os";
 import { createInterface } from "node:readline";
 import { Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
+import { connect } from "node:tls";
 import { Interrupted } from "./exit.ts";
 
 export type OutStream = { write(text: string): void; readonly isTTY: boolean; readonly columns: number };
+
+export type Certificate = { protocol: string; validUntilMs: number };
 
 export type Host = {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -19,6 +23,8 @@ export type Host = {
   /** All of standard input. */
   readInput(): Promise<string>;
   fetch(url: string, init: RequestInit): Promise<Response>;
+  /** What a TLS server shows, when this machine trusts it. */
+  certificate(hostname: string, port: number, timeoutMs: number): Promise<Certificate>;
   /** Milliseconds since 1970. */
   now(): number;
   /** 0 to 1. */
@@ -41,6 +47,7 @@ export function processHost(signal: AbortSignal): Host {
     ask,
     readInput,
     fetch: (url, init) => fetch(url, init),
+    certificate,
     now: () => Date.now(),
     random: () => Math.random(),
     sleep: async (ms, stop) => void (await delay(ms, undefined, stop === undefined ? {} : { signal: stop })),
@@ -92,4 +99,19 @@ async function readInput(): Promise<string> {
   process.stdin.setEncoding("utf8");
   for await (const piece of process.stdin) text += String(piece);
   return text;
+}
+
+/** @param hostname as URL has it; IPv6 in brackets. */
+function certificate(hostname: string, port: number, timeoutMs: number): Promise<Certificate> {
+  const host = hostname.replace(/^\[|\]$/g, "");
+  // The name of a server must not be an address.
+  const servername = isIP(host) === 0 ? host : "";
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port, servername, timeout: timeoutMs }, () => {
+      resolve({ protocol: socket.getProtocol() ?? "TLS", validUntilMs: Date.parse(socket.getPeerCertificate().valid_to) });
+      socket.destroy();
+    });
+    socket.once("timeout", () => socket.destroy(new Error("the TLS handshake takes too long")));
+    socket.once("error", reject);
+  });
 }

@@ -15,6 +15,7 @@ export type HostOptions = {
   columns?: number;
   signal?: AbortSignal;
   now?: () => number;
+  certificateUntil?: string;
   every?: Host["every"];
 };
 
@@ -41,6 +42,7 @@ export function memoryHost(options: HostOptions = {}): { host: Host; stdout: () 
     },
     readInput: async () => options.input ?? "",
     fetch: options.fetch ?? (async () => Promise.reject(new TypeError("fetch failed"))),
+    certificate: async () => ({ protocol: "TLSv1.3", validUntilMs: Date.parse(options.certificateUntil ?? "2026-12-31T00:00:00Z") }),
     now: options.now ?? (() => Date.parse("2026-01-01T00:00:00Z")),
     random: () => 0,
     sleep: async () => {},
