@@ -33,6 +33,8 @@ const [name, ...args] = process.argv.slice(2);
 if (name === "link") {
   linkFerry();
 } else if (Object.hasOwn(PROGRAMS, name ?? "")) {
+  // What was never installed here can't be running.
+  if (name === "stop" && !existsSync(installed)) process.exit(0);
   if (!isUpToDate()) install();
   if (!existsSync(join(bin, "ferry"))) linkFerry();
   run([...PROGRAMS[name], ...args], name === "start");
@@ -55,9 +57,13 @@ function isUpToDate() {
   return true;
 }
 
+/**
+ * What package-lock.json says, and it stays as it is. Not `npm ci`: that refuses a lock without the optional packages of other
+ * platforms, which is what npm writes where the registry has none of them.
+ */
 function install() {
-  console.error("Installing packages (npm ci) …");
-  const { status, error } = spawnSync("npm", ["ci", "--loglevel=error"], { cwd: root, stdio: ["ignore", 2, 2] });
+  console.error("Installing packages …");
+  const { status, error } = spawnSync("npm", ["install", "--no-save", "--loglevel=error"], { cwd: root, stdio: ["ignore", 2, 2] });
   if (status === 0) return;
   console.error(`The packages could not be installed${error ? `: ${error.message}` : ""}. See above, then run the same command again.`);
   process.exit(1);

@@ -52,12 +52,18 @@ async function start(home: string, detach: boolean): Promise<number> {
   const ending = endingSignal();
   // The command that started this one is gone, and in the foreground that means: so is the person.
   process.once("disconnect", () => process.emit("SIGHUP"));
-  return supervise(home, ending, (report) => say(home, report, "Ctrl-C stops it; the data stays."));
+  const code = await supervise(home, ending, (report) => say(home, report, "Ctrl-C stops it; the data stays."));
+  if (code === 0) console.log(stoppedText(home));
+  return code;
 }
 
 async function stop(home: string): Promise<number> {
-  console.log((await stopRunning(home)) ? `Stopped. The data stays in ${shown(home)}.` : "Nothing was running.");
+  console.log((await stopRunning(home)) ? stoppedText(home) : "Nothing was running.");
   return 0;
+}
+
+function stoppedText(home: string): string {
+  return `Stopped. The data stays in ${shown(home)}.`;
 }
 
 /** Runs the stack in this process until it is told to end, or a part of it ends by itself. Answers the exit code. */

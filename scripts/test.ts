@@ -1,0 +1,83 @@
+/**
+ * `npm test`: brings redis-server, then runs every test file, two at a time. `npm test -- contract bridge` runs the files whose path
+ * has one of the words; `npm test -- --name=PATTERN` only the tests whose name matches. Ends with `N passed, N failed, N skipped`.
+ */
+import { globSync } from "node:fs";
+import { relative } from "node:path";
+import { run } from "node:test";
+import { spec } from "node:test/reporters";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { stopUnusedCeph } from "../test/support/ceph.ts";
+import { StackProblem } from "./stack/problem.ts";
+import { ensureRedisServer } from "./stack/redis-install.ts";
+
+type Counts = { passed: number; failed: number; skipped: number };
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+/** Quick ones first, so that a plain mistake is seen at once. */
+const KINDS = ["unit", "models", "contract", "edge", "faults", "e2e", "browser"];
+const FILES_AT_ONCE = 2;
+const TEST_TIMEOUT_MS = 180_000;
+const FILE_TIMEOUT_MS = 600_000;
+
+async function main(): Promise<number> {
+  const { positionals, values } = parseArgs({ allowPositionals: true, options: { name: { type: "string", multiple: true } } });
+  const files = filesOf(positionals);
+  if (files.length === 0) {
+    console.error(`No test file's path has ${positionals.join(" or ")}.`);
+    return 1;
+  }
+  bringRedis();
+  // Read by the tests' processes: one Ceph for the whole run, no look-ups, no questions.
+  Object.assign(process.env, { FERRY_TEST_CEPH: "keep", CLOUDFLARE_CF_FETCH_ENABLED: "false", WRANGLER_SEND_METRICS: "false" });
+  try {
+    const counts = await runFiles(files, values.name);
+    console.log(`${counts.passed} passed, ${counts.failed} failed${counts.skipped > 0 ? `, ${counts.skipped} skipped` : ""}`);
+    return counts.failed === 0 && counts.passed > 0 ? 0 : 1;
+  } finally {
+    await stopUnusedCeph();
+  }
+}
+
+function filesOf(words: readonly string[]): string[] {
+  const files = KINDS.flatMap((kind) => globSync(`test/${kind}/**/*.test.ts`, { cwd: ROOT }).sort());
+  const wanted = words.map((word) => (word.startsWith("/") ? relative(ROOT, word) : word));
+  return wanted.length === 0 ? files : files.filter((file) => wanted.some((word) => file.includes(word)));
+}
+
+/** Tests that need it are skipped with the reason when it can't be had. */
+function bringRedis(): void {
+  try {
+    ensureRedisServer((line) => console.log(line));
+  } catch (error) {
+    if (!(error instanceof StackProblem)) throw error;
+    console.error(error.message);
+  }
+}
+
+async function runFiles(files: string[], names: string[] | undefined): Promise<Counts> {
+  const abort = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => abort.abort());
+  const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const events = run({
+    cwd: ROOT,
+    files,
+    concurrency: FILES_AT_ONCE,
+    timeout: FILE_TIMEOUT_MS,
+    // A test that timed out may leave something running, which must not hold up the file.
+    execArgv: [`--test-timeout=${TEST_TIMEOUT_MS}`, "--test-force-exit"],
+    signal: abort.signal,
+    ...(names === undefined ? {} : { testNamePatterns: names.map((name) => new RegExp(name)) }),
+  });
+  events.on("test:summary", (summary) => {
+    // The last one, without a file, sums up all of them.
+    if (summary.file !== undefined) return;
+    const { passed, skipped, tests, todo } = summary.counts;
+    Object.assign(counts, { passed, skipped, failed: tests - passed - skipped - todo });
+  });
+  for await (const text of events.compose(new spec())) process.stdout.write(text);
+  return counts;
+}
+
+process.exit(await main());
