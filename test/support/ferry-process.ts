@@ -7,34 +7,37 @@ export const FERRY = fileURLToPath(new URL("../../scripts/ferry.ts", import.meta
 
 export type ProcessOptions = {
   env?: Record<string, string>;
-  /** For standard input; without, it is empty. */
+  /** For standard input; without, it is empty. With `onOutput` it stays open until that ends it. */
   input?: string;
+  timeoutMs?: number;
   /** Default: this Node on the program's source. */
   command?: readonly string[];
-  /** Told of the child, and of what it has written to standard error so far, whenever it writes more. */
-  onStderr?: (child: ChildProcess, stderr: string) => void;
+  onStart?: (child: ChildProcess) => Promise<void>;
+  /** Told of all that the child has written to standard output so far, whenever it writes more. */
+  onOutput?: (child: ChildProcess, stdout: string) => void;
 };
 
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 120_000;
 
 /** Nothing of this process's environment but PATH gets through. */
 export async function ferryProcess(argv: readonly string[], options: ProcessOptions = {}): Promise<Ran> {
   const [program = process.execPath, ...first] = options.command ?? [process.execPath, FERRY];
   const env = { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", ...options.env };
-  const child = spawn(program, [...first, ...argv], { env, stdio: "pipe", timeout: TIMEOUT_MS });
+  const child = spawn(program, [...first, ...argv], { env, stdio: "pipe", timeout: options.timeoutMs ?? TIMEOUT_MS });
   let [stdout, stderr] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     stdout += text;
+    options.onOutput?.(child, stdout);
   });
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     stderr += text;
-    options.onStderr?.(child, stderr);
   });
   child.stdin.on("error", () => {});
-  child.stdin.end(options.input ?? "");
+  if (options.onOutput === undefined) child.stdin.end(options.input ?? "");
   const exit = await new Promise<number>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code, signal) => resolve(code ?? (signal === "SIGKILL" ? 137 : 1)));
+    options.onStart?.(child).catch(reject);
   });
   return { exit, stdout, stderr };
 }
