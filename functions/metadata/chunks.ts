@@ -6,10 +6,11 @@
  */
 import type { Digest } from "../../shared/digest.ts";
 import type { ChunkEntry, ChunkIndex } from "../registry/ports.ts";
-import { decodeChunk, encodeChunk, packDigest } from "./codec.ts";
+import { decodeChunk, encodeChunk } from "./codec.ts";
 import { answersTo, integerOf, type RedisCommands, textOrNull } from "./commands.ts";
 import type { Keys } from "./keys.ts";
 import { ITEMS_MAX } from "./lua.ts";
+import { packDigest } from "./packing.ts";
 
 /** Chunks of one call to Redis (about 3 MB of a managed Redis's 10 MB); more go in further calls, one after another. */
 const CALL_MAX = 32_000;

@@ -1,19 +1,12 @@
-/**
- * Entries as texts in Redis. Digests, tags and ids are packed as base64url, since Redis keeps what is written, and a chunk index holds
- * tens of millions of them. What can't be read was written by another version or a person: a new generation is the way out.
- */
+/** Entries as texts in Redis. What can't be read was written by another version or a person: a new generation is the way out. */
 import * as z from "zod";
 import { TokenDescription } from "../../shared/contract/access.ts";
-import { RepositoryId, RepositorySummary, RevisionSummary } from "../../shared/contract/repositories.ts";
-import { type Digest, fromBase64Url, fromHex, toBase64Url, toHex } from "../../shared/digest.ts";
+import { type RepositoryId, RepositorySummary, RevisionSummary } from "../../shared/contract/repositories.ts";
+import type { Digest } from "../../shared/digest.ts";
 import type { RevisionId } from "../../shared/names.ts";
 import type { ChunkEntry, Proof, RevisionEntry, TokenEntry } from "../registry/ports.ts";
 import { unavailable } from "./commands.ts";
-
-/** 43 characters instead of 64. */
-export function packDigest(digest: string): string {
-  return toBase64Url(fromHex(digest));
-}
+import { packHex, unpackHex } from "./packing.ts";
 
 // ---- logs' indexes ----------------------------------------------------------------------------------------------------------
 
@@ -65,56 +58,41 @@ function parseJson(text: string): object {
 
 // ---- chunks and proofs ------------------------------------------------------------------------------------------------------
 
-const VERIFIED = 1;
-const FRESH = 2;
 const STATES = ["reserved", "proven", "had"] as const satisfies readonly Proof["state"][];
 
-/** 21 bytes as 28 characters: tag (8), holder (8), size (4, big-endian), flags (1). With its key that is at most 130 bytes in Redis. */
+/** 42 hex digits as 28 characters: tag (16), holder (16), size (8), verified (2). With its key that is at most 130 bytes in Redis. */
 export function encodeChunk({ tag, holder, size, verified }: ChunkEntry): string {
-  const bytes = new Uint8Array(21);
-  bytes.set(fromHex(tag), 0);
-  bytes.set(fromHex(holder), 8);
-  putUint32(bytes, 16, size);
-  bytes[20] = verified ? VERIFIED : 0;
-  return toBase64Url(bytes);
+  return packHex(`${tag}${holder}${hex8(size)}0${bit(verified)}`);
 }
 
 /** Null for what can't be read: it is a hint, so the chunk is sent once more, and the entry is written anew. */
 export function decodeChunk(text: string): ChunkEntry | null {
-  const bytes = unpack(text, 28);
-  if (bytes === null) return null;
-  const holder = RepositoryId.parse(toHex(bytes.subarray(8, 16)));
-  return { tag: toHex(bytes.subarray(0, 8)), size: uint32(bytes, 16), holder, verified: bytes[20] === VERIFIED };
+  const hex = unpackHex(text, 42);
+  if (hex === null) return null;
+  // Sixteen hex digits are all that an id is.
+  const holder = hex.slice(16, 32) as RepositoryId;
+  return { tag: hex.slice(0, 16), size: Number.parseInt(hex.slice(32, 40), 16), holder, verified: hex.endsWith("1") };
 }
 
-/** 13 bytes as 18 characters: tag (8), attempt (4, big-endian), state and flags (1). */
+/** 27 hex digits as 18 characters: tag (16), attempt (8), state (1), fresh (1), verified (1). */
 export function encodeProof({ state, tag, attempt, fresh, verified }: Proof): string {
-  const bytes = new Uint8Array(13);
-  bytes.set(fromHex(tag), 0);
-  putUint32(bytes, 8, attempt);
-  bytes[12] = (STATES.indexOf(state) << 2) | (fresh ? FRESH : 0) | (verified ? VERIFIED : 0);
-  return toBase64Url(bytes);
+  return packHex(`${tag}${hex8(attempt)}${STATES.indexOf(state)}${bit(fresh)}${bit(verified)}`);
 }
 
 /** Null for what can't be read: the chunk is reserved and confirmed again. */
 export function decodeProof(text: string): Proof | null {
-  const bytes = unpack(text, 18);
-  const flags = bytes?.[12] ?? 0;
-  const state = STATES[flags >> 2];
-  if (bytes === null || state === undefined) return null;
-  const tag = toHex(bytes.subarray(0, 8));
-  return { state, tag, attempt: uint32(bytes, 8), fresh: (flags & FRESH) !== 0, verified: (flags & VERIFIED) !== 0 };
+  const hex = unpackHex(text, 27);
+  const state = STATES[Number.parseInt(hex?.charAt(24) ?? "", 16)];
+  if (hex === null || state === undefined) return null;
+  const attempt = Number.parseInt(hex.slice(16, 24), 16);
+  return { state, tag: hex.slice(0, 16), attempt, fresh: hex.charAt(25) === "1", verified: hex.charAt(26) === "1" };
 }
 
-function unpack(text: string, length: number): Uint8Array | null {
-  return text.length === length && /^[\w-]+$/.test(text) ? fromBase64Url(text) : null;
+function bit(value: boolean): string {
+  return value ? "1" : "0";
 }
 
-function putUint32(bytes: Uint8Array, at: number, value: number): void {
+function hex8(value: number): string {
   if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff) throw new RangeError(`${value} does not fit into 4 bytes`);
-  new DataView(bytes.buffer, bytes.byteOffset).setUint32(at, value);
-}
-
-function uint32(bytes: Uint8Array, at: number): number {
-  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(at);
+  return value.toString(16).padStart(8, "0");
 }

@@ -57,7 +57,7 @@ export async function readFields(
   return values;
 }
 
-export type PageQuery = {
+type PageQuery = {
   mark: string;
   order: "ZRANGEBYLEX" | "ZREVRANGEBYLEX";
   /** Bounds as these commands take them; the first comes first in the answer. */

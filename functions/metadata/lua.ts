@@ -17,15 +17,16 @@ const REPOSITORY_SHAPE = "local shape = {{'hash', 'revisions'}, {'zset', 'revisi
 /** sound(): seq, hash and replayTo of an index of which every key is as the head expects it; nil of any other. */
 const SOUND = `
 local function sound()
-  local seq, hash, replayTo = unpack(redis.call('HMGET', KEYS[1], 'seq', 'hash', 'replayTo'))
-  if not seq then return nil end
+  local fields = {'seq', 'hash', 'replayTo'}
+  for i, part in ipairs(shape) do fields[i + 3] = 'mark:' .. part[2] end
+  local head = redis.call('HMGET', KEYS[1], unpack(fields))
   for i, part in ipairs(shape) do
-    local mark = redis.call('HGET', KEYS[1], 'mark:' .. part[2])
+    local mark = head[i + 3]
     if not mark then return nil end
     if part[1] == 'hash' and redis.call('HGET', KEYS[i + 1], '#') ~= mark then return nil end
     if part[1] == 'zset' and not redis.call('ZSCORE', KEYS[i + 1], '!' .. mark) then return nil end
   end
-  return tonumber(seq), hash, tonumber(replayTo)
+  return tonumber(head[1]), head[2], tonumber(head[3])
 end`;
 
 /** whole(name): the mark that the head expects of a key; nil while there is no head or a replay is running. */
@@ -61,8 +62,8 @@ end
 return {'whole', seq or 0, hash or ''}`;
 
 /**
- * ARGV 1–4: seq, hash of the record before ('' for none), the record's own hash, operation id; the rest is the record. The caller of
- * this snippet changes its keys after admit() and before advance().
+ * ARGV 1–4: seq, hash of the record before ('' for none), the record's own hash, operation id; the rest is the record. What a record
+ * changes is written between admit() and advance(); note() keeps a field of the head for advance(), mark() marks what was changed.
  *
  * Invariant: the index is exactly records 1 to seq of one log. A record that is not newer is skipped, one beyond the next is refused,
  * and one that contradicts what was applied shows that the index followed another log (a restored bucket): the index is dropped.
@@ -81,17 +82,23 @@ local function admit()
   return nil
 end
 
+local news = {'seq', ARGV[1], 'hash', ARGV[3], 'r' .. (tonumber(ARGV[1]) % 256), ARGV[1] .. ':' .. ARGV[4]}
+local function note(field, value)
+  news[#news + 1] = field
+  news[#news + 1] = value
+end
+
 local function mark(name, hashKey, zsetKey)
   if zsetKey then
     redis.call('ZREM', zsetKey, '!' .. redis.call('HGET', KEYS[1], 'mark:' .. name))
     redis.call('ZADD', zsetKey, 0, '!' .. ARGV[1])
   end
   redis.call('HSET', hashKey, '#', ARGV[1])
-  redis.call('HSET', KEYS[1], 'mark:' .. name, ARGV[1])
+  note('mark:' .. name, ARGV[1])
 end
 
 local function advance()
-  redis.call('HSET', KEYS[1], 'seq', ARGV[1], 'hash', ARGV[3], 'r' .. (tonumber(ARGV[1]) % 256), ARGV[1] .. ':' .. ARGV[4])
+  redis.call('HSET', KEYS[1], unpack(news))
   return {'whole'}
 end`;
 
@@ -157,10 +164,10 @@ change['commit'] = function()
     redis.call('ZADD', order, 0, place, 0, name .. place)
     redis.call('HINCRBY', head, 'revisionCount', 1)
   end
-  redis.call('HSET', head, 'b:' .. name, ARGV[7])
+  note('b:' .. name, ARGV[7])
   mark('revisions', revisions, order)
 end
-change['tag'] = function() redis.call('HSET', head, 't:' .. name, ARGV[7]) end
+change['tag'] = function() note('t:' .. name, ARGV[7]) end
 change['untag'] = function() redis.call('HDEL', head, 't:' .. name) end
 change['unbranch'] = function() redis.call('HDEL', head, 'b:' .. name) end
 

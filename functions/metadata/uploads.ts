@@ -4,10 +4,11 @@
  */
 import type { Digest } from "../../shared/digest.ts";
 import type { Proof, UploadKey, Uploads } from "../registry/ports.ts";
-import { decodeProof, encodeProof, packDigest } from "./codec.ts";
+import { decodeProof, encodeProof } from "./codec.ts";
 import { answersTo, integerOf, type RedisCommands, textOrNull, unavailable } from "./commands.ts";
 import type { Keys } from "./keys.ts";
 import { ITEMS_MAX, UPLOAD } from "./lua.ts";
+import { packDigest } from "./packing.ts";
 
 const UPLOAD_TTL_SECONDS = 24 * 3600;
 /** With the lifetime beside them, what a script unpacks stays within its bound; a proof is two items. */

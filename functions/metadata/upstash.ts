@@ -13,7 +13,7 @@ import { type Command, parseReply, type RedisCommands, type Reply, unavailable }
 const SENDS_MAX = 2;
 
 /** What an @upstash/redis client offers us: one EVAL, and a pipeline of any commands, answered as it came. */
-export type UpstashClient = {
+type UpstashClient = {
   eval(script: string, keys: string[], args: (string | number)[]): Promise<unknown>;
   send(commands: readonly Command[]): Promise<unknown>;
 };

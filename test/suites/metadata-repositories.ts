@@ -254,8 +254,10 @@ function replaying(make: MakeIndexes): void {
     await repositories.begin(ID, 11);
     await assert.rejects(repositories.resolveName(ID, refOf("main")), REBUILDING);
     await repositories.begin(ID, 9);
-    assert.equal(await repositories.head(ID), null);
-    for (const { record, hash } of entries.slice(8)) await repositories.apply(record, hash);
+    for (const { record, hash } of entries.slice(8)) {
+      assert.equal(await repositories.head(ID), null, `before record ${record.seq}`);
+      await repositories.apply(record, hash);
+    }
     assert.equal(await repositories.resolveName(ID, refOf("main")), revisionOf("c6"));
   });
 }

@@ -13,9 +13,9 @@ import {
   encodeRepository,
   encodeRevision,
   encodeToken,
-  packDigest,
 } from "../../../functions/metadata/codec.ts";
 import { repositoryOf, revisionOf, tokenOf } from "../../../functions/metadata/entries.ts";
+import { packDigest, packHex, unpackHex } from "../../../functions/metadata/packing.ts";
 import type { ChunkEntry, Proof } from "../../../functions/registry/ports.ts";
 import { RepositoryId } from "../../../shared/contract/repositories.ts";
 import * as record from "../../support/chain.ts";
@@ -83,10 +83,23 @@ test("a number that does not fit is refused, never cut", () => {
   for (const size of [-1, 0.5, 2 ** 32, Number.NaN]) assert.throws(() => encodeChunk({ ...entry, size }), RangeError);
 });
 
-test("digests are packed into 43 characters, no two alike", () => {
-  const seen = new Set(Array.from({ length: 1000 }, (_, at) => packDigest(digestOf(`digest ${at}`))));
-  assert.equal(seen.size, 1000);
-  for (const text of seen) assert.match(text, /^[A-Za-z0-9_-]{43}$/);
+test("a digest is packed into 43 characters: base64url of its bytes", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), (bytes) => {
+      const packed = packDigest(Buffer.from(bytes).toString("hex"));
+      assert.equal(packed, Buffer.from(bytes).toString("base64url"));
+    }),
+  );
+});
+
+test("hex comes back as it was packed, and what is no hex is refused", () => {
+  fc.assert(
+    fc.property(fc.stringMatching(/^([0-9a-f]{3}){0,20}$/), (hex) => {
+      assert.equal(unpackHex(packHex(hex), hex.length), hex);
+      assert.equal(unpackHex(packHex(hex), hex.length + 3), null);
+    }),
+  );
+  for (const text of ["0", "00", "ABC", "00g", "00 ", "00\n"]) assert.throws(() => packHex(text), RangeError, text);
 });
 
 test("repositories, tokens and revisions come back as they were, whatever people wrote into them", async () => {
