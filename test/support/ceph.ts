@@ -64,7 +64,7 @@ export async function stopUnusedCeph(): Promise<void> {
   await locked(async () => {
     for (const user of readdirSync(users)) if (!isAlive(Number.parseInt(user, 10))) rmSync(join(users, user), { force: true });
     if (readdirSync(users).length > 0) return;
-    await promisify(execFile)(SCRIPT, ["down"], { env: scriptEnvironment(), timeout: START_TIMEOUT_MS });
+    await down();
     rmSync(settingsFile, { force: true });
   });
 }
@@ -83,7 +83,7 @@ async function running(): Promise<CephSettings | { reason: string }> {
     rmSync(settingsFile, { force: true });
   }
   // Its script would end a cluster of its own that is half there, but never somebody else's: then the port stays taken.
-  await promisify(execFile)(SCRIPT, ["down"], { env: scriptEnvironment(), timeout: START_TIMEOUT_MS });
+  await down();
   if (!(await isPortFree(MONITOR_PORT))) return { reason: `another Ceph runs on this machine (its monitor has port ${MONITOR_PORT})` };
   return up();
 }
@@ -98,8 +98,15 @@ async function up(): Promise<CephSettings | { reason: string }> {
     writeFileSync(settingsFile, JSON.stringify(settings), { mode: 0o600 });
     return settings;
   } catch (error) {
-    return { reason: `Ceph could not be started: ${error instanceof Error ? error.message : String(error)}` };
+    const log = join(folder, "cluster", "log", "up.log");
+    const words = existsSync(log) ? readFileSync(log, "utf8").trim().split("\n").slice(-4).join(" | ") : String(error);
+    await down();
+    return { reason: `Ceph could not be started: ${words}` };
   }
+}
+
+async function down(): Promise<void> {
+  await promisify(execFile)(SCRIPT, ["down"], { env: scriptEnvironment(), timeout: START_TIMEOUT_MS });
 }
 
 /** A folder of our own, so that a cluster that somebody started by hand is never touched. */
