@@ -40,7 +40,7 @@ export const ChunkClaim = z.strictObject({
 });
 export type ChunkClaim = z.infer<typeof ChunkClaim>;
 
-/** 1 at first; the next number after a commit answered CHUNK_UNPROVEN. Chunks of a later attempt get fresh keys. */
+/** 1 at first; later the number that CHUNK_UNPROVEN gave. Chunks of a later attempt get fresh keys. */
 const attempt = z.int().min(1).max(1000);
 
 export const ReserveRequest = z.strictObject({
@@ -73,6 +73,8 @@ export type Reservation = z.infer<typeof Reservation>;
 
 export const ConfirmRequest = z.strictObject({
   attempt,
+  /** As in the reservation. */
+  mode: z.literal("md5").optional(),
   chunks: z
     .array(z.strictObject({ sha256: Digest, size: z.int().min(1).max(CHUNK_BYTES_MAX) }))
     .min(1)
@@ -89,6 +91,7 @@ export const RecipeDigests = z.object({ recipes: z.array(Digest) });
 
 export const CommitRequest = z.strictObject({
   operationId: OperationId,
+  attempt: attempt.default(1),
   /** Head that the caller saw; null when the branch must not exist yet. */
   parent: RevisionId.nullable(),
   message: z.string().max(4000).default(""),
