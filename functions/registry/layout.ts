@@ -7,7 +7,9 @@
  *   recipes/<2 hex>/<sha256>.json                    canonical JSON, named by its digest; never collected
  *   manifests/<sha256>.<attempt>.json                envelope {manifest, placement}; the digest covers `manifest`
  *   repositories/<repositoryId>/log/<seq12>.json     repository log (create-only, hash-chained); writing one is the commit point
- *   collect/intent/<run>/<2 hex>-NNN                 collection's flags that commits must read; kept at least 30 days
+ *   collect/intent/<run>                             collection's flag that commits must read; kept at least 30 days
+ *   collect/run/<run>.json                           progress of a run
+ *   collect/work/<run>/…                             what a run found so far: live-<2 hex>-<NNN>, again-<2 hex>-<NNN>, garbage-<2 hex>, final-<2 hex>
  *   probe/…                                          scratch objects of a probe; removed by it
  */
 import type { RepositoryId } from "../../shared/contract/repositories.ts";

@@ -12,7 +12,7 @@ import { FerryError } from "../../shared/errors.ts";
 import { contentEntries, type Manifest, manifestDigest } from "../../shared/manifest.ts";
 import { type OperationId, type RefName, RevisionId } from "../../shared/names.ts";
 import { condemnedOf } from "./intents.ts";
-import { chunkKey, envelopeKey } from "./layout.ts";
+import { envelopeKey } from "./layout.ts";
 import { append, type Body, withWhole } from "./log.ts";
 import { repositoryLog } from "./logs.ts";
 import type { Ports } from "./ports.ts";
@@ -86,9 +86,7 @@ export function summaryOfRecord(record: CommitRecord): RevisionSummary {
 
 /** After publishing: one of this look and the collector's second scan must see the other. */
 async function refuseCondemned(ports: Ports, { places, attempt }: Publication): Promise<void> {
-  const keys = places.map(({ sha256, tag }) => chunkKey(sha256, tag));
-  const condemned = await condemnedOf(ports, keys);
-  const chunks = places.filter((_, at) => condemned.has(keys[at] ?? "")).map(({ sha256 }) => sha256);
+  const chunks = await condemnedOf(ports, places);
   if (chunks.length > 0) refuseChunks(chunks, attempt + 1);
 }
 

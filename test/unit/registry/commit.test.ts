@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chunkKey, INTENT_PREFIX, repositoryLogPrefix } from "../../../functions/registry/layout.ts";
+import { FingerprintSet, fingerprintOf } from "../../../functions/registry/fingerprints.ts";
+import { INTENT_PREFIX, repositoryLogPrefix } from "../../../functions/registry/layout.ts";
 import type { Ports } from "../../../functions/registry/ports.ts";
 import { FerryError } from "../../../shared/errors.ts";
 import { type MemoryApp, memoryApp, operationId, refName, repositoryName } from "../../support/memory-app.ts";
@@ -173,10 +174,11 @@ test("a condemned key is not usable: the commit asks for the chunk under a fresh
   const app = await memoryApp();
   const pusher = await pusherOn(app);
   await pusher.push(MODEL, FILES);
-  const places = await placesOf(app);
-  const hashes = await Promise.all(places.map(async (key) => digestOf(key).slice(0, 32)));
-  const intent = Buffer.concat(hashes.sort().map((hash) => Buffer.from(hash, "hex")));
-  await app.stores.home.bucket.put(`${INTENT_PREFIX}0001/00-000`, intent);
+  const digests = [digestOf("aaaa"), digestOf("bbbbbb")];
+  const entries = await app.ports.chunks.find(digests);
+  const intent = new FingerprintSet();
+  for (const [at, sha256] of digests.entries()) intent.add(fingerprintOf(sha256, entries[at]?.tag ?? ""));
+  await app.stores.home.bucket.put(`${INTENT_PREFIX}0001`, intent.sorted());
   const { upload, parent } = await pusher.open(MODEL);
   const files = { ...FILES, "config.json": "new" };
   const reservation = await pusher.reserve(MODEL, upload, files);
@@ -194,8 +196,3 @@ test("a condemned key is not usable: the commit asks for the chunk under a fresh
   // The index hands out the fresh key from now on.
   assert.equal((await pusher.push(MODEL, files, { branch: refName("other") })).sent, 0);
 });
-
-async function placesOf(app: MemoryApp): Promise<string[]> {
-  const entries = await app.ports.chunks.find([digestOf("aaaa"), digestOf("bbbbbb")]);
-  return entries.map((entry, at) => chunkKey(digestOf(at === 0 ? "aaaa" : "bbbbbb"), entry?.tag ?? ""));
-}
