@@ -38,10 +38,12 @@ export function tcpCommands(options: { url: string; timeoutMs: number }): RedisC
   });
   // Each call reports its own failure; without a listener ioredis prints every failed attempt to connect.
   connection.on("error", () => undefined);
+  // The client says for each request what it expects; that is checked by strictCommands, and can't be known here.
   const client = new TcpClient({ request: (request: Request) => answer(connection, request) as never });
   return { ...strictCommands(client, timeoutMs), close: () => connection.disconnect() };
 }
 
+/** The client sends on what strictCommands gave it, so a body is one command, or a pipeline's list of them. */
 async function answer(connection: TcpRedis, request: Request): Promise<Answer | Answer[]> {
   if (request.path?.[0] !== "pipeline") return (await answers(connection, [request.body as Command]))[0] ?? { error: "unknown" };
   return answers(connection, request.body as readonly Command[]);

@@ -4,9 +4,8 @@ import { after, before, describe, test } from "node:test";
 import type { Command, RedisCommands } from "../../functions/metadata/commands.ts";
 import { redisIndexes } from "../../functions/metadata/indexes.ts";
 import { Digest } from "../../shared/digest.ts";
-import { chunkEntry } from "../suites/metadata-chunks.ts";
-import { proofOf, UPLOAD } from "../suites/metadata-uploads.ts";
 import { digestOf, hex, repositoryIdOf } from "../support/chain.ts";
+import { chunkEntry, proofOf, UPLOAD } from "../support/index-values.ts";
 import { type RedisIndexes, startRedisIndexes } from "../support/redis-indexes.ts";
 import { whyNoRedis } from "../support/stack.ts";
 

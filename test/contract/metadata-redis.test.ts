@@ -8,9 +8,9 @@ import type { RepositoryRecord, SystemRecord } from "../../functions/registry/re
 import { metadataSuite } from "../suites/metadata.ts";
 import { repositoryQuestions } from "../suites/metadata-repositories.ts";
 import { systemQuestions } from "../suites/metadata-system.ts";
-import { proofOf, UPLOAD, UPLOAD_KEY } from "../suites/metadata-uploads.ts";
 import * as record from "../support/chain.ts";
 import { digestOf, nameOf, operationOf, repositoryChain, repositoryIdOf, revisionOf, systemChain } from "../support/chain.ts";
+import { proofOf, UPLOAD, UPLOAD_KEY } from "../support/index-values.ts";
 import { answersOf, type Question, replay } from "../support/log-index.ts";
 import { memoryIndexes } from "../support/memory-index.ts";
 import { type RedisIndexes, startRedisIndexes } from "../support/redis-indexes.ts";

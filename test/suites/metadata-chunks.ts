@@ -1,15 +1,9 @@
 /** Promises of ChunkIndex. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { ChunkEntry } from "../../functions/registry/ports.ts";
-import type { Digest } from "../../shared/digest.ts";
-import { digestOf, hex, repositoryIdOf } from "../support/chain.ts";
+import { digestOf } from "../support/chain.ts";
+import { chunkEntry } from "../support/index-values.ts";
 import type { MakeIndexes } from "./metadata.ts";
-
-export function chunkEntry(seed: string): ChunkEntry & { sha256: Digest } {
-  const verified = Number.parseInt(hex(seed, 1), 16) % 2 === 0;
-  return { sha256: digestOf(seed), tag: hex(`tag ${seed}`, 16), holder: repositoryIdOf(seed), size: 64 * 1024 * 1024, verified };
-}
 
 export function chunkIndexSuite(name: string, make: MakeIndexes): void {
   describe(`chunk index ${name}`, () => {

@@ -1,18 +1,11 @@
 /** Promises of Uploads. How long they are kept is tried where time can be moved or read. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { Proof, UploadKey } from "../../functions/registry/ports.ts";
+import type { Proof } from "../../functions/registry/ports.ts";
 import type { Digest } from "../../shared/digest.ts";
 import { digestOf, hex, refOf, repositoryIdOf } from "../support/chain.ts";
+import { proofOf, UPLOAD, UPLOAD_KEY } from "../support/index-values.ts";
 import type { MakeIndexes } from "./metadata.ts";
-
-export const UPLOAD = hex("an upload", 16);
-export const UPLOAD_KEY: UploadKey = { repositoryId: repositoryIdOf("team/llama"), branch: refOf("feature/x"), principal: "0123:45 é" };
-
-export function proofOf(seed: string, state: Proof["state"] = "reserved"): Proof {
-  const bits = Number.parseInt(hex(seed, 1), 16);
-  return { state, tag: hex(`tag ${seed}`, 16), attempt: 1 + bits, fresh: (bits & 1) === 0, verified: (bits & 2) === 0 };
-}
 
 export function uploadsSuite(name: string, make: MakeIndexes): void {
   describe(`uploads ${name}`, () => {

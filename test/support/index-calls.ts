@@ -1,8 +1,7 @@
 /** Every call of the index ports, by name: for tests of what all of them do when Redis does not answer as it should. */
 import type { Indexes } from "../suites/metadata.ts";
-import { chunkEntry } from "../suites/metadata-chunks.ts";
-import { proofOf, UPLOAD, UPLOAD_KEY } from "../suites/metadata-uploads.ts";
 import { commit, create, digestOf, nameOf, operationOf, refOf, repositoryChain, repositoryIdOf, revisionOf, systemChain } from "./chain.ts";
+import { chunkEntry, proofOf, UPLOAD, UPLOAD_KEY } from "./index-values.ts";
 
 /** Texts that a call of these sends, and that must not come back in an error. */
 export const SENT = ["team/llama", digestOf("one"), UPLOAD, "text-of-an-upload", UPLOAD_KEY.principal];

@@ -1,8 +1,8 @@
 /** Uploads in memory end as those on Redis do: a day after the last touch. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { proofOf, UPLOAD, UPLOAD_KEY } from "../../suites/metadata-uploads.ts";
 import { digestOf } from "../../support/chain.ts";
+import { proofOf, UPLOAD, UPLOAD_KEY } from "../../support/index-values.ts";
 import { memoryIndexes } from "../../support/memory-index.ts";
 
 const HOUR_MS = 3_600_000;
