@@ -11,11 +11,9 @@ import { setTimeout } from "node:timers/promises";
 import * as z from "zod";
 import { type Digest, Digest as DigestSchema } from "../../shared/digest.ts";
 import type { Folders } from "./folders.ts";
-import { unwritable } from "./fs-errors.ts";
 import { journalName, runOfJournal, runOfPart } from "./marks.ts";
 import { lifeOf, Owner, thisOwner } from "./owner.ts";
 
-const FLUSH_MS = 200;
 const HEARTBEAT_MS = 1000;
 /** How long the journal of a process that can't be seen is watched for a heartbeat. */
 const WATCH_MS = 4000;
@@ -39,17 +37,14 @@ export class Journal {
   readonly #folders: Folders;
   readonly #name: string;
   readonly #timer: NodeJS.Timeout;
-  #lines: Line[] = [];
-  #heartbeatMs = Date.now();
 
   private constructor(folders: Folders, run: string, found: Found) {
     this.#folders = folders;
     this.#name = journalName(run);
     this.left = found.left;
     this.deadRuns = found.deadRuns;
-    this.#write({ owner: thisOwner(), run });
-    this.#flush();
-    this.#timer = setInterval(() => this.#tick(), FLUSH_MS);
+    this.#append({ owner: thisOwner(), run });
+    this.#timer = setInterval(() => this.#beat(), HEARTBEAT_MS);
     this.#timer.unref();
   }
 
@@ -77,33 +72,25 @@ export class Journal {
       return;
     }
     this.#write({ ended: true });
-    this.#tick();
   }
 
+  /** A full disk, or a removed destination: the files themselves will say so. What is not written down is only fetched again. */
   #write(line: Line): void {
-    this.#lines.push(line);
+    try {
+      this.#append(line);
+    } catch {}
   }
 
-  #tick(): void {
-    try {
-      this.#flush();
-      if (Date.now() - this.#heartbeatMs < HEARTBEAT_MS) return;
-      this.#heartbeatMs = Date.now();
-      utimesSync(this.#folders.at(this.#name), this.#heartbeatMs / 1000, this.#heartbeatMs / 1000);
-    } catch {
-      // A full disk, or a removed destination: the files themselves will say so. What is not written down is only fetched again.
-    }
+  /** At once, so that a killed run has lost nothing that it had; a chunk takes a thousand times longer. */
+  #append(line: Line): void {
+    appendFileSync(this.#folders.at(this.#name), `${JSON.stringify(line)}\n`, { mode: 0o600 });
   }
 
-  #flush(): void {
-    if (this.#lines.length === 0) return;
-    const text = this.#lines.map((line) => `${JSON.stringify(line)}\n`).join("");
-    this.#lines = [];
+  #beat(): void {
+    const now = Date.now() / 1000;
     try {
-      appendFileSync(this.#folders.at(this.#name), text, { mode: 0o600 });
-    } catch (error) {
-      throw unwritable(this.#name, error);
-    }
+      utimesSync(this.#folders.at(this.#name), now, now);
+    } catch {}
   }
 }
 

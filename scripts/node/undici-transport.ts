@@ -128,6 +128,7 @@ class Receiver implements Dispatcher.DispatchHandler {
   #status = 0;
   #retryAfter: string | string[] | undefined;
   #leftBytes: number;
+  #hasLength = false;
   readonly #errorBody: Uint8Array[] = [];
   #errorBytes = 0;
   /** What ended the request from this side. */
@@ -178,10 +179,14 @@ class Receiver implements Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     this.#detach();
-    const { resolve } = this.#receiving;
+    const { resolve, sink } = this.#receiving;
     if (!this.#hasContent()) resolve(answered(this.#status, Buffer.concat(this.#errorBody).toString("utf8"), this.#retryAfter));
     else if (this.#leftBytes === 0) resolve({ kind: "complete" });
-    else resolve({ kind: "broken", problem: "the answer ended too early" });
+    else {
+      // Without a length it may be anything, such as a login page: none of it is kept.
+      if (!this.#hasLength) sink.restart();
+      resolve({ kind: "broken", problem: "the answer ended too early" });
+    }
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
@@ -204,6 +209,7 @@ class Receiver implements Dispatcher.DispatchHandler {
     }
     if (status === 206 && !startsAt(headers["content-range"], request.offset)) return "the answer is another range";
     const length = headers["content-length"];
+    this.#hasLength = length !== undefined;
     return length === undefined || Number(length) === this.#leftBytes
       ? null
       : `the answer has ${String(length)} bytes instead of ${this.#leftBytes}`;

@@ -5,15 +5,21 @@
 export class Crew {
   readonly signal: AbortSignal;
   readonly #controller = new AbortController();
+  readonly #outer: AbortSignal;
+  readonly #stop = () => this.#controller.abort(this.#outer.reason);
   readonly #running = new Set<Promise<void>>();
   #failure: { error: unknown } | null = null;
 
+  /** Must be finished or abandoned; may be started again after that. Not `AbortSignal.any`: before Node 22.12 each such signal stays as long as the outer one lives. */
   constructor(outer: AbortSignal) {
-    this.signal = AbortSignal.any([outer, this.#controller.signal]);
+    this.#outer = outer;
+    this.signal = this.#controller.signal;
+    this.#listen();
   }
 
   /** Starts `work`. Its failure is kept for `finish`. */
   start(work: () => Promise<void>): void {
+    this.#listen();
     if (this.signal.aborted) return;
     const running = work().catch((error: unknown) => this.#fail(error));
     this.#running.add(running);
@@ -22,15 +28,26 @@ export class Crew {
 
   /** Waits for everything, also for what is started meanwhile. Throws the first failure, or why it was stopped from outside. */
   async finish(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running);
+    await this.#settle();
     if (this.#failure !== null) throw this.#failure.error;
     this.signal.throwIfAborted();
   }
 
-  /** Stops everything because of `error`, then waits. */
-  async abandon(error: unknown): Promise<void> {
+  /** Stops everything because of `error`, waits, then throws as `finish` does. */
+  async abandon(error: unknown): Promise<never> {
     this.#fail(error);
+    await this.finish();
+    throw error;
+  }
+
+  #listen(): void {
+    if (this.#outer.aborted) this.#stop();
+    else this.#outer.addEventListener("abort", this.#stop, { once: true });
+  }
+
+  async #settle(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running);
+    this.#outer.removeEventListener("abort", this.#stop);
   }
 
   #fail(error: unknown): void {

@@ -1,4 +1,7 @@
-/** Gathers single questions into pages. A page leaves when it is full, or when its first item has waited `lingerMs`. */
+/**
+ * Gathers single questions into pages. A full page leaves at once; one that is not full leaves after `lingerMs` when no other is on its
+ * way, else when that one is back. So pages fill by themselves as far as answers are slow, and nothing waits for company in vain.
+ */
 import type { Machine } from "./ports.ts";
 
 export type PagesOptions<Item, Answer> = {
@@ -28,8 +31,8 @@ export class Pages<Item, Answer> {
   ask(item: Item): Promise<Answer> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ item, resolve, reject });
-      if (this.#waiting.length >= this.#options.pageMax) this.#send();
-      else this.#linger();
+      if (this.#waiting.length >= this.#options.pageMax || this.#hurried) this.#send();
+      else if (this.#inFlight === 0) this.#linger();
     });
   }
 
@@ -40,15 +43,12 @@ export class Pages<Item, Answer> {
   }
 
   #linger(): void {
-    if (this.#hurried || this.#lingering) {
-      if (this.#hurried) this.#send();
-      return;
-    }
+    if (this.#lingering) return;
     this.#lingering = true;
     const { machine, lingerMs, signal } = this.#options;
     const wake = () => {
       this.#lingering = false;
-      this.#send();
+      if (this.#inFlight === 0) this.#send();
     };
     machine.sleep(lingerMs, signal).then(wake, wake);
   }
@@ -59,8 +59,7 @@ export class Pages<Item, Answer> {
     this.#inFlight++;
     void this.#ask(page).finally(() => {
       this.#inFlight--;
-      if (this.#waiting.length >= this.#options.pageMax) this.#send();
-      else if (this.#waiting.length > 0) this.#linger();
+      if (this.#waiting.length >= this.#options.pageMax || this.#inFlight === 0 || this.#hurried) this.#send();
     });
   }
 

@@ -13,8 +13,8 @@ import type { PushSetting } from "./push-setting.ts";
 import { Semaphore, Window } from "./semaphore.ts";
 import { Tickets } from "./tickets.ts";
 
-/** A killed push sends again what it had not confirmed, so confirmations do not wait long. */
-const CONFIRM_LINGER_MS = 500;
+/** A killed push sends again what it had not confirmed, so confirmations hardly wait. */
+const CONFIRM_LINGER_MS = 10;
 const CONFIRM_PAGES_AT_ONCE = 4;
 /** Chunks are hashed at most this far ahead of what was sent, so that the second read still finds them in memory. */
 const LOOK_AHEAD_BYTES = 1024 * 1024 * 1024;

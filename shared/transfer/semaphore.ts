@@ -41,12 +41,7 @@ export class Window {
   }
 
   async take(units: number, signal: AbortSignal): Promise<void> {
-    while (this.#used > 0 && this.#used + units > this.#limit && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        this.#waiting.push(resolve);
-        signal.addEventListener("abort", () => resolve(), { once: true });
-      });
-    }
+    while (this.#used > 0 && this.#used + units > this.#limit && !signal.aborted) await this.#change(signal);
     signal.throwIfAborted();
     this.#used += units;
   }
@@ -54,5 +49,17 @@ export class Window {
   give(units: number): void {
     this.#used -= units;
     for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  /** Until units were given back, or the signal fires. */
+  async #change(signal: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const wake = () => {
+        signal.removeEventListener("abort", wake);
+        resolve();
+      };
+      this.#waiting.push(wake);
+      signal.addEventListener("abort", wake, { once: true });
+    });
   }
 }

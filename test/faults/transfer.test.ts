@@ -1,0 +1,3 @@
+import { transferFaultsSuite } from "../suites/transfer-faults.ts";
+
+transferFaultsSuite("undici", {});

@@ -1,0 +1,279 @@
+/** What push and pull make of a bad network and a bad store (reference/safety.md §6: F1, F8 to F11, F21, F23), with figures printed. */
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { EngineOptions } from "../../scripts/node/transfer.ts";
+import type { FerryError } from "../../shared/errors.ts";
+import { KiB, MiB } from "../../shared/units.ts";
+import { type FakeRegistryOptions, REPOSITORY } from "../support/fake-registry.ts";
+import { type Fault, FaultProxy, type FaultRule } from "../support/fault-proxy.ts";
+import { plant, randomTensor, safetensors, snapshot } from "../support/trees.ts";
+import { type Bench, withBench } from "./transfer.ts";
+
+const CHILD = fileURLToPath(new URL("../support/transfer-child.ts", import.meta.url));
+const KILLS = 12;
+/** What a killed transfer may have to move again: the chunk of each of its four connections, and as many that had just come. */
+const LOST_BYTES_MAX = 8 * 5 * MiB;
+
+type Faulty = Bench & { proxy: FaultProxy; context: TestContext };
+
+export function transferFaultsSuite(name: string, engine: Partial<EngineOptions>): void {
+  const check: Check = (guarantee, work, options = {}) =>
+    test(`${name}: ${guarantee}`, { timeout: 120_000 }, (context) =>
+      withBench(options, engine, async (bench) => {
+        const proxy = await FaultProxy.start(bench.registry.endpoint);
+        bench.registry.options.storeEndpoint = () => proxy.endpoint;
+        try {
+          await work({ ...bench, proxy, context });
+        } finally {
+          await proxy.close();
+        }
+      }),
+    );
+  busyStore(check);
+  wrongBytes(check);
+  stalls(check);
+  kills(check, engine);
+  fullDisk(check);
+}
+
+type Check = (guarantee: string, work: (faulty: Faulty) => Promise<void>, options?: FakeRegistryOptions) => void;
+
+function manyFiles(count: number, sizeBytes: number): Record<string, Buffer> {
+  return Object.fromEntries(Array.from({ length: count }, (_, n) => [`f${n}.bin`, randomTensor(sizeBytes)]));
+}
+
+/** F8, F9. */
+function busyStore(check: Check): void {
+  const busy: [string, Fault][] = [
+    ["503 SlowDown", { kind: "status", status: 503, code: "SlowDown" }],
+    ["429", { kind: "status", status: 429 }],
+    ["500 InternalError", { kind: "status", status: 500, code: "InternalError" }],
+    ["a reset before it", { kind: "reset-before" }],
+    ["a reset after it", { kind: "apply-then-reset" }],
+  ];
+  for (const [what, fault] of busy) {
+    check(`a fifth of all requests answered by ${what}: both ways succeed, with few requests more (F8, F9)`, async (faulty) => {
+      const { source, destination, proxy, push, pull, context } = faulty;
+      plant(source, manyFiles(150, 20 * KiB));
+      proxy.rules = [{ probability: 0.2, fault }];
+      const pushed = await push();
+      const pulled = await pull();
+      assert.deepEqual(snapshot(destination), snapshot(source));
+      const ideal = pushed.chunksTotal + pulled.chunksTotal;
+      const amplification = (proxy.requestCount("PUT") + proxy.requestCount("GET")) / ideal;
+      context.diagnostic(`requests / ideal = ${amplification.toFixed(2)}; faults ${proxy.faultCount()}`);
+      assert.ok(proxy.faultCount() > 30, "the faults happened");
+      assert.equal(proxy.requestCount("PUT") + proxy.requestCount("GET"), ideal + proxy.faultCount(), "no request but for a fault");
+    });
+  }
+
+  check("Retry-After is honoured (F8)", async ({ source, proxy, push }) => {
+    plant(source, { "a.bin": randomTensor(1000) });
+    proxy.rules = [{ nth: (n) => n === 1, fault: { kind: "status", status: 429, retryAfterSeconds: 1 } }];
+    const startedMs = performance.now();
+    await push();
+    assert.ok(performance.now() - startedMs >= 1000);
+  });
+
+  check("a store that is gone is an error within the budget, and nothing is committed (F8)", async ({ source, proxy, push, registry }) => {
+    plant(source, manyFiles(40, 1000));
+    proxy.rules = [{ fault: { kind: "status", status: 503 } }];
+    await assert.rejects(push({}, { connections: 16 }), { code: "TRANSFER_FAILED" });
+    assert.ok(proxy.requestCount("PUT") <= 160, `${proxy.requestCount("PUT")} requests`);
+    assert.equal(registry.revisions(REPOSITORY).length, 0);
+  });
+
+  check(
+    "URLs that live two seconds on a slow link are renewed, by page (F21)",
+    async ({ source, destination, proxy, registry, push, pull, context }) => {
+      plant(source, manyFiles(16, 512 * KiB));
+      proxy.rules = [{ verb: "GET", fault: { kind: "slow", bytesPerSecond: MiB } }];
+      await push();
+      registry.resetCounts();
+      const pulled = await pull({}, { connections: 2 });
+      context.diagnostic(`${pulled.seconds.toFixed(1)} s, ${registry.counts["download"]} pages of URLs`);
+      assert.ok(pulled.seconds > 2);
+      assert.ok((registry.counts["download"] ?? 0) <= 2 + pulled.seconds / 1.5);
+      assert.deepEqual(snapshot(destination), snapshot(source));
+    },
+    { ticketSeconds: 2 },
+  );
+}
+
+/** F10, F11. */
+function wrongBytes(check: Check): void {
+  check("bits flipped on the way up: the store refuses each, and in the end has only right bytes (F10)", async (faulty) => {
+    const { source, destination, proxy, push, pull, context } = faulty;
+    plant(source, manyFiles(40, 20 * KiB));
+    proxy.rules = [{ verb: "PUT", nth: (n) => n % 4 === 1, fault: { kind: "flip-request" } }];
+    await push();
+    proxy.rules = [];
+    await pull();
+    context.diagnostic(`flipped ${proxy.faultCount("flip-request")}, all refused`);
+    assert.ok(proxy.faultCount("flip-request") >= 10);
+    assert.deepEqual(snapshot(destination), snapshot(source));
+  });
+
+  const down: [string, Fault, FaultRule["nth"]?][] = [
+    ["bits flipped", { kind: "flip" }],
+    ["answers cut short", { kind: "truncate", bytes: 7 * KiB }],
+    ["gzip nobody asked for", { kind: "gzip" }],
+    ["a login page with status 200", { kind: "portal" }],
+  ];
+  for (const [what, fault] of down) {
+    check(`${what} on the way down: every file is exact (F11)`, async ({ source, destination, proxy, push, pull, context }) => {
+      plant(source, manyFiles(40, 20 * KiB));
+      await push();
+      proxy.rules = [{ verb: "GET", nth: (n) => n <= 14, fault }];
+      await pull();
+      context.diagnostic(`faults ${proxy.faultCount()}, undetected 0`);
+      assert.ok(proxy.faultCount() === 14);
+      assert.deepEqual(snapshot(destination), snapshot(source));
+    });
+  }
+
+  check(
+    "an answer that ignores the range after a cut is taken from its start (F11)",
+    async ({ source, destination, proxy, push, pull }) => {
+      plant(source, manyFiles(1, MiB));
+      await push();
+      proxy.rules = [
+        { verb: "GET", nth: (n) => n === 1, fault: { kind: "truncate", bytes: 300 * KiB } },
+        { verb: "GET", fault: { kind: "ignore-range" } },
+      ];
+      await pull();
+      assert.deepEqual(proxy.faults, { truncate: 1, "ignore-range": 1 });
+      assert.deepEqual(snapshot(destination), snapshot(source));
+    },
+  );
+}
+
+function stalls(check: Check): void {
+  check("answers that stop in the middle are gone on with, and no byte is fetched twice", async (faulty) => {
+    const { source, destination, proxy, push, pull, context } = faulty;
+    plant(source, manyFiles(8, 2 * MiB));
+    await push();
+    proxy.rules = [{ verb: "GET", nth: (n) => n <= 4, fault: { kind: "stall", bytes: MiB } }];
+    const pulled = await pull({}, { stallSeconds: 1 });
+    context.diagnostic(`${pulled.seconds.toFixed(1)} s, ${proxy.sentBytes - 16 * MiB} bytes too many`);
+    assert.equal(proxy.faultCount("stall"), 4);
+    assert.ok(pulled.seconds < 10);
+    assert.ok(proxy.sentBytes <= 16 * MiB + 512 * KiB, `${proxy.sentBytes}`);
+    assert.deepEqual(snapshot(destination), snapshot(source));
+  });
+
+  check("a store that takes a body and never answers is asked again", async ({ source, destination, proxy, push, pull }) => {
+    plant(source, manyFiles(4, 20 * KiB));
+    proxy.rules = [{ verb: "PUT", nth: (n) => n <= 2, fault: { kind: "delay", ms: 4000 } }];
+    const pushed = await push({}, { stallSeconds: 1 });
+    assert.ok(pushed.seconds < 4, `${pushed.seconds} s`);
+    await pull();
+    assert.deepEqual(snapshot(destination), snapshot(source));
+  });
+}
+
+/** F1. */
+function kills(check: Check, engine: Partial<EngineOptions>): void {
+  check(`${KILLS} pushes killed at any byte: no revision before the last, and little is sent twice (F1)`, async (faulty) => {
+    const { source, destination, registry, proxy, pull, context } = faulty;
+    plant(source, { ...manyFiles(60, 256 * KiB), "m.safetensors": safetensors({ a: randomTensor(5 * MiB), b: randomTensor(4 * MiB) }) });
+    const totalBytes = 60 * 256 * KiB + 9 * MiB;
+    let killed = 0;
+    for (let run = 0; run < KILLS; run++) {
+      const ended = await runChild(faulty, engine, { verb: "push", folder: source, killAfterRequests: 1 + ((run * 7) % 23) });
+      if (ended === "killed") killed++;
+      assert.equal(registry.revisions(REPOSITORY).length, ended === "killed" ? 0 : 1);
+      if (ended === "done") break;
+    }
+    if (registry.revisions(REPOSITORY).length === 0) assert.equal(await runChild(faulty, engine, { verb: "push", folder: source }), "done");
+    proxy.rules = [];
+    await pull();
+    assert.deepEqual(snapshot(destination), snapshot(source));
+    const again = registry.putBytes / totalBytes - 1;
+    context.diagnostic(`kills ${killed}, partial revisions 0, bytes sent again ${(100 * again).toFixed(0)} %`);
+    assert.ok(killed >= 2);
+    assert.ok(registry.putBytes <= totalBytes + killed * LOST_BYTES_MAX, "only what was on its way is sent again");
+  });
+
+  check(`${KILLS} pulls killed at any byte: no file with its name is ever wrong, and little is fetched twice (F1)`, async (faulty) => {
+    const { source, destination, push, registry, context } = faulty;
+    plant(source, { ...manyFiles(20, 256 * KiB), "m.safetensors": safetensors(manyTensors(6)) });
+    const totalBytes = 20 * 256 * KiB + 6 * 4 * MiB;
+    await push();
+    registry.resetCounts();
+    const right = snapshot(source);
+    let killed = 0;
+    for (let run = 0; run < KILLS; run++) {
+      const ended = await runChild(faulty, engine, { verb: "pull", folder: destination, killAfterRequests: 1 + ((run * 5) % 9) });
+      if (ended === "killed") killed++;
+      const found = existsSync(destination) ? snapshot(destination) : {};
+      for (const [path, what] of Object.entries(found)) if (!path.includes(".ferry-")) assert.equal(what, right[path], path);
+      if (ended === "done") break;
+    }
+    assert.equal(await runChild(faulty, engine, { verb: "pull", folder: destination }), "done");
+    assert.deepEqual(snapshot(destination), right);
+    const again = registry.getBytes / totalBytes - 1;
+    context.diagnostic(`kills ${killed}, wrong files 0, bytes fetched again ${(100 * again).toFixed(0)} %`);
+    assert.ok(killed >= 2);
+    assert.ok(registry.getBytes <= totalBytes + killed * LOST_BYTES_MAX, "only what was on its way is fetched again");
+  });
+}
+
+function manyTensors(count: number): Record<string, Buffer> {
+  return Object.fromEntries(Array.from({ length: count }, (_, n) => [`t${n}`, randomTensor(4 * MiB)]));
+}
+
+type Running = { verb: "push" | "pull"; folder: string; killAfterRequests?: number };
+
+/** Runs a transfer in a process, killed (SIGKILL, by its own id) at the given request to the store. */
+async function runChild({ registry, proxy }: Faulty, engine: Partial<EngineOptions>, running: Running): Promise<"killed" | "done"> {
+  const options = { cacheDir: join(running.folder, "..", "cache"), useStatCache: false, connections: 4, ...engine };
+  const job = JSON.stringify({ verb: running.verb, endpoint: registry.endpoint, folder: running.folder, options });
+  const child = spawn(process.execPath, [CHILD, job], { stdio: ["ignore", "ignore", "pipe"] });
+  let errors = "";
+  child.stderr.on("data", (text: Buffer) => {
+    errors += text.toString();
+  });
+  let requests = 0;
+  const strike = (): boolean => {
+    if (++requests === running.killAfterRequests) child.kill("SIGKILL");
+    return false;
+  };
+  proxy.rules = [{ nth: strike, fault: { kind: "reset-before" } }];
+  const [code, signal] = await new Promise<[number | null, string | null]>((resolve) => child.once("close", (...ended) => resolve(ended)));
+  if (signal === "SIGKILL") return "killed";
+  assert.equal(code, 0, errors);
+  return "done";
+}
+
+/** F23. */
+function fullDisk(check: Check): void {
+  check("a full disk is an error that names the file; no file is half there; with room again, it goes on (F23)", async (faulty) => {
+    const { source, destination, push, pull, context } = faulty;
+    plant(source, { "small.bin": randomTensor(MiB), "m.safetensors": safetensors(manyTensors(5)) });
+    await push();
+    mkdirSync(destination);
+    const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=24m", "tmpfs", destination]);
+    if (mounted.status !== 0) return context.skip("this machine does not let the test mount a small disk");
+    try {
+      plant(destination, { "ballast.bin": randomTensor(15 * MiB) });
+      const isFull = (error: FerryError) =>
+        error.code === "FILE_UNWRITABLE" && error.details["path"] === "m.safetensors" && /no space/.test(error.message);
+      await assert.rejects(pull(), isFull);
+      assert.ok(!existsSync(join(destination, "m.safetensors")));
+      rmSync(join(destination, "ballast.bin"));
+      await pull();
+      assert.deepEqual(snapshot(destination), snapshot(source));
+      assert.deepEqual(
+        readdirSync(destination).filter((name) => name.startsWith(".ferry-")),
+        [],
+      );
+    } finally {
+      spawnSync("umount", [destination]);
+    }
+  });
+}
