@@ -7,14 +7,13 @@
 import * as z from "zod";
 import { Digest, sha256 } from "./digest.ts";
 import { FerryError } from "./errors.ts";
+import { CHUNK_BYTES_MAX } from "./manifest.ts";
 import { MiB } from "./units.ts";
 
-/** The longest chunk that `ta1` makes: a piece, and the rest of a tensor that is too short for a chunk of its own. */
-export const CHUNK_BYTES_MAX = 68 * MiB;
-export const EXTENT_COUNT_MAX = 4_000_000;
+const EXTENT_COUNT_MAX = 4_000_000;
 
 /** How many chunks a file of this size may have, so that no recipe floods the index. Chunks of 1 MiB on average, and a rest. */
-export function chunkCountMax(sizeBytes: number): number {
+function chunkCountMax(sizeBytes: number): number {
   return 2 + Math.floor(sizeBytes / MiB);
 }
 

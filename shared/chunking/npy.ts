@@ -4,8 +4,8 @@ import { Segments } from "./segments.ts";
 import { type ByteSource, Cursor, Malformed } from "./source.ts";
 
 /** The magic, versions and longest length field: what must be looked at to find the header's length. */
-export const NPY_HEAD_BYTES = 12;
-const NPY_MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
+const HEAD_BYTES = 12;
+const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
 const BRACE = 0x7b;
 const NEWLINE = 0x0a;
 
@@ -20,10 +20,10 @@ export async function segmentNpy(source: ByteSource, constants: Ta1Constants): P
 
 /** Length of the .npy header that starts at the cursor, in something of `lengthBytes` bytes; 0 if none does. Leaves the cursor anywhere. */
 export async function npyHeaderBytes(cursor: Cursor, lengthBytes: number, constants: Ta1Constants): Promise<number> {
-  if (lengthBytes <= NPY_HEAD_BYTES) return 0;
+  if (lengthBytes <= HEAD_BYTES) return 0;
   const start = cursor.position;
-  await cursor.need(NPY_HEAD_BYTES);
-  if (NPY_MAGIC.some((byte) => cursor.u8() !== byte)) return 0;
+  await cursor.need(HEAD_BYTES);
+  if (MAGIC.some((byte) => cursor.u8() !== byte)) return 0;
   const major = cursor.u8();
   const minor = cursor.u8();
   if (major < 1 || major > 3 || minor !== 0) return 0;

@@ -2,8 +2,8 @@
  * safetensors: u64 N, N bytes of JSON {name: {dtype, shape, data_offsets: [begin, end]}, "__metadata__": {text: text}}, then the data,
  * in which the offsets count. Writers pad the header with spaces to a multiple of 8. (safetensors/src/tensor.rs)
  *
- * The header is read in windows of 4 MiB, so memory does not grow with it. A name, or the entry of one tensor, longer
- * than `nameBytesMax` is Malformed, as is whatever a strict reader would refuse, but gaps between tensors are not: they are meta.
+ * The header is read window by window and kept as numbers only. The entry of one tensor that is longer than `nameBytesMax` is
+ * Malformed, as is whatever a strict reader would refuse; but gaps between tensors are not: they are meta.
  */
 import type { Ta1Constants } from "./constants.ts";
 import { JsonText } from "./json-text.ts";

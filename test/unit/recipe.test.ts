@@ -6,7 +6,8 @@ import { canonical } from "../../shared/canonical.ts";
 import { recipeOf } from "../../shared/chunking/recipe-of.ts";
 import type { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
-import { CHUNK_BYTES_MAX, encodeRecipe, parseRecipe, type Recipe, recipeDigest } from "../../shared/recipe.ts";
+import { CHUNK_BYTES_MAX } from "../../shared/manifest.ts";
+import { encodeRecipe, parseRecipe, type Recipe, recipeDigest } from "../../shared/recipe.ts";
 import { MiB } from "../../shared/units.ts";
 
 const digest = (text: string) => createHash("sha256").update(text).digest("hex") as Digest;

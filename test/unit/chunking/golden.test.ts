@@ -38,7 +38,7 @@ const REAL: Record<string, () => Uint8Array> = {
   "__0_0.distcp": () => distcp(tensors(4, [5 * MiB, ...times(20, 100 * KiB), 4 * MiB])),
   "model.gguf": () => gguf(tensors(5, [9 * MiB, ...times(40, 150 * KiB), 4 * MiB])),
   "array.npy": () => npy(new Random(6).bytes(6 * MiB)),
-  "zeros.bin": () => new Uint8Array(130 * MiB),
+  "zeros.bin": () => new Uint8Array(66 * MiB),
 };
 
 /** A file of each writer under numbers scaled by 2^7. What deflate makes depends on the machine, so nothing is compressed here. */

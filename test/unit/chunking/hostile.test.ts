@@ -33,6 +33,12 @@ function entry(name: string, fields: Partial<{ dtype: string; shape: string; off
   return `"${name}":{"dtype":${dtype},"shape":${shape},"data_offsets":${offsets}${more}}`;
 }
 
+/** `count` tensors of a byte, with a byte between. */
+function apart(count: number): string {
+  const one = (index: number) => entry(`${index}`, { shape: "[1]", offsets: `[${2 * index},${2 * index + 1}]` });
+  return `{${Array.from({ length: count }, (_, index) => one(index)).join(",")}}`;
+}
+
 const TEN = { offsets: "[10,20]" };
 
 const SAFETENSORS: Case[] = [
@@ -80,6 +86,7 @@ const SAFETENSORS: Case[] = [
     name: "more tensors than may be",
     file: header(...Array.from({ length: 2_001 }, (_, n) => entry(`${n}`, { offsets: "[0,0]", shape: "[0]" }))),
   },
+  { name: "more gaps than may be", file: withHeader(apart(502), data(1_004)) },
   { name: "a shape whose product overflows", file: header(entry("a", { shape: "[4294967296,4294967296,4294967296]" })) },
   { name: "a shape that overflows to fit", file: header(entry("a", { shape: "[9007199254740991,9007199254740991,10]" })) },
   { name: "a shape that does not fit", file: header(entry("a", { shape: "[11]" })) },
@@ -243,6 +250,7 @@ const UNUSUAL: Case[] = [
   { name: "a scalar", file: header(entry("a", { shape: "[]", offsets: "[0,1]" })) },
   { name: "four-bit elements", file: header(entry("a", { dtype: '"F4"', shape: "[20]" })) },
   { name: "a dtype of the future", file: header(entry("a", { dtype: '"F3"', shape: "[26]" })) },
+  { name: "as many gaps as may be", file: withHeader(apart(500), data(1_000)) },
   { name: "no tensors", file: withHeader("{}") },
   { name: "metadata of all escapes", file: header('"__metadata__":{"x":"\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9 é"}', entry("a")) },
   { name: "metadata longer than a name may be", file: header(`"__metadata__":{"x":"${"é\\n".repeat(9_000)}"}`, entry("a")) },
