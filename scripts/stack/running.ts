@@ -68,7 +68,7 @@ function isAlive(marked: Marked): boolean {
 }
 
 /** When the process began, in the system's own words; null when there is none, or only a zombie that nobody has collected. */
-function beganAt(pid: number): string | null {
+export function beganAt(pid: number): string | null {
   if (process.platform === "linux") return beganOnLinux(pid);
   const { status, stdout } = spawnSync("ps", ["-o", "state=,lstart=", "-p", String(pid)], { encoding: "utf8" });
   const [, state, began] = /^\s*(\S+)\s+(.+?)\s*$/.exec(stdout ?? "") ?? [];
