@@ -4,7 +4,7 @@
  *   dev.env        FERRY_ENDPOINT and FERRY_TOKEN, for `set -a; . .ferry/dev.env`
  *   secrets.json   made once; the keys under which the data was written
  *   stack.json     the running stack and its processes
- *   redis/ s3/ worker/ logs/
+ *   redis/ s3/ logs/
  */
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";

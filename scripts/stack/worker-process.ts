@@ -1,14 +1,12 @@
 /** Started by worker.ts: bundles, runs the bundle in one workerd, and bundles again when the source changes. */
 import { watch } from "node:fs";
 import { Miniflare, type MiniflareOptions } from "miniflare";
-import { unstable_readConfig as readConfig } from "wrangler";
 import * as z from "zod";
 import { QUIET } from "./miniflare-settings.ts";
 import { serveParent } from "./serve-parent.ts";
-import { bundleWorker } from "./worker-bundle.ts";
+import { type Bundle, bundleWorker, isBinary } from "./worker-bundle.ts";
 
 const Settings = z.object({
-  folder: z.string(),
   configFile: z.string(),
   port: z.number(),
   vars: z.record(z.string(), z.string()),
@@ -22,41 +20,44 @@ const CRON_INTERVAL_MS = 60_000;
 const SETTLE_MS = 150;
 
 serveParent(Settings, async (settings) => {
-  const miniflare = new Miniflare(await optionsOf(settings));
+  const bundle = await bundleWorker(settings.configFile);
+  const miniflare = new Miniflare(optionsOf(bundle, settings));
   const url = await miniflare.ready;
   // A restart after a change must keep the port that everybody knows.
   const port = Number(url.port);
   rebundleOnChange(miniflare, { ...settings, port });
-  if (settings.cron) ringCron(miniflare, crons(settings.configFile));
+  if (settings.cron) ringCron(miniflare, bundle.settings.crons);
   return { started: { url: url.origin, port }, stop: () => miniflare.dispose() };
 });
 
-async function optionsOf(settings: Settings): Promise<MiniflareOptions> {
-  const bundle = await bundleWorker(settings.configFile, settings.folder);
-  const config = readConfig({ config: settings.configFile });
+function optionsOf({ settings, mainModule, modules }: Bundle, { port, vars }: Settings): MiniflareOptions {
   return {
     ...QUIET,
-    port: settings.port,
+    port,
     unsafeTriggerHandlers: true,
     handleStructuredLogs: ({ level, message }) => console.log(`${new Date().toISOString()} ${level} ${message}`),
     workers: [
       {
         config: {
-          name: config.name ?? "worker",
-          compatibilityDate: config.compatibility_date ?? "",
-          compatibilityFlags: config.compatibility_flags,
-          manifest: bundle,
+          name: settings.name,
+          compatibilityDate: settings.compatibilityDate,
+          compatibilityFlags: settings.compatibilityFlags,
+          manifest: {
+            mainModule,
+            modules: Object.fromEntries(
+              Object.entries(modules).map(([name, { type, contents }]) => [
+                name,
+                { type, contents: isBinary(type) ? new Uint8Array(Buffer.from(contents, "base64")) : contents },
+              ]),
+            ),
+          },
           env: Object.fromEntries(
-            Object.entries({ ...textVars(config.vars), ...settings.vars }).map(([name, value]) => [name, { type: "text" as const, value }]),
+            Object.entries({ ...settings.vars, ...vars }).map(([name, value]) => [name, { type: "text" as const, value }]),
           ),
         },
       },
     ],
   };
-}
-
-function textVars(vars: Record<string, unknown>): Record<string, string> {
-  return Object.fromEntries(Object.entries(vars).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]));
 }
 
 /** A bundle that can't be made or started leaves the old one running; the log says why. */
@@ -65,7 +66,7 @@ function rebundleOnChange(miniflare: Miniflare, settings: Settings): void {
   let last = Promise.resolve();
   const rebundle = async () => {
     try {
-      await miniflare.setOptions(await optionsOf(settings));
+      await miniflare.setOptions(optionsOf(await bundleWorker(settings.configFile), settings));
       console.log("the Worker was bundled again");
     } catch (error) {
       console.error("the Worker could not be bundled again; the old one goes on:", error);
@@ -79,10 +80,6 @@ function rebundleOnChange(miniflare: Miniflare, settings: Settings): void {
       }, SETTLE_MS);
     });
   }
-}
-
-function crons(configFile: string): string[] {
-  return readConfig({ config: configFile }).triggers.crons ?? [];
 }
 
 /** Cloudflare's clock does not tick here. Patterns are not read: what the crons wake must bear being woken often. */

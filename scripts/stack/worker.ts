@@ -5,7 +5,7 @@ import * as z from "zod";
 import { type Child, startModule } from "./child.ts";
 
 export type WorkerOptions = {
-  /** The bundle and wrangler's notes live in `home`/worker. */
+  /** Its log lives in `home`/logs. */
   home: string;
   /** Vars and secrets; in workerd they are the same. */
   vars: Record<string, string>;
@@ -28,7 +28,6 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     file: fileURLToPath(new URL("worker-process.ts", import.meta.url)),
     logFile: join(options.home, "logs", "worker.log"),
     settings: {
-      folder: join(options.home, "worker"),
       configFile: options.configFile ?? fileURLToPath(new URL("../../wrangler.toml", import.meta.url)),
       port: options.port ?? 0,
       vars: options.vars,
