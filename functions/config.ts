@@ -4,6 +4,7 @@ import { fromBase64Url } from "../shared/digest.ts";
 import { FerryError } from "../shared/errors.ts";
 import { StoreId } from "../shared/names.ts";
 import { isToken } from "../shared/token.ts";
+import { Margins } from "./registry/collect/margins.ts";
 import { type S3Profile, S3Profiles, type StoreCredentials } from "./storage/profile.ts";
 
 const SECRET_BYTES_MIN = 32;
@@ -20,11 +21,14 @@ const Settings = z.object({
     .string()
     .regex(/^[a-z0-9]{1,16}$/)
     .default("1"),
+  /** JSON; margins of collection other than the usual. */
+  COLLECT_MARGINS: z.string().default("{}"),
 });
 
 export type StoreConfig = { profile: S3Profile; credentials: StoreCredentials };
 
 export type Config = {
+  margins: Margins;
   stores: StoreConfig[];
   homeStore: StoreId;
   secret: Uint8Array;
@@ -49,6 +53,7 @@ export function parseConfig(env: unknown): Config {
     bootstrapToken: values.BOOTSTRAP_TOKEN,
     redis: redisOf(values),
     generation: values.GENERATION,
+    margins: parseMargins(values.COLLECT_MARGINS),
   };
 }
 
@@ -56,6 +61,12 @@ function parseStores(text: string, env: Record<string, unknown>): StoreConfig[] 
   const parsed = S3Profiles.safeParse(parseJson(text));
   if (!parsed.success) throw invalid([`STORES: ${z.prettifyError(parsed.error)}`]);
   return parsed.data.map((profile) => ({ profile, credentials: credentialsOf(profile.id, env) }));
+}
+
+function parseMargins(text: string): Margins {
+  const parsed = Margins.safeParse(parseJson(text));
+  if (!parsed.success) throw invalid([`COLLECT_MARGINS: ${z.prettifyError(parsed.error)}`]);
+  return parsed.data;
 }
 
 function credentialsOf(id: StoreId, env: Record<string, unknown>): StoreConfig["credentials"] {

@@ -41,6 +41,7 @@ export async function connect(config: Config, commands: RedisCommands, world: Wo
     keyed: await makeKeyed(config.secret),
     stores: makeStores({ profiles, credentials, homeId: homeStore, clock, random, fetch: world.fetch }),
     ...redisIndexes({ commands, generation: config.generation }),
+    margins: config.margins,
     cache: new MemoryCache(CACHE_BYTES),
   };
   return makeServices(ports, config.bootstrapToken, world.log);

@@ -78,6 +78,49 @@ export const ERRORS = {
     message: "{repository} has no revision {revision}",
     next: "See `ferry log {repository}` for what it has.",
   },
+  REVISION_DELETED: {
+    status: 410,
+    retryable: false,
+    message: "revision {revision} is in the trash since {deletedAt}",
+    next: "Take it out with `ferry restore`.",
+  },
+  REVISION_IN_USE: { status: 409, retryable: false, message: "revision {revision} is named by {ref}", next: "Move or remove that first." },
+  REVISION_NOT_DELETED: {
+    status: 409,
+    retryable: false,
+    message: "revision {revision} is not in the trash",
+    next: "Delete it first; it stays there for a while.",
+  },
+  TRASH_TOO_YOUNG: {
+    status: 409,
+    retryable: false,
+    message: "{what} is in the trash since {deletedAt}, and stays for {days} days",
+    next: "Wait, or have an administrator purge it with --now.",
+  },
+  QUOTA_EXCEEDED: {
+    status: 507,
+    retryable: false,
+    message: "{repository} may have {limit} {what}, and would have {would}",
+    next: "Delete what is not needed, or ask for more.",
+  },
+  COLLECT_REFUSED: {
+    status: 409,
+    retryable: false,
+    message: "collection stopped before deleting anything: {problem}",
+    next: "Look at `ferry collect`; `ferry fsck` tells what is wrong.",
+  },
+  PARTS_MISSING: {
+    status: 409,
+    retryable: false,
+    message: "parts {missing} of {parts} are not sealed",
+    next: "Wait for them, or abort the session.",
+  },
+  PART_TAKEN: {
+    status: 409,
+    retryable: false,
+    message: "part {part} was sealed with other files",
+    next: "Each rank needs a part of its own.",
+  },
   FILE_UNKNOWN: { status: 404, retryable: false, message: "revision {revision} has no file {path}", next: "See `ferry ls` for its files." },
   TAG_EXISTS: {
     status: 409,
@@ -91,6 +134,7 @@ export const ERRORS = {
     message: "tag {tag} points at {current}, not at {expected}",
     next: "Look at it again, then decide.",
   },
+  TAG_LOCKED: { status: 409, retryable: false, message: "tag {tag} is locked", next: "Unlock it first, if you may: `ferry tag --unlock`." },
   TAG_UNKNOWN: {
     status: 404,
     retryable: false,

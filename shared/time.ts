@@ -2,3 +2,7 @@
 export function isoTime(epochMs: number): string {
   return new Date(epochMs).toISOString();
 }
+
+export function epochMs(iso: string): number {
+  return Date.parse(iso);
+}

@@ -55,6 +55,7 @@ async function makeRevision(work: Work): Promise<RevisionSummary> {
   const sizes = await chunkSizes(work, manifest, parent);
   const placed = await placeChunks(work, sizes, parent);
   const { ports, caller, repository, session, request } = work;
+  const fresh = placed.filter(({ proof }) => proof?.state === "proven");
   const record = await publishRevision(ports, {
     repository,
     author: caller.name,
@@ -65,9 +66,13 @@ async function makeRevision(work: Work): Promise<RevisionSummary> {
     parent: request.parent,
     message: request.message,
     labels: request.labels,
+    metrics: request.metrics,
+    source: request.source,
+    origin: null,
     manifest,
     places: placed,
-    newBytes: placed.reduce((sum, { size, proof }) => sum + (proof?.state === "proven" ? size : 0), 0),
+    newBytes: fresh.reduce((sum, { size }) => sum + size, 0),
+    newChunks: fresh.length,
   });
   return settle(work, record, placed);
 }

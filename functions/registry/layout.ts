@@ -9,7 +9,7 @@
  *   repositories/<repositoryId>/log/<seq12>.json     repository log (create-only, hash-chained); writing one is the commit point
  *   collect/intent/<run>                             collection's flag that commits must read; kept at least 30 days
  *   collect/run/<run>.json                           progress of a run
- *   collect/work/<run>/…                             what a run found so far: live-<2 hex>-<NNN>, again-<2 hex>-<NNN>, garbage-<2 hex>, final-<2 hex>
+ *   collect/work/<run>/…                             what a run found so far: live-<part>-<N>, again-<part>-<N>, garbage-<part>, final-<part>
  *   probe/…                                          scratch objects of a probe; removed by it
  */
 import type { RepositoryId } from "../../shared/contract/repositories.ts";
@@ -20,6 +20,8 @@ export const SYSTEM_LOG_PREFIX = "sys/log/";
 export const INTENT_PREFIX = "collect/intent/";
 export const PROBE_PREFIX = "probe/";
 export const CHUNK_PREFIX = "chunks/";
+export const ENVELOPE_PREFIX = "manifests/";
+export const RUN_PREFIX = "collect/run/";
 
 export function systemLogKey(seq: number): string {
   return `${SYSTEM_LOG_PREFIX}${seq12(seq)}.json`;
@@ -59,4 +61,37 @@ export function envelopeKey(manifest: Digest, attempt: string): string {
 
 function seq12(seq: number): string {
   return String(seq).padStart(12, "0");
+}
+
+/** What an envelope's key says. */
+export type EnvelopeName = { manifest: Digest; attempt: string };
+
+/** Throws RangeError on anything else: a stray object among envelopes is damage, not noise. */
+export function envelopeOfKey(key: string): EnvelopeName {
+  const [, manifest, attempt] = /^manifests\/([0-9a-f]{64})\.([0-9a-f]{16})\.json$/.exec(key) ?? [];
+  if (manifest === undefined || attempt === undefined) throw new RangeError(`${key} is not an envelope's key`);
+  return { manifest: manifest as Digest, attempt };
+}
+
+/** Throws RangeError on anything else. */
+export function chunkOfKey(key: string): { sha256: Digest; tag: string } {
+  const [, sha256, tag] = /^chunks\/[0-9a-f]{2}\/([0-9a-f]{64})~([0-9a-f]{16})$/.exec(key) ?? [];
+  if (sha256 === undefined || tag === undefined) throw new RangeError(`${key} is not a chunk's key`);
+  return { sha256: sha256 as Digest, tag };
+}
+
+export function intentKey(run: string): string {
+  return INTENT_PREFIX + run;
+}
+
+export function runKey(run: string): string {
+  return `${RUN_PREFIX}${run}.json`;
+}
+
+export function workPrefix(run: string): string {
+  return `collect/work/${run}/`;
+}
+
+export function workKey(run: string, name: string): string {
+  return workPrefix(run) + name;
 }

@@ -33,7 +33,7 @@ export type Log<R extends Linked> = {
   decode(bytes: Uint8Array, key: string): R;
   index: {
     head(): Promise<LogHead | null>;
-    begin(tailSeq: number): Promise<void>;
+    begin(tailSeq: number): Promise<LogHead>;
     apply(record: R, hash: Digest): Promise<void>;
     findOperation(operationId: OperationId): Promise<number | null>;
   };
@@ -47,13 +47,17 @@ const APPEND_ATTEMPTS = 64;
 
 /** Brings the index to the bucket's tail and returns it. Throws INDEX_REBUILDING when more is left than one request may replay. */
 export async function catchUp<R extends Linked>(log: Log<R>): Promise<LogHead> {
-  const head = await log.index.head();
-  const start = head ?? { seq: 0, hash: null };
+  const start = (await log.index.head()) ?? (await beginReplay(log));
   const keys = await keysAfter(log, start.seq);
-  if (head === null) await log.index.begin(start.seq + keys.length);
   const tail = await replay(log, start, keys.slice(0, REPLAY_RECORDS_MAX));
   if (keys.length > REPLAY_RECORDS_MAX) throw new FerryError("INDEX_REBUILDING", { retryAfterSeconds: 1 });
   return tail;
+}
+
+/** Where a replay stands that ends at the bucket's tail, or is begun now. */
+async function beginReplay<R extends Linked>(log: Log<R>): Promise<LogHead> {
+  const keys = await keysAfter(log, 0);
+  return log.index.begin(keys.length);
 }
 
 /** Runs a read of the index; when that finds the index incomplete, replays the log and reads once more. */

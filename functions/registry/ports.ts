@@ -4,11 +4,19 @@
  */
 import type { Scope, TokenDescription } from "../../shared/contract/access.ts";
 import type { DownloadBatch } from "../../shared/contract/downloads.ts";
-import type { Refs, RepositoryId, RepositorySummary, RevisionSummary } from "../../shared/contract/repositories.ts";
+import type {
+  Refs,
+  RepositoryId,
+  RepositorySettings,
+  RepositorySummary,
+  RevisionSummary,
+  Usage,
+} from "../../shared/contract/repositories.ts";
 import type { ProbeResult, SetupResult } from "../../shared/contract/stores.ts";
 import type { TicketBatch, TicketMode } from "../../shared/contract/uploads.ts";
 import type { Digest } from "../../shared/digest.ts";
 import type { OperationId, RefName, RepositoryName, RevisionId, StoreId } from "../../shared/names.ts";
+import type { Margins } from "./collect/margins.ts";
 import type { RepositoryRecord, SystemRecord } from "./records.ts";
 
 export interface Clock {
@@ -92,12 +100,19 @@ export type LogHead = { seq: number; hash: Digest | null };
 export interface SystemIndex {
   /** Null when there is no whole index here: replay the log from the start. Never throws INDEX_REBUILDING. */
   head(): Promise<LogHead | null>;
-  /** Prepares a replay that ends at `tailSeq`: drops what there is unless it is whole. Until then reads throw INDEX_REBUILDING. */
-  begin(tailSeq: number): Promise<void>;
+  /**
+   * Prepares a replay that ends at `tailSeq`: drops what there is unless it is sound. Until the end is applied reads throw
+   * INDEX_REBUILDING. Answers where the replay stands, so that several replayers, or requests, help one another.
+   */
+  begin(tailSeq: number): Promise<LogHead>;
   apply(record: SystemRecord, hash: Digest): Promise<void>;
   findRepository(name: RepositoryName): Promise<RepositorySummary | null>;
   /** Names of living repositories; absent from the map: none. */
   namesOf(ids: readonly RepositoryId[]): Promise<Map<RepositoryId, RepositoryName>>;
+  /** A repository in the trash, by id. */
+  findTrashed(id: RepositoryId): Promise<TrashedRepository | null>;
+  /** The trash, in order of id, after `after`. */
+  listTrash(query: { after?: string | undefined; limit: number }): Promise<TrashedRepository[]>;
   /** In order of name, after `after`. */
   listRepositories(query: { after?: string | undefined; limit: number }): Promise<RepositorySummary[]>;
   findToken(hash: Digest): Promise<TokenEntry | null>;
@@ -106,21 +121,39 @@ export interface SystemIndex {
   findOperation(operationId: OperationId): Promise<number | null>;
 }
 
+export type TrashedRepository = RepositorySummary & { deletedAt: string; deletedBy: string };
+
 export type TokenEntry = TokenDescription & { hash: Digest };
 
 /** A revision and where its envelope is. */
 export type RevisionEntry = RevisionSummary & { attempt: string };
 
+/** `tagSeqs`: seq of the record that set each tag. `ended`: purged for good. */
+export type RepositoryState = Refs & {
+  seq: number;
+  /** Without those in the trash. */
+  revisionCount: number;
+  tagSeqs: Record<string, number>;
+  lockedTags: string[];
+  settings: RepositorySettings;
+  usage: Usage;
+  ended: boolean;
+};
+
+export type EnvelopeFate = { state: "living" } | { state: "purged"; commitSeq: number; purgeSeq: number } | { state: "ended"; seq: number };
+
 export interface RepositoryIndex {
   head(id: RepositoryId): Promise<LogHead | null>;
-  begin(id: RepositoryId, tailSeq: number): Promise<void>;
+  begin(id: RepositoryId, tailSeq: number): Promise<LogHead>;
   apply(record: RepositoryRecord, hash: Digest): Promise<void>;
-  /** Branches, tags, head and number of revisions, at one moment. */
-  refs(id: RepositoryId): Promise<Refs & { seq: number; revisionCount: number }>;
+  /** All that is not about single revisions, at one moment. */
+  refs(id: RepositoryId): Promise<RepositoryState>;
+  /** What became of an envelope, by the attempt in its name; null: the index knows no record that names it. */
+  envelopeFate(id: RepositoryId, attempt: string): Promise<EnvelopeFate | null>;
   findRevision(id: RepositoryId, revision: RevisionId): Promise<RevisionEntry | null>;
   /** Branch first, then tag; null: neither. Read where writes are acknowledged, never at a lagging copy. */
   resolveName(id: RepositoryId, name: RefName): Promise<RevisionId | null>;
-  /** Newest first, of one branch or all, with a seq below `before`. */
+  /** Newest first, of one branch or all, with a seq below `before`; those in the trash too, but none that were purged. */
   listRevisions(
     id: RepositoryId,
     query: { branch?: RefName | undefined; before?: number | undefined; limit: number },
@@ -135,6 +168,15 @@ export interface ChunkIndex {
   /** At most 16 commands for any number of digests up to a page. */
   find(digests: readonly Digest[]): Promise<(ChunkEntry | null)[]>;
   add(entries: readonly (ChunkEntry & { sha256: Digest })[]): Promise<void>;
+  /** Forgets entries that still have these tags. An entry written meanwhile may be lost with them: a hint less. */
+  remove(entries: readonly { sha256: Digest; tag: string }[]): Promise<void>;
+}
+
+/** Time-limited claims on work that is safe, but wasteful, to do twice. */
+export interface Leases {
+  /** A fencing number that grows with every claim; null while another owner holds it. The owner itself extends its claim. */
+  acquire(name: string, owner: string, ttlMs: number): Promise<number | null>;
+  release(name: string, owner: string): Promise<void>;
 }
 
 /**
@@ -177,5 +219,7 @@ export type Ports = {
   repositories: RepositoryIndex;
   chunks: ChunkIndex;
   uploads: Uploads;
+  leases: Leases;
+  margins: Margins;
   cache: ImmutableCache;
 };

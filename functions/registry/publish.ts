@@ -6,7 +6,7 @@
  *   4. the index follows; only then is anything acknowledged. If that fails, the retry with the same operation id finds the revision.
  */
 import { canonical } from "../../shared/canonical.ts";
-import type { RepositoryId, RepositorySummary, RevisionSummary } from "../../shared/contract/repositories.ts";
+import type { Origin, RepositoryId, RepositorySummary, RevisionSummary, Source } from "../../shared/contract/repositories.ts";
 import { type Digest, sha256 } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { contentEntries, type Manifest, manifestDigest } from "../../shared/manifest.ts";
@@ -29,9 +29,13 @@ export type Publication = {
   parent: RevisionId | null;
   message: string;
   labels: Record<string, string>;
+  metrics: Record<string, string>;
+  source: Source;
+  origin: Origin | null;
   manifest: Manifest;
   places: readonly { sha256: Digest; size: number; tag: string }[];
   newBytes: number;
+  newChunks: number;
 };
 
 /** How many digests an error names; the caller redoes them and comes again. */
@@ -80,8 +84,28 @@ export function asCommit(record: RepositoryRecord): CommitRecord {
 }
 
 export function summaryOfRecord(record: CommitRecord): RevisionSummary {
-  const { revision, seq, branch, parent, manifest, actor, at, message, fileCount, sizeBytes, chunkCount, newBytes, labels } = record;
-  return { revision, seq, branch, parent, manifest, author: actor, time: at, message, fileCount, sizeBytes, chunkCount, newBytes, labels };
+  return {
+    revision: record.revision,
+    seq: record.seq,
+    branch: record.branch,
+    parent: record.parent,
+    manifest: record.manifest,
+    author: record.actor,
+    time: record.at,
+    message: record.message,
+    fileCount: record.fileCount,
+    sizeBytes: record.sizeBytes,
+    chunkCount: record.chunkCount,
+    newBytes: record.newBytes,
+    newChunks: record.newChunks,
+    labels: record.labels,
+    metrics: record.metrics,
+    source: record.source,
+    origin: record.origin,
+    modifiedBy: null,
+    modifiedAt: null,
+    deletedAt: null,
+  };
 }
 
 /** After publishing: one of this look and the collector's second scan must see the other. */
@@ -91,7 +115,8 @@ async function refuseCondemned(ports: Ports, { places, attempt }: Publication): 
 }
 
 async function bodyOf(publication: Publication, named: { digest: Digest; attempt: string; at: string }): Promise<Body<RepositoryRecord>> {
-  const { repository, parent, author, message, labels, operationId, branch, manifest, places, newBytes } = publication;
+  const { repository, parent, author, message, operationId, branch, manifest, places } = publication;
+  const { labels, metrics, source, origin, newBytes, newChunks } = publication;
   const identity = { repository: repository.id, parent, manifest: named.digest, author, time: named.at, message, operation: operationId };
   const revision = RevisionId.parse((await sha256(canonical(identity))).slice(0, 40));
   return {
@@ -107,6 +132,10 @@ async function bodyOf(publication: Publication, named: { digest: Digest; attempt
     sizeBytes: contentEntries(manifest).reduce((sum, file) => sum + file.size, 0),
     chunkCount: places.length,
     newBytes,
+    newChunks,
     labels,
+    metrics,
+    source,
+    origin,
   };
 }

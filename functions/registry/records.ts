@@ -5,7 +5,7 @@
 import * as z from "zod";
 import { canonical, type Json } from "../../shared/canonical.ts";
 import { Scope, TokenId } from "../../shared/contract/access.ts";
-import { Labels, RepositoryId } from "../../shared/contract/repositories.ts";
+import { Labels, Metrics, Origin, RepositoryId, RepositorySettings, Source } from "../../shared/contract/repositories.ts";
 import { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { Manifest } from "../../shared/manifest.ts";
@@ -22,6 +22,9 @@ const link = {
 };
 const repositoryLink = { ...link, repositoryId: RepositoryId };
 
+/** Revisions that one record may name. */
+export const REVISIONS_MAX = 1000;
+
 export const CommitRecord = z.strictObject({
   ...repositoryLink,
   op: z.literal("commit"),
@@ -36,7 +39,13 @@ export const CommitRecord = z.strictObject({
   sizeBytes: z.int(),
   chunkCount: z.int(),
   newBytes: z.int(),
+  newChunks: z.int(),
   labels: Labels,
+  metrics: Metrics,
+  /** Where it came from, as its maker says: host, job, git commit, framework. */
+  source: Source,
+  /** The revision whose manifest this is, when no bytes were sent for it: a clone or a restored one. */
+  origin: Origin.nullable(),
 });
 export type CommitRecord = z.infer<typeof CommitRecord>;
 
@@ -48,16 +57,42 @@ export const RepositoryRecord = z.discriminatedUnion("op", [
     tag: RefName,
     revision: RevisionId,
     from: RevisionId.nullable(),
+    /** Seq of the record that pointed the tag at `from`: the tag's history is a chain of these. */
+    fromSeq: z.int().nullable(),
     message: z.string(),
   }),
   z.strictObject({ ...repositoryLink, op: z.literal("untag"), tag: RefName, from: RevisionId }),
+  /** A locked tag can't be moved or removed. */
+  z.strictObject({ ...repositoryLink, op: z.literal("lock"), tag: RefName }),
+  z.strictObject({ ...repositoryLink, op: z.literal("unlock"), tag: RefName }),
   z.strictObject({ ...repositoryLink, op: z.literal("unbranch"), branch: RefName, from: RevisionId }),
+  /** Replaces a revision's labels and metrics. */
+  z.strictObject({ ...repositoryLink, op: z.literal("label"), revision: RevisionId, labels: Labels, metrics: Metrics }),
+  /** Replaces the repository's settings. */
+  z.strictObject({ ...repositoryLink, op: z.literal("settings"), settings: RepositorySettings }),
+  /** Into the trash; still a root of collection. */
+  z.strictObject({
+    ...repositoryLink,
+    op: z.literal("delete"),
+    revisions: z.array(RevisionId).min(1).max(REVISIONS_MAX),
+    reason: z.string(),
+  }),
+  z.strictObject({ ...repositoryLink, op: z.literal("undelete"), revisions: z.array(RevisionId).min(1).max(REVISIONS_MAX) }),
+  /** For good. Only what is in the trash can be purged. */
+  z.strictObject({ ...repositoryLink, op: z.literal("purge"), revisions: z.array(RevisionId).min(1).max(REVISIONS_MAX) }),
+  /** The repository was purged: the last record of its log. */
+  z.strictObject({ ...repositoryLink, op: z.literal("end") }),
 ]);
 export type RepositoryRecord = z.infer<typeof RepositoryRecord>;
 
 export const SystemRecord = z.discriminatedUnion("op", [
   z.strictObject({ ...link, op: z.literal("repository.create"), repositoryId: RepositoryId, repository: RepositoryName }),
+  /** Into the trash: the name is free again, the repository's log and chunks stay. */
   z.strictObject({ ...link, op: z.literal("repository.delete"), repositoryId: RepositoryId, repository: RepositoryName }),
+  /** Out of the trash, under a name that is free. */
+  z.strictObject({ ...link, op: z.literal("repository.restore"), repositoryId: RepositoryId, repository: RepositoryName }),
+  /** For good; the repository's own log is ended after this. */
+  z.strictObject({ ...link, op: z.literal("repository.purge"), repositoryId: RepositoryId }),
   z.strictObject({
     ...link,
     op: z.literal("token.create"),

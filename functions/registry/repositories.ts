@@ -36,10 +36,10 @@ export async function getRepository(ports: Ports, repository: RepositoryName): P
 }
 
 export async function describeRepository(ports: Ports, repository: RepositorySummary): Promise<Repository> {
-  const { seq, revisionCount, branches, tags } = await withWhole(repositoryLog(ports, repository.id), () =>
-    ports.repositories.refs(repository.id),
-  );
-  return { ...repository, seq, revisionCount, refs: { branches, tags } };
+  const log = repositoryLog(ports, repository.id);
+  const { branches, tags, ...state } = await withWhole(log, () => ports.repositories.refs(repository.id));
+  const { seq, revisionCount, lockedTags, settings, usage } = state;
+  return { ...repository, seq, revisionCount, refs: { branches, tags }, lockedTags, settings, usage };
 }
 
 /** In order of name; only what the caller may pull. */

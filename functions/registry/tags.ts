@@ -16,11 +16,20 @@ export async function setTag(ports: Ports, caller: Caller, repository: Repositor
   const { revision } = await resolveRevision(ports, repository, request.ref);
   const act = { operationId: request.operationId, actor: caller.name };
   const record = await append(repositoryLog(ports, repository.id), act, async (): Promise<Body<RepositoryRecord>> => {
-    const { branches, tags } = await ports.repositories.refs(repository.id);
+    const { branches, tags, tagSeqs, lockedTags } = await ports.repositories.refs(repository.id);
     if (branches[tag] !== undefined) throw new FerryError("REQUEST_INVALID", { problem: `tag: ${tag} is a branch` });
     const current = tags[tag] ?? null;
     checkTag(tag, current, request);
-    return { op: "tag", repositoryId: repository.id, tag, revision, from: current, message: request.message };
+    if (lockedTags.includes(tag)) throw new FerryError("TAG_LOCKED", { tag });
+    return {
+      op: "tag",
+      repositoryId: repository.id,
+      tag,
+      revision,
+      from: current,
+      fromSeq: tagSeqs[tag] ?? null,
+      message: request.message,
+    };
   });
   if (record.op !== "tag") throw new FerryError("REQUEST_INVALID", { problem: "operationId: it was used for another act" });
   return { tag: record.tag, revision: record.revision, seq: record.seq };
@@ -44,7 +53,9 @@ export async function deleteTag(
 ): Promise<void> {
   const act = { operationId: removal.operationId, actor: caller.name };
   await append(repositoryLog(ports, repository.id), act, async (): Promise<Body<RepositoryRecord>> => {
-    const from = (await ports.repositories.refs(repository.id)).tags[tag];
+    const { tags, lockedTags } = await ports.repositories.refs(repository.id);
+    const from = tags[tag];
+    if (from !== undefined && lockedTags.includes(tag)) throw new FerryError("TAG_LOCKED", { tag });
     if (from === undefined) throw new FerryError("TAG_UNKNOWN", { repository: repository.repository, tag });
     if (removal.expected !== undefined && removal.expected !== from)
       throw new FerryError("TAG_MOVED", { tag, current: from, expected: removal.expected });

@@ -18,21 +18,75 @@ export type RepositoryRequest = z.infer<typeof RepositoryRequest>;
 export const RepositorySummary = z.object({ repository: RepositoryName, id: RepositoryId, createdAt: z.string(), createdBy: z.string() });
 export type RepositorySummary = z.infer<typeof RepositorySummary>;
 
+/** Free words about a revision; keys and values are short texts. */
+export const Labels = z
+  .record(z.string().min(1).max(63), z.string().max(255))
+  .refine((labels) => Object.keys(labels).length <= 64, "at most 64 labels");
+
+/** Figures about a revision, as decimal texts (canonical JSON has whole numbers only): `{"loss": "0.031"}`. */
+export const Metrics = z
+  .record(z.string().min(1).max(63), z.string().regex(/^-?\d{1,20}(\.\d{1,20})?(e[+-]?\d{1,3})?(?![\s\S])/i, "a decimal number as text"))
+  .refine((metrics) => Object.keys(metrics).length <= 64, "at most 64 metrics");
+
+export const Source = z.strictObject({
+  host: z.string().max(255).optional(),
+  job: z.string().max(255).optional(),
+  git: z.string().max(255).optional(),
+  framework: z.string().max(255).optional(),
+});
+export type Source = z.infer<typeof Source>;
+
+export const Origin = z.strictObject({ repositoryId: RepositoryId, revision: RevisionId });
+export type Origin = z.infer<typeof Origin>;
+
+/**
+ * Which revisions to keep; a revision is kept when any rule keeps it, or a branch head or tag names it. Null: keep all.
+ * `keepBest` keeps the best `count` by a metric.
+ */
+export const Retention = z.strictObject({
+  keepLast: z.int().min(1).max(100_000).optional(),
+  /** Every n-th of a branch's history, counted from its first. */
+  keepEvery: z.int().min(2).max(100_000).optional(),
+  keepDays: z.int().min(1).max(36_500).optional(),
+  keepBest: z
+    .strictObject({ metric: z.string().min(1).max(63), count: z.int().min(1).max(1000), order: z.enum(["max", "min"]) })
+    .optional(),
+});
+export type Retention = z.infer<typeof Retention>;
+
+/** Limits of one repository. Logical: sum of its revisions' sizes. Stored: bytes and objects that its revisions brought. Null: none. */
+export const Quota = z.strictObject({
+  logicalBytes: z.int().min(0).nullable().default(null),
+  storedBytes: z.int().min(0).nullable().default(null),
+  objects: z.int().min(0).nullable().default(null),
+});
+export type Quota = z.infer<typeof Quota>;
+
+export const RepositorySettings = z.strictObject({ retention: Retention.nullable().default(null), quota: Quota.nullable().default(null) });
+export type RepositorySettings = z.infer<typeof RepositorySettings>;
+
+/** What counts against a quota: revisions that are not purged. */
+export const Usage = z.object({ logicalBytes: z.int(), storedBytes: z.int(), objects: z.int() });
+export type Usage = z.infer<typeof Usage>;
+
 export const Refs = z.object({ branches: z.record(z.string(), RevisionId), tags: z.record(z.string(), RevisionId) });
 export type Refs = z.infer<typeof Refs>;
 
-export const Repository = RepositorySummary.extend({ seq: z.int(), revisionCount: z.int(), refs: Refs });
+export const Repository = RepositorySummary.extend({
+  seq: z.int(),
+  /** Without those in the trash. */
+  revisionCount: z.int(),
+  refs: Refs,
+  lockedTags: z.array(z.string()),
+  settings: RepositorySettings,
+  usage: Usage,
+});
 export type Repository = z.infer<typeof Repository>;
 
 export const Page = { cursor: z.string().min(1).max(200).optional(), limit: z.coerce.number().int().min(1).max(1000).default(100) };
 export const RepositoryQuery = z.strictObject({ namespace: NamePart.optional(), ...Page });
 export const RepositoryPage = z.object({ repositories: z.array(RepositorySummary), next: z.string().nullable() });
 export type RepositoryPage = z.infer<typeof RepositoryPage>;
-
-/** Free words about a revision; keys and values are short texts. */
-export const Labels = z
-  .record(z.string().min(1).max(63), z.string().max(255))
-  .refine((labels) => Object.keys(labels).length <= 64, "at most 64 labels");
 
 export const RevisionSummary = z.object({
   revision: RevisionId,
@@ -47,7 +101,16 @@ export const RevisionSummary = z.object({
   sizeBytes: z.int(),
   chunkCount: z.int(),
   newBytes: z.int(),
+  newChunks: z.int(),
   labels: Labels,
+  metrics: Metrics,
+  source: Source,
+  origin: Origin.nullable(),
+  /** Who changed labels or metrics last. */
+  modifiedBy: z.string().nullable(),
+  modifiedAt: z.string().nullable(),
+  /** Since when it is in the trash. */
+  deletedAt: z.string().nullable(),
 });
 export type RevisionSummary = z.infer<typeof RevisionSummary>;
 

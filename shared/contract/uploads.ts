@@ -4,7 +4,7 @@ import { Digest } from "../digest.ts";
 import { CHUNK_BYTES_MAX, FILES_MAX, FileEntry } from "../manifest.ts";
 import { OperationId, RefName, RevisionId } from "../names.ts";
 import { Recipe } from "../recipe.ts";
-import { Labels, RevisionSummary } from "./repositories.ts";
+import { Labels, Metrics, RevisionSummary, Source } from "./repositories.ts";
 
 export const RESERVE_PAGE_MAX = 500;
 export const CONFIRM_PAGE_MAX = 200;
@@ -97,6 +97,8 @@ export const CommitRequest = z.strictObject({
   message: z.string().max(4000).default(""),
   files: z.array(FileEntry).max(FILES_MAX),
   labels: Labels.default({}),
+  metrics: Metrics.default({}),
+  source: Source.default({}),
 });
 export type CommitRequest = z.input<typeof CommitRequest>;
 export const Commit = RevisionSummary;

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { createApp } from "../../functions/app.ts";
 import { MemoryCache } from "../../functions/cache.ts";
 import { makeKeyed } from "../../functions/keyed.ts";
+import { Margins } from "../../functions/registry/collect/margins.ts";
 import type { Clock, Ports } from "../../functions/registry/ports.ts";
 import { makeServices } from "../../functions/services.ts";
 import { FerryClient } from "../../shared/client.ts";
@@ -47,6 +48,8 @@ export async function memoryApp(options: MemoryStoresOptions & { decorate?: (por
     repositories: indexes.repositories,
     chunks: indexes.chunks,
     uploads: indexes.uploads,
+    leases: indexes.leases,
+    margins: Margins.parse({}),
     cache: new MemoryCache(64 * MiB),
   };
   const ports = options.decorate?.(plain) ?? plain;

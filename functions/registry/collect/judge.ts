@@ -1,0 +1,82 @@
+/**
+ * Which envelopes are roots. An envelope is dead only on the bucket's own word: the record that purged its revision, the record that ended
+ * its repository, or the lack of any record that names it in all the time in which one could have been written. The index is enough to
+ * keep an envelope, never to drop one.
+ */
+import type { RepositoryId } from "../../../shared/contract/repositories.ts";
+import { FerryError } from "../../../shared/errors.ts";
+import { epochMs } from "../../../shared/time.ts";
+import { type EnvelopeName, repositoryLogKey } from "../layout.ts";
+import { catchUp, type Log, readRecord } from "../log.ts";
+import { repositoryLog } from "../logs.ts";
+import type { EnvelopeFate, Ports } from "../ports.ts";
+import type { RepositoryRecord } from "../records.ts";
+
+export type Suspect = EnvelopeName & { repositoryId: RepositoryId; modifiedAtMs: number };
+
+/** A commit's record is written at most this long before or after its envelope's last write: one day, 10 minutes, and clocks that differ. */
+const BEFORE_MS = 26 * 3_600_000;
+const AFTER_MS = 30 * 60_000;
+
+/** Whether this envelope must be kept. `youngerThanMs`: written after this, by the store's clock, it is kept without asking. */
+export async function isRoot(ports: Ports, suspect: Suspect, youngerThanMs: number): Promise<boolean> {
+  const log = repositoryLog(ports, suspect.repositoryId);
+  const fate = await fateOf(ports, log, suspect);
+  if (fate?.state === "living") return true;
+  if (fate?.state === "purged") return !(await isPurged(log, suspect, fate));
+  if (fate?.state === "ended") return !(await isEnded(log, fate.seq));
+  return suspect.modifiedAtMs > youngerThanMs || (await isNamed(log, suspect));
+}
+
+async function fateOf(ports: Ports, log: Log<RepositoryRecord>, suspect: Suspect): Promise<EnvelopeFate | null> {
+  const ask = () => ports.repositories.envelopeFate(suspect.repositoryId, suspect.attempt);
+  const known = await ask().catch((error: unknown) => {
+    if (error instanceof FerryError && error.code === "INDEX_REBUILDING") return null;
+    throw error;
+  });
+  if (known !== null) return known;
+  await catchUp(log);
+  return ask();
+}
+
+async function isPurged(log: Log<RepositoryRecord>, suspect: Suspect, fate: { commitSeq: number; purgeSeq: number }): Promise<boolean> {
+  const commit = await readRecord(log, log.key(fate.commitSeq));
+  const purge = await readRecord(log, log.key(fate.purgeSeq));
+  if (commit.op !== "commit" || purge.op !== "purge") return false;
+  const isThis = commit.manifest === suspect.manifest && commit.attempt === suspect.attempt;
+  return isThis && purge.seq > commit.seq && purge.revisions.includes(commit.revision);
+}
+
+async function isEnded(log: Log<RepositoryRecord>, seq: number): Promise<boolean> {
+  return (await readRecord(log, log.key(seq))).op === "end";
+}
+
+/**
+ * Whether a record in the bucket names an envelope that the index does not know. Only records of the time around its last write can:
+ * those are found by halving, and read.
+ */
+async function isNamed(log: Log<RepositoryRecord>, suspect: Suspect): Promise<boolean> {
+  const tail = (await catchUp(log)).seq;
+  const timeOf = async (seq: number) => epochMs((await readRecord(log, log.key(seq))).at);
+  const first = await firstSeq(tail, async (seq) => (await timeOf(seq)) >= suspect.modifiedAtMs - BEFORE_MS);
+  for (let seq = first; seq <= tail; seq++) {
+    const record = await readRecord(log, log.key(seq));
+    if (epochMs(record.at) > suspect.modifiedAtMs + AFTER_MS) return false;
+    if (record.op === "commit" && record.manifest === suspect.manifest && record.attempt === suspect.attempt) {
+      throw new FerryError("INDEX_REBUILDING", { problem: `${repositoryLogKey(suspect.repositoryId, seq)} is not in the index` });
+    }
+  }
+  return false;
+}
+
+/** The first seq from 1 to `tail` for which `isLate` holds, else `tail + 1`; it holds for all after the first. */
+async function firstSeq(tail: number, isLate: (seq: number) => Promise<boolean>): Promise<number> {
+  let low = 1;
+  let high = tail + 1;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (await isLate(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}

@@ -1,0 +1,103 @@
+/** Scanning envelopes: the first scan reads all of them, the second those that were written since the first began. */
+import type { CollectRun } from "../../../shared/contract/collect.ts";
+import { FerryError } from "../../../shared/errors.ts";
+import { ENVELOPE_PREFIX, type EnvelopeName, envelopeOfKey } from "../layout.ts";
+import { pooled, STORE_WIDTH } from "../pool.ts";
+import type { ObjectInfo, Ports } from "../ports.ts";
+import { decodeRecord, Envelope } from "../records.ts";
+import { isRoot } from "./judge.ts";
+import { LiveChunks } from "./work.ts";
+
+/** What a step may hold in memory: 16 bytes each, twice while sorted. */
+const LIVE_CHUNKS_MAX = 1_000_000;
+const PAGE = 100;
+const CANARIES = 20;
+/** A run names at most this many dead envelopes in its state; more wait for the next. */
+const DEAD_MAX = 10_000;
+
+/** The first scan, from the state's cursor until the time is up. Moves on to `sift` at the end. */
+export async function scanStep(ports: Ports, state: CollectRun, deadlineMs: number): Promise<CollectRun> {
+  const youngerThanMs = (state.scanFromMs ?? 0) - ports.margins.pendingMs;
+  const live = new LiveChunks(state);
+  let next = state;
+  for (let done = false; !done; ) {
+    const page = await envelopePage(ports, next.cursor);
+    for (const { key, name, envelope, modifiedAtMs } of await readEnvelopes(ports, page.objects)) {
+      const root = await isRoot(ports, { ...name, repositoryId: envelope.repositoryId, modifiedAtMs }, youngerThanMs);
+      next = root ? withRoot(ports, next, key, envelope, live) : withDead(next, key, envelope, live);
+    }
+    const last = page.objects.at(-1)?.key ?? null;
+    done = !page.more;
+    next = { ...next, envelopes: next.envelopes + page.objects.length, cursor: done ? null : last };
+    if (live.count >= LIVE_CHUNKS_MAX || ports.clock.now() >= deadlineMs) break;
+  }
+  await live.write(ports.stores.home.bucket, state.run, "live", state.part);
+  return next.cursor === null ? { ...next, phase: "sift", part: 0 } : { ...next, part: state.part + 1 };
+}
+
+/** The second scan. All that was written since the first began is a root: a writer may be about to commit it. */
+export async function rescanStep(ports: Ports, state: CollectRun, deadlineMs: number): Promise<CollectRun> {
+  const sinceMs = (state.scanFromMs ?? 0) - ports.margins.skewMs;
+  const live = new LiveChunks(state);
+  let cursor = state.cursor;
+  for (let done = false; !done; ) {
+    const page = await envelopePage(ports, cursor);
+    const written = page.objects.filter(({ modifiedAtMs }) => modifiedAtMs >= sinceMs);
+    for (const { envelope } of await readEnvelopes(ports, written)) for (const [sha256, , tag] of envelope.placement) live.add(sha256, tag);
+    done = !page.more;
+    cursor = done ? null : (page.objects.at(-1)?.key ?? null);
+    if (live.count >= LIVE_CHUNKS_MAX || ports.clock.now() >= deadlineMs) break;
+  }
+  await live.write(ports.stores.home.bucket, state.run, "again", state.part);
+  return cursor === null ? { ...state, phase: "delete", cursor: null, part: 0 } : { ...state, cursor, part: state.part + 1 };
+}
+
+function withRoot(ports: Ports, state: CollectRun, key: string, envelope: Envelope, live: LiveChunks): CollectRun {
+  for (const [sha256, , tag] of envelope.placement) live.add(sha256, tag);
+  const roots = state.roots + 1;
+  return {
+    ...state,
+    roots,
+    rootChunks: state.rootChunks + envelope.placement.length,
+    canaries: sampled(ports, state.canaries, key, roots),
+  };
+}
+
+/** A dead envelope that this run has no room to name stays, and so its chunks must stay. */
+function withDead(state: CollectRun, key: string, envelope: Envelope, live: LiveChunks): CollectRun {
+  if (state.deadEnvelopes.length < DEAD_MAX) return { ...state, deadEnvelopes: [...state.deadEnvelopes, key] };
+  for (const [sha256, , tag] of envelope.placement) live.add(sha256, tag);
+  return state;
+}
+
+/** Keeps each of `seen` roots with the same chance. */
+function sampled(ports: Ports, canaries: readonly string[], key: string, seen: number): string[] {
+  if (canaries.length < CANARIES) return [...canaries, key];
+  const [a = 0, b = 0, c = 0, d = 0] = ports.random.bytes(4);
+  const at = (((a << 24) | (b << 16) | (c << 8) | d) >>> 0) % seen;
+  return at < CANARIES ? canaries.map((kept, index) => (index === at ? key : kept)) : [...canaries];
+}
+
+async function envelopePage(ports: Ports, after: string | null) {
+  return ports.stores.home.bucket.list(ENVELOPE_PREFIX, { limit: PAGE, ...(after === null ? {} : { after }) });
+}
+
+type Read = { key: string; name: EnvelopeName; envelope: Envelope; modifiedAtMs: number };
+
+/** An envelope that can't be read stops the run: to skip it would make its chunks garbage. One that is gone since the listing is no root. */
+export async function readEnvelopes(ports: Ports, objects: readonly ObjectInfo[]): Promise<Read[]> {
+  const read = await pooled(objects, STORE_WIDTH, async ({ key, modifiedAtMs }): Promise<Read | null> => {
+    const bytes = await ports.stores.home.bucket.get(key);
+    if (bytes === null) return null;
+    return { key, name: nameOf(key), envelope: decodeRecord(Envelope, bytes, key), modifiedAtMs };
+  });
+  return read.filter((envelope) => envelope !== null);
+}
+
+function nameOf(key: string): EnvelopeName {
+  try {
+    return envelopeOfKey(key);
+  } catch (cause) {
+    throw new FerryError("COLLECT_REFUSED", { problem: `${key} has no business there` }, { cause });
+  }
+}

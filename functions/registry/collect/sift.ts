@@ -1,0 +1,86 @@
+/** Sifting chunks: by partition, whatever is not live and old enough is garbage. Then the rails, and the intent. */
+import type { CollectRun } from "../../../shared/contract/collect.ts";
+import { FerryError } from "../../../shared/errors.ts";
+import { holdsFingerprint } from "../fingerprints.ts";
+import { CHUNK_PREFIX, chunkKey, intentKey } from "../layout.ts";
+import { pagesOf } from "../listing.ts";
+import { pooled, STORE_WIDTH } from "../pool.ts";
+import type { ObjectInfo, Ports } from "../ports.ts";
+import { readEnvelopes } from "./scan.ts";
+import { fingerprintOfKey, intentOf, partitionsOf, readKeys, readLive, writeKeys } from "./work.ts";
+
+/** Partitions from the state's `part` on, until the time is up. Moves on to `publish`, or `done` for a dry run. */
+export async function siftStep(ports: Ports, state: CollectRun, deadlineMs: number): Promise<CollectRun> {
+  const partitions = partitionsOf(state);
+  let next = state;
+  while (next.part < partitions.length) {
+    next = { ...(await siftPartition(ports, next, partitions[next.part] ?? "")), part: next.part + 1 };
+    if (ports.clock.now() >= deadlineMs) break;
+  }
+  if (next.part < partitions.length) return next;
+  checkShare(ports, next);
+  const phase = state.dryRun || next.garbage + next.deadEnvelopes.length === 0 ? "done" : "publish";
+  return { ...next, phase, part: 0 };
+}
+
+async function siftPartition(ports: Ports, state: CollectRun, partition: string): Promise<CollectRun> {
+  const { bucket } = ports.stores.home;
+  const live = await readLive(bucket, state.run, "live", partition);
+  const oldestMs = (state.scanFromMs ?? 0) - ports.margins.chunkAgeMs;
+  const garbage: ObjectInfo[] = [];
+  let [chunks, chunkBytes, more] = [state.chunks, state.chunkBytes, state.more];
+  let last = "";
+  for await (const page of pagesOf(bucket, CHUNK_PREFIX + partition)) {
+    for (const object of page) {
+      if (object.key <= last) throw new FerryError("COLLECT_REFUSED", { problem: `the listing of ${partition} is not in order` });
+      last = object.key;
+      chunks++;
+      chunkBytes += object.sizeBytes;
+      if (object.modifiedAtMs > oldestMs || holdsFingerprint(live, fingerprintOfKey(object.key))) continue;
+      if (state.garbage + garbage.length < ports.margins.garbageMax) garbage.push(object);
+      else more = true;
+    }
+  }
+  const keys = garbage.map(({ key }) => key);
+  await writeKeys(bucket, state.run, "garbage", partition, keys);
+  const garbageBytes = garbage.reduce((sum, { sizeBytes }) => sum + sizeBytes, state.garbageBytes);
+  return { ...state, chunks, chunkBytes, more, garbage: state.garbage + keys.length, garbageBytes };
+}
+
+/** Mistakes (a key spelled otherwise, a lost listing) make much garbage at once. A small store has no share worth the name. */
+function checkShare(ports: Ports, state: CollectRun): void {
+  const shareMax = state.shareMaxPermille === null ? ports.margins.shareMax : state.shareMaxPermille / 1000;
+  if (state.dryRun || state.garbage <= 100 || state.garbage <= state.chunks * shareMax) return;
+  const percent = Math.round((100 * state.garbage) / state.chunks);
+  throw new FerryError("COLLECT_REFUSED", {
+    problem: `${percent} % of all chunks would go; allow it with a larger share if that is right`,
+  });
+}
+
+/** Checks the canaries, then publishes the run's intent: from now on no commit takes these keys. */
+export async function publishStep(ports: Ports, state: CollectRun): Promise<CollectRun> {
+  const { bucket } = ports.stores.home;
+  await checkCanaries(ports, state);
+  const keys = (await pooled(partitionsOf(state), STORE_WIDTH, (partition) => readKeys(bucket, state.run, "garbage", partition))).flat();
+  // Create-only, and the same bytes on a repeated step: an intent never changes.
+  await bucket.create(intentKey(state.run), intentOf(keys));
+  const published = await bucket.head(intentKey(state.run));
+  if (published === null) throw new FerryError("STORAGE_UNAVAILABLE", { store: "home", problem: "a write is not seen after it" });
+  return { ...state, phase: "wait", publishedAtMs: published.modifiedAtMs };
+}
+
+/** Every chunk of some live envelopes must be known as live: catches a scan and a sift that spell keys in two ways. */
+async function checkCanaries(ports: Ports, state: CollectRun): Promise<void> {
+  const objects = state.canaries.map((key) => ({ key, sizeBytes: 0, modifiedAtMs: 0 }));
+  const partitions = new Map<string, Promise<Uint8Array>>();
+  for (const { key, envelope } of await readEnvelopes(ports, objects)) {
+    for (const [sha256, , tag] of envelope.placement) {
+      const partition = sha256.slice(0, state.digits);
+      const live = partitions.get(partition) ?? readLive(ports.stores.home.bucket, state.run, "live", partition);
+      partitions.set(partition, live);
+      const chunk = chunkKey(sha256, tag);
+      if (!holdsFingerprint(await live, fingerprintOfKey(chunk)))
+        throw new FerryError("COLLECT_REFUSED", { problem: `a chunk of ${key} was not seen` });
+    }
+  }
+}

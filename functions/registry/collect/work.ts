@@ -1,0 +1,94 @@
+/** A run's work objects, by partition (the first one or two digits of the digest): fingerprints of live chunks, and the keys of garbage. */
+import type { Digest } from "../../../shared/digest.ts";
+import { FerryError } from "../../../shared/errors.ts";
+import { checkFingerprints, FingerprintSet, fingerprintOf, sortFingerprints } from "../fingerprints.ts";
+import { chunkOfKey, workKey, workPrefix } from "../layout.ts";
+import { listAll } from "../listing.ts";
+import { pooled, STORE_WIDTH } from "../pool.ts";
+import type { Bucket } from "../ports.ts";
+
+/** All partitions of a run, in order. */
+export function partitionsOf({ digits }: { digits: 1 | 2 }): string[] {
+  return Array.from({ length: 16 ** digits }, (_, at) => at.toString(16).padStart(digits, "0"));
+}
+
+/** Live chunks found by one step: memory is 16 bytes a chunk. */
+export class LiveChunks {
+  readonly #digits: number;
+  readonly #sets = new Map<string, FingerprintSet>();
+  count = 0;
+
+  constructor({ digits }: { digits: 1 | 2 }) {
+    this.#digits = digits;
+  }
+
+  add(sha256: Digest, tag: string): void {
+    const partition = sha256.slice(0, this.#digits);
+    const set = this.#sets.get(partition) ?? new FingerprintSet();
+    this.#sets.set(partition, set);
+    set.add(fingerprintOf(sha256, tag));
+    this.count++;
+  }
+
+  /** One object for each partition; writing the same part again replaces it. */
+  async write(bucket: Bucket, run: string, kind: "live" | "again", part: number): Promise<void> {
+    const name = String(part).padStart(5, "0");
+    await pooled([...this.#sets], STORE_WIDTH, ([partition, set]) =>
+      bucket.put(workKey(run, `${kind}-${partition}-${name}`), set.sorted()),
+    );
+  }
+}
+
+/** All live fingerprints of a partition that a scan has written, sorted. */
+export async function readLive(bucket: Bucket, run: string, kind: "live" | "again", partition: string): Promise<Uint8Array> {
+  const objects = await listAll(bucket, `${workPrefix(run)}${kind}-${partition}-`);
+  const parts = await pooled(objects, STORE_WIDTH, async ({ key }) => {
+    const bytes = await bucket.get(key);
+    // A lost part would turn its chunks into garbage.
+    if (bytes === null) throw missing(key);
+    return checkFingerprints(bytes, key);
+  });
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    all.set(part, offset);
+    offset += part.length;
+  }
+  return parts.length > 1 ? sortFingerprints(all) : all;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Keys of chunks, one a line. */
+export async function writeKeys(
+  bucket: Bucket,
+  run: string,
+  kind: "garbage" | "final",
+  partition: string,
+  keys: readonly string[],
+): Promise<void> {
+  await bucket.put(workKey(run, `${kind}-${partition}`), encoder.encode(keys.join("\n")));
+}
+
+export async function readKeys(bucket: Bucket, run: string, kind: "garbage" | "final", partition: string): Promise<string[]> {
+  const bytes = await bucket.get(workKey(run, `${kind}-${partition}`));
+  if (bytes === null) throw missing(workKey(run, `${kind}-${partition}`));
+  return bytes.length === 0 ? [] : decoder.decode(bytes).split("\n");
+}
+
+export function fingerprintOfKey(key: string): Uint8Array {
+  const { sha256, tag } = chunkOfKey(key);
+  return fingerprintOf(sha256, tag);
+}
+
+/** A run's intent: the sorted fingerprints of these keys. */
+export function intentOf(keys: Iterable<string>): Uint8Array {
+  const set = new FingerprintSet();
+  for (const key of keys) set.add(fingerprintOfKey(key));
+  return set.sorted();
+}
+
+function missing(key: string): FerryError {
+  return new FerryError("COLLECT_REFUSED", { problem: `${key} is missing` });
+}
