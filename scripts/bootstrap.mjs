@@ -15,6 +15,7 @@ const PROGRAMS = {
   bench: ["scripts/bench.ts"],
   build: ["scripts/build.ts"],
   token: ["scripts/token.ts"],
+  bridge: ["scripts/bridge.ts"],
   ferry: ["scripts/ferry.ts"],
 };
 

@@ -49,10 +49,10 @@ export function portsOf(env: NodeJS.ProcessEnv, home: string): Ports | null {
   return { app, stores: app + 1, bridge: app + 2, redis: app + 3 };
 }
 
-/** The secrets of this home, made when it has none. */
+/** The secrets of this home, made when it has none. Throws StackProblem when they are damaged: new ones would not open the old data. */
 export function secretsOf(home: string, stores: readonly string[]): Secrets {
   const path = join(home, "secrets.json");
-  if (existsSync(path)) return Secrets.parse(JSON.parse(readFileSync(path, "utf8")));
+  if (existsSync(path)) return readSecrets(path);
   const secrets: Secrets = {
     ferrySecret: randomBytes(32).toString("base64url"),
     restToken: randomBytes(32).toString("base64url"),
@@ -63,6 +63,14 @@ export function secretsOf(home: string, stores: readonly string[]): Secrets {
   };
   writePrivately(path, `${JSON.stringify(secrets, null, 2)}\n`);
   return secrets;
+}
+
+function readSecrets(path: string): Secrets {
+  try {
+    return Secrets.parse(JSON.parse(readFileSync(path, "utf8")));
+  } catch (cause) {
+    throw new StackProblem(`${path} is damaged. Restore it, or delete its whole folder to begin anew.`, { cause });
+  }
 }
 
 /** The administrator's token of this home: the one in dev.env, or a new one. */

@@ -47,7 +47,7 @@ export class RedisConnection {
    */
   async send(commands: readonly Command[]): Promise<Reply[]> {
     if (commands.length === 0) return [];
-    const link = this.#link ?? (await this.#connectOnce());
+    const link = this.#link?.socket.destroyed === false ? this.#link : await this.#connectOnce();
     if (link.socket.writableLength > (this.#options.backlogMaxBytes ?? BACKLOG_MAX_BYTES))
       throw new RedisUnavailable("too much is waiting");
     return this.#sendOn(link, commands);
