@@ -15,6 +15,7 @@ import type {
 import { KiB } from "../../shared/units.ts";
 import { scanFile } from "./scan.ts";
 import { OpenSource } from "./source-file.ts";
+import type { StatCache } from "./stat-cache.ts";
 import type { Transport } from "./transport.ts";
 import { type WalkRequest, walk } from "./walk.ts";
 
@@ -24,18 +25,33 @@ const PIECE_BYTES = 512 * KiB;
 export class DiskSource implements Source {
   readonly #request: WalkRequest;
   readonly #transport: Transport;
+  readonly #cache: StatCache | null;
 
-  constructor(request: WalkRequest, transport: Transport) {
+  /** @param cache null: every file is hashed. */
+  constructor(request: WalkRequest, transport: Transport, cache: StatCache | null) {
     this.#request = request;
     this.#transport = transport;
+    this.#cache = cache;
   }
 
   list(): Promise<SourceEntry[]> {
     return walk(this.#request);
   }
 
-  scan(file: SourceFile, options: ScanOptions): Promise<ScannedFile> {
-    return scanFile(file, options);
+  async scan(file: SourceFile, options: ScanOptions): Promise<ScannedFile> {
+    const known = this.#cache?.find(file, options) ?? null;
+    if (known !== null) {
+      for (const chunk of known.chunks) await options.onChunk(chunk);
+      return known;
+    }
+    const chunks: LocalChunk[] = [];
+    const onChunk = (chunk: LocalChunk) => {
+      chunks.push(chunk);
+      return options.onChunk(chunk);
+    };
+    const scanned = await scanFile(file, { ...options, onChunk });
+    this.#cache?.keep(file, { ...scanned, chunks });
+    return scanned;
   }
 
   send({ file, chunk, request }: SendTask, options: MoveOptions): Promise<StoreAnswer> {
@@ -51,7 +67,9 @@ export class DiskSource implements Source {
         signal.throwIfAborted();
         hash.update(bytes);
       }
-      return hash.digest("hex") === chunk.sha256;
+      const isHeld = hash.digest("hex") === chunk.sha256;
+      if (!isHeld) this.#cache?.forget(file);
+      return isHeld;
     });
   }
 }

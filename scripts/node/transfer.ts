@@ -1,4 +1,5 @@
 /** The doors of the transfer engine on this machine: wires the engine in shared/transfer/ to disks and sockets. */
+import { setMaxListeners } from "node:events";
 import type { PullRequest, PullResult, PushRequest, PushResult, TransferControl } from "../../shared/transfer/contract.ts";
 import { Progress } from "../../shared/transfer/progress.ts";
 import { pull } from "../../shared/transfer/pull.ts";
@@ -8,6 +9,7 @@ import { MiB } from "../../shared/units.ts";
 import { DiskSource } from "./disk-source.ts";
 import { DiskTarget } from "./disk-target.ts";
 import { MACHINE } from "./machine.ts";
+import { StatCache } from "./stat-cache.ts";
 import { Throttle } from "./throttle.ts";
 import type { Transport } from "./transport.ts";
 import { UndiciTransport } from "./undici-transport.ts";
@@ -43,7 +45,7 @@ export function pushFiles(request: PushRequest, control: TransferControl, option
     const setting = {
       client: control.client,
       request,
-      source: new DiskSource(request, transport),
+      source: new DiskSource(request, transport, options.useStatCache ? new StatCache(options.cacheDir) : null),
       machine: MACHINE,
       progress: new Progress(control.onProgress),
       budget: new RetryBudget(),
@@ -78,6 +80,8 @@ function connectionsOf({ connections, memoryBytes = MEMORY_BYTES }: EngineOption
 }
 
 async function withTransport<T>(options: EngineOptions, connections: number, work: (transport: Transport) => Promise<T>): Promise<T> {
+  // Every request listens to the signal that stops the transfer. Node 20 takes more than ten listeners for a leak, and says so on stderr.
+  setMaxListeners(0);
   const throttle = new Throttle(options.bandwidthBytesPerSecond, MACHINE);
   const transport = new UndiciTransport({ connections, stallSeconds: options.stallSeconds ?? STALL_SECONDS, throttle });
   try {

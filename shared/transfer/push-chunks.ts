@@ -70,18 +70,34 @@ export class PushChunks {
     while (this.#unproven.size > 0) await this.#again();
   }
 
-  /** Brings chunks again that the commit found unproven. */
-  async redo(digests: readonly Digest[]): Promise<void> {
-    for (const digest of digests) this.#unproven.add(digest);
+  /** The latest attempt that chunks were brought under. */
+  get attempt(): number {
+    return this.#attempt;
+  }
+
+  /** Brings chunks again that the commit found unproven, under the attempt it gave. */
+  async redo(digests: readonly Digest[], attempt: number): Promise<void> {
+    this.#attempt = Math.max(this.#attempt, attempt);
+    await this.#bringAgain(digests);
     while (this.#unproven.size > 0) await this.#again();
   }
 
+  /** Those that `digests` is only a page of: for what is proven, reserving again answers that it is there. */
+  redoAll(attempt: number): Promise<void> {
+    return this.redo([...this.#known.keys()], attempt);
+  }
+
+  /** Under the next attempt: what was sent under this one is not what the store holds. */
   async #again(): Promise<void> {
     const unproven = this.#unproven;
     this.#unproven = new Set();
     this.#attempt++;
     if (this.#attempt > this.#setting.attemptsMax) throw this.#lost(unproven);
-    for (const digest of unproven) {
+    await this.#bringAgain(unproven);
+  }
+
+  async #bringAgain(digests: Iterable<Digest>): Promise<void> {
+    for (const digest of digests) {
       const bringing = this.#known.get(digest);
       if (bringing === undefined) throw this.#lost([digest]);
       this.#start(bringing, () => {});

@@ -1,7 +1,6 @@
 /** Keeps the recipes of a push and sends them in pages. */
 import { RECIPE_PAGE_MAX, type Upload } from "../contract/uploads.ts";
 import type { Digest } from "../digest.ts";
-import { FerryError } from "../errors.ts";
 import { encodeRecipe, type Recipe, recipeDigest } from "../recipe.ts";
 import { MiB } from "../units.ts";
 import { pool } from "./crew.ts";
@@ -28,32 +27,20 @@ export class RecipeSender {
     return digest;
   }
 
-  send(signal: AbortSignal): Promise<void> {
-    return this.#sendAll([...this.#recipes.keys()], signal);
-  }
-
-  /** Sends recipes again that the commit did not find. */
-  redo(digests: readonly Digest[], signal: AbortSignal): Promise<void> {
-    return this.#sendAll(digests, signal);
-  }
-
-  async #sendAll(digests: readonly Digest[], signal: AbortSignal): Promise<void> {
+  /** Sends all of them. Repeating it is harmless. */
+  async send(signal: AbortSignal): Promise<void> {
     const { client, request } = this.#setting;
-    await pool(this.#pages(digests), { width: PAGES_AT_ONCE, signal }, async (recipes, stop) => {
-      await client.call(
-        "sendRecipes",
-        { repository: request.repository, params: { upload: this.#upload.upload }, body: { recipes } },
-        stop,
-      );
+    const { repository } = request;
+    const params = { upload: this.#upload.upload };
+    await pool(this.#pages(), { width: PAGES_AT_ONCE, signal }, async (recipes, stop) => {
+      await client.call("sendRecipes", { repository, params, body: { recipes } }, stop);
     });
   }
 
-  *#pages(digests: readonly Digest[]): Generator<Recipe[]> {
+  *#pages(): Generator<Recipe[]> {
     let page: Recipe[] = [];
     let pageBytes = 0;
-    for (const digest of digests) {
-      const known = this.#recipes.get(digest);
-      if (known === undefined) throw new FerryError("RECIPE_UNPROVEN", { count: 1, recipes: [digest] });
+    for (const known of this.#recipes.values()) {
       if (page.length > 0 && (page.length >= RECIPE_PAGE_MAX || pageBytes + known.sizeBytes > PAGE_BYTES)) {
         yield page;
         [page, pageBytes] = [[], 0];

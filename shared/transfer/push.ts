@@ -16,7 +16,7 @@ import { PushChunks } from "./push-chunks.ts";
 import { RecipeSender } from "./push-recipes.ts";
 import type { PushSetting } from "./push-setting.ts";
 
-/** Rounds of a commit that names chunks or recipes to be sent again: each names a page of them. */
+/** Rounds of a commit that finds chunks or recipes to be sent again. */
 const COMMIT_ROUNDS_MAX = 50;
 
 /** Throws what the registry answers, what the ports throw, TRANSFER_FAILED, TRANSFER_STALLED, TRANSFER_REFUSED. */
@@ -132,11 +132,12 @@ async function commit(setting: PushSetting, { upload, chunks, recipes, files, si
   };
   for (let round = 1; ; round++) {
     try {
-      return await client.call("commit", { repository: request.repository, params: { upload: upload.upload }, body }, signal);
+      const params = { upload: upload.upload };
+      return await client.call("commit", { repository: request.repository, params, body: { ...body, attempt: chunks.attempt } }, signal);
     } catch (error) {
       if (round >= COMMIT_ROUNDS_MAX) throw error;
-      if (isCode(error, "CHUNK_UNPROVEN")) await chunks.redo(listed(error, "chunks"));
-      else if (isCode(error, "RECIPE_UNPROVEN")) await recipes.redo(listed(error, "recipes"), signal);
+      if (isCode(error, "CHUNK_UNPROVEN")) await redoChunks(error, chunks);
+      else if (isCode(error, "RECIPE_UNPROVEN")) await recipes.send(signal);
       else throw error;
     }
   }
@@ -144,11 +145,14 @@ async function commit(setting: PushSetting, { upload, chunks, recipes, files, si
 
 type Committed = z.infer<typeof Commit>;
 
-/** The page of digests in an error's details. Throws the error itself when there is none to work on. */
-function listed(error: FerryError, key: "chunks" | "recipes"): Digest[] {
-  const digests = z.array(Digest).min(1).safeParse(error.details[key]);
-  if (!digests.success) throw error;
-  return digests.data;
+/** What the commit says of unproven chunks: how many there are, a page of them, and the attempt to bring them under. */
+const Unproven = z.object({ count: z.int(), attempt: z.int(), chunks: z.array(Digest).min(1) });
+
+async function redoChunks(error: FerryError, chunks: PushChunks): Promise<void> {
+  const unproven = Unproven.safeParse(error.details);
+  if (!unproven.success) throw error;
+  const { count, attempt, chunks: page } = unproven.data;
+  await (count > page.length ? chunks.redoAll(attempt) : chunks.redo(page, attempt));
 }
 
 function isCode<C extends FerryError["code"]>(error: unknown, code: C): error is FerryError & { code: C } {

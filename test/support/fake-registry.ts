@@ -15,7 +15,7 @@ import type { TicketBatch, TicketMode } from "../../shared/contract/uploads.ts";
 import type { Digest } from "../../shared/digest.ts";
 import { type ErrorDetails, FerryError, problemOf } from "../../shared/errors.ts";
 import { contentEntries, type Manifest, makeManifest, manifestDigest } from "../../shared/manifest.ts";
-import { RepositoryName, RevisionId, StoreId } from "../../shared/names.ts";
+import { RepositoryName, RevisionId } from "../../shared/names.ts";
 import { encodeRecipe, type Recipe, recipeDigest } from "../../shared/recipe.ts";
 
 export type StoreRequest = { verb: "GET" | "PUT"; sha256: string /** Of this verb, from 1. */; nth: number; range: string | undefined };
@@ -43,7 +43,7 @@ type Uploading = { id: string; repository: string; branch: string; confirmed: Ma
 type Revision = { summary: RevisionSummary; manifest: Manifest; chunks: Map<string, string> };
 type Repo = { id: string; revisions: Revision[]; branches: Map<string, string>; operations: Map<string, Revision> };
 
-const PAGE_OF_UNPROVEN = 100;
+const PAGE_OF_UNPROVEN = 2;
 
 export class FakeRegistry {
   readonly objects = new Map<string, Buffer>();
@@ -216,7 +216,7 @@ export class FakeRegistry {
       return recipe === undefined ? [] : (this.#recipes.get(recipe)?.chunks.map(([digest]) => digest) ?? []);
     });
     const unproven = [...new Set(wanted)].filter((digest) => !upload.confirmed.has(digest));
-    if (unproven.length > 0) throw new FerryError("CHUNK_UNPROVEN", page("chunks", unproven));
+    if (unproven.length > 0) throw new FerryError("CHUNK_UNPROVEN", { ...page("chunks", unproven), attempt: body.attempt });
     const head = repo.branches.get(upload.branch) ?? null;
     if (head !== body.parent) throw new FerryError("BRANCH_MOVED", { branch: upload.branch, current: head, expected: body.parent });
     const chunks = new Map(wanted.map((digest) => [digest, upload.confirmed.get(digest) ?? ""]));
@@ -418,8 +418,13 @@ async function summaryOf({ repo, upload, body, manifest, chunkCount }: Summarisi
     sizeBytes,
     chunkCount,
     newBytes: 0,
+    newChunks: 0,
     labels: body.labels,
+    metrics: {},
+    source: {},
+    origin: null,
+    modifiedBy: null,
+    modifiedAt: null,
+    deletedAt: null,
   };
 }
-
-export const HOME = StoreId.parse("home");
