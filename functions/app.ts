@@ -1,6 +1,7 @@
 /** The app: one for workerd and Node. Mounts the routers, and turns every failure into one form. */
 import { Hono } from "hono";
 import { mountAbout } from "./api/about.ts";
+import { mountCollect } from "./api/collect.ts";
 import { mountRefs } from "./api/refs.ts";
 import { mountRepositories } from "./api/repositories.ts";
 import { mountRevisions } from "./api/revisions.ts";
@@ -27,6 +28,7 @@ export function createApp(services: (env: unknown) => Services): Hono<Edge> {
   mountUploads(app);
   mountTokens(app);
   mountStores(app);
+  mountCollect(app);
   app.notFound((c) => {
     throw unknownRoute(app.routes, c.req.method, c.req.path);
   });

@@ -5,6 +5,7 @@
 import * as z from "zod";
 import { Ref, RefName, type RepositoryName, StoreId } from "../names.ts";
 import { type Action, TokenId, TokenList, TokenRequest, TokenSecret, WhoAmI } from "./access.ts";
+import { CollectAnswer, CollectRequest, CollectRun } from "./collect.ts";
 import { DownloadBatch, DownloadRequest, RecipeAnswer, RecipeQuery } from "./downloads.ts";
 import {
   DeleteQuery,
@@ -224,6 +225,45 @@ export const ROUTES = {
     params: params({ upload: z.string() }),
     body: CommitRequest,
     answer: Commit,
+  },
+
+  collectStatus: {
+    method: "GET",
+    path: "/api/v1/collect",
+    summary: "The newest run of collection",
+    needs: "admin",
+    deployment: true,
+    status: 200,
+    answer: CollectAnswer,
+  },
+  startCollect: {
+    method: "POST",
+    path: "/api/v1/collect",
+    summary: "Begin a run, or answer the one that is under way",
+    needs: "admin",
+    deployment: true,
+    status: 200,
+    body: CollectRequest,
+    answer: CollectAnswer,
+  },
+  stepCollect: {
+    method: "POST",
+    path: "/api/v1/collect/step",
+    summary: "Go on with the run for some seconds",
+    needs: "admin",
+    deployment: true,
+    status: 200,
+    answer: CollectAnswer,
+  },
+  cancelCollect: {
+    method: "POST",
+    path: "/api/v1/collect/:run/cancel",
+    summary: "End a run where it is",
+    needs: "admin",
+    deployment: true,
+    status: 200,
+    params: params({ run: CollectRun.shape.run }),
+    answer: CollectAnswer,
   },
 
   listTokens: {
