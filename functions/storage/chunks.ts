@@ -52,7 +52,6 @@ export class S3ChunkStore implements ChunkStore {
       return await attempt(this.#wire, id, async () => {
         const signal = AbortSignal.timeout(this.#wire.timeoutMs);
         const answer = await this.#wire.fetch(url, { method: "HEAD", headers, signal, redirect: "manual" });
-        await answer.body?.cancel();
         if (answer.status !== 200) throw new StoreAnswer({ status: answer.status });
         return contentLength(answer);
       });

@@ -30,9 +30,10 @@ export class NoAnswer extends Error {
   }
 }
 
-/** Makes one of the two classes above of anything that the SDK or fetch throws. */
+/** Makes one of the two classes above of anything that the SDK, fetch or our own code on them throws. */
 export function understand(error: unknown): StoreAnswer | NoAnswer {
   if (error instanceof StoreAnswer || error instanceof NoAnswer) return error;
+  if (error instanceof FerryError) return new NoAnswer(String(error.details["problem"] ?? error.code));
   if (!(error instanceof Error)) return new NoAnswer("no answer");
   const status = statusOf(error);
   if (status !== undefined && status < 300) return new NoAnswer("an answer that can't be read");

@@ -118,18 +118,24 @@ async function unsignedRead(ground: ProbeGround): Promise<Outcome> {
   return { ok: status >= 400, detail: status >= 400 ? `refused with ${status}` : "the bucket is public: anybody can read it" };
 }
 
-/** How far the store's clock is ahead of ours: by what it notes on a fresh object (whole seconds; local R2 sends no Date header). */
+/** How far the store's clock is ahead of ours, by the time that it notes on a fresh object (local R2 sends no Date header). */
 async function clockSkew({ folder, tools }: ProbeGround): Promise<{ seconds: number; check: ProbeCheck }> {
   let seconds = 0;
   const outcome = await check("clock", async () => {
+    const beginMs = tools.wire.clock.now();
     await tools.bucket.put(`${folder}clock`, new Uint8Array(1));
     const head = await tools.bucket.head(`${folder}clock`);
     if (head === null) return { ok: null, detail: "a fresh object is not found" };
-    // It was rounded down: half a second is the best guess at the rest.
-    seconds = Math.round((head.modifiedAtMs + 500 - tools.wire.clock.now()) / 1000);
+    seconds = secondsOutside(head.modifiedAtMs, beginMs, tools.wire.clock.now());
     return { ok: Math.abs(seconds) < CLOCK_SKEW_SECONDS_MAX, detail: `${seconds} s from ours` };
   });
   return { seconds, check: outcome };
+}
+
+/** How many seconds a time of whole seconds is before the begin (then negative) or after the end; 0 between them. */
+function secondsOutside(timeMs: number, beginMs: number, endMs: number): number {
+  const time = Math.floor(timeMs / 1000);
+  return Math.min(time - Math.floor(beginMs / 1000), 0) + Math.max(time - Math.floor(endMs / 1000), 0);
 }
 
 /** Removes the scratch objects. A rest that stays is removed by the lifecycle rule of setup.ts. */

@@ -30,7 +30,7 @@ async function step(name: string, act: () => Promise<string>): Promise<SetupResu
   try {
     return { step: name, done: true, detail: await act() };
   } catch (error) {
-    return { step: name, done: false, detail: `the store answered: ${understand(error).message}` };
+    return { step: name, done: false, detail: `not done: ${understand(error).message}` };
   }
 }
 
