@@ -112,8 +112,10 @@ export async function startTestStack(options: TestStackOptions): Promise<TestSta
     for (const end of stops.splice(0).reverse()) await end();
   };
   try {
-    const [redis, s3] = await Promise.all([startTestRedis(), startTestS3()]);
-    stops.push(redis.stop, s3.stop);
+    const redis = await startTestRedis();
+    stops.push(redis.stop);
+    const s3 = await startTestS3();
+    stops.push(s3.stop);
     const bridge = await startTestBridge(redis.url);
     stops.push(bridge.stop);
     const stores = options.stores?.(s3.stores) ?? s3.stores;
