@@ -12,9 +12,14 @@ for (const name of ["SIGINT", "SIGTERM"] as const) {
     stop.abort(reason);
   });
 }
-// The reader of a pipe has seen enough: `ferry log … | head`.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : exitCode("failed")));
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  // The reader of a pipe has seen enough: `ferry log … | head`.
+  if (error.code === "EPIPE") process.exit(exitCode("ok"));
+  process.stderr.write(`ferry: standard output can't be written: ${error.code}\nnext: Free space, or write it elsewhere.\n`);
+  process.exit(exitCode("localFiles"));
+});
 
 const code = await runFerry(process.argv.slice(2), processHost(stop.signal));
-// Not `process.exitCode`: an idle connection must not keep the shell waiting. Writes to pipes may still be on their way.
-process.stdout.write("", () => process.exit(code));
+// Not `process.exitCode`: an idle connection must not keep the shell waiting. Earlier writes are done when this one is, and their failure is
+// told before the next turn.
+process.stdout.write("", () => setImmediate(() => process.exit(code)));

@@ -23,7 +23,12 @@ const TIMEOUT_MS = 120_000;
 export async function ferryProcess(argv: readonly string[], options: ProcessOptions = {}): Promise<Ran> {
   const [program = process.execPath, ...first] = options.command ?? [process.execPath, FERRY];
   const env = { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", ...options.env };
-  const child = spawn(program, [...first, ...argv], { env, stdio: "pipe", timeout: options.timeoutMs ?? TIMEOUT_MS });
+  const child = spawn(program, [...first, ...argv], {
+    env,
+    stdio: "pipe",
+    timeout: options.timeoutMs ?? TIMEOUT_MS,
+    killSignal: "SIGKILL",
+  });
   let [stdout, stderr] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     stdout += text;

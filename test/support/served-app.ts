@@ -5,12 +5,15 @@ import type { MemoryApp } from "./memory-app.ts";
 export type ServedApp = { endpoint: string; requests: string[]; stop: () => Promise<void> };
 
 /** @param refuse a status for a request that shall fail; null to let it through. */
-export async function serveApp(app: MemoryApp, refuse: (request: Request) => number | null = () => null): Promise<ServedApp> {
+export async function serveApp(
+  app: MemoryApp,
+  refuse: (request: Request) => Promise<number | null> = async () => null,
+): Promise<ServedApp> {
   const requests: string[] = [];
   const fetch = async (request: Request): Promise<Response> => {
     const { pathname, search } = new URL(request.url);
     requests.push(`${request.method} ${pathname}${search}`);
-    const refused = refuse(request);
+    const refused = await refuse(request);
     if (refused !== null) return new Response(null, { status: refused });
     return pathname.startsWith("/chunks/") ? app.stores.home.handle(request) : app.fetch(request.url, request);
   };

@@ -1,0 +1,84 @@
+/** What is shipped: one file that runs on the oldest Node that we promise, without node_modules beside it. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { copyFile, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { after, before, test } from "node:test";
+import { buildFerry } from "../../scripts/build.ts";
+import { ferryProcess } from "../support/ferry-process.ts";
+import { memoryApp } from "../support/memory-app.ts";
+import { serveApp } from "../support/served-app.ts";
+
+const PROMISED_MAJOR = 20;
+
+let root: string;
+let bundle: string;
+before(async () => {
+  root = await mkdtemp(join(tmpdir(), "ferry-build-"));
+  bundle = join(root, "ferry.mjs");
+  await buildFerry(bundle);
+});
+after(() => rm(root, { recursive: true, force: true }));
+
+/** A Node of the promised major version outside node_modules, or null. */
+function oldNode(): string | null {
+  const folders = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== "" && !folder.includes("node_modules"));
+  for (const folder of [...folders, "/usr/local/bin", "/usr/bin"]) {
+    const { stdout, status } = spawnSync(join(folder, "node"), ["--version"], { encoding: "utf8" });
+    if (status === 0 && stdout.startsWith(`v${PROMISED_MAJOR}.`)) return join(folder, "node");
+  }
+  return null;
+}
+
+const node = oldNode();
+const skip = node === null ? `no Node ${PROMISED_MAJOR} on this machine` : false;
+const command = () => [node ?? "", bundle];
+
+test("the file can be started by its name, and knows its version", async () => {
+  assert.ok((await stat(bundle)).mode & 0o100);
+  assert.ok(readFileSync(bundle, "utf8").startsWith("#!/usr/bin/env node\n"));
+  const { version } = JSON.parse(await readFile(new URL("../../package.json", import.meta.url), "utf8"));
+  const ran = await ferryProcess(["--version"], { command: [bundle] });
+  assert.deepEqual(ran, { exit: 0, stdout: `${version}\n`, stderr: "" });
+});
+
+test("it holds no path of the machine that built it", async () => {
+  const text = await readFile(bundle, "utf8");
+  assert.ok(!text.includes(join(import.meta.dirname, "../..")));
+});
+
+test(`push, pull and the rest work on Node ${PROMISED_MAJOR}`, { skip }, async () => {
+  const app = await memoryApp();
+  const served = await serveApp(app);
+  try {
+    const scopes = [{ repositories: "*", actions: ["pull" as const, "push" as const] }];
+    const { token } = await app.admin.call("createToken", { body: { name: "Ada", scopes } });
+    const env = { FERRY_ENDPOINT: served.endpoint, FERRY_TOKEN: token, HOME: root };
+    const source = join(root, "weights.bin");
+    await writeFile(source, "weights".repeat(1000));
+    const destination = join(root, "pulled");
+    for (const argv of [
+      ["whoami"],
+      ["push", source, "team/old"],
+      ["pull", "team/old", destination],
+      ["ls", "-l", "team/old"],
+      ["doctor"],
+    ]) {
+      const ran = await ferryProcess(argv, { command: command(), env });
+      assert.equal(ran.exit, 0, ran.stderr);
+      assert.doesNotMatch(ran.stderr, /Warning/);
+    }
+    assert.deepEqual(await readFile(join(destination, "weights.bin")), await readFile(source));
+  } finally {
+    await served.stop();
+  }
+});
+
+test(`a failure reads the same on Node ${PROMISED_MAJOR}`, { skip }, async () => {
+  const copy = join(root, "alone.mjs");
+  await copyFile(bundle, copy);
+  const ran = await ferryProcess(["ls", "a/b/c"], { command: [node ?? "", copy] });
+  assert.deepEqual(ran, await ferryProcess(["ls", "a/b/c"]));
+});
