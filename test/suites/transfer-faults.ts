@@ -10,8 +10,8 @@ import type { FerryError } from "../../shared/errors.ts";
 import { KiB, MiB } from "../../shared/units.ts";
 import { type FakeRegistryOptions, REPOSITORY } from "../support/fake-registry.ts";
 import { type Fault, FaultProxy, type FaultRule } from "../support/fault-proxy.ts";
+import { type Bench, withBench } from "../support/transfer-bench.ts";
 import { plant, randomTensor, safetensors, snapshot } from "../support/trees.ts";
-import { type Bench, withBench } from "./transfer.ts";
 
 const CHILD = fileURLToPath(new URL("../support/transfer-child.ts", import.meta.url));
 const KILLS = 12;

@@ -3,7 +3,7 @@
  * schemas, and objects that are taken only with their ticket. It lets the engine be tested in milliseconds, and lets a test decide what
  * the store does wrong. What it does right is what functions/ does; the end-to-end tests run the engine against that.
  */
-import { createHash, createHmac, randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import * as z from "zod";
@@ -17,22 +17,13 @@ import { type ErrorDetails, FerryError, problemOf } from "../../shared/errors.ts
 import { contentEntries, type Manifest, makeManifest, manifestDigest } from "../../shared/manifest.ts";
 import { RepositoryName, RevisionId } from "../../shared/names.ts";
 import { encodeRecipe, type Recipe, recipeDigest } from "../../shared/recipe.ts";
-
-export type StoreRequest = { verb: "GET" | "PUT"; sha256: string /** Of this verb, from 1. */; nth: number; range: string | undefined };
-/** What the store does instead. `corrupt`: one bit of the answer is wrong. `cut`: the answer ends after so many bytes. */
-export type StoreFault =
-  | { kind: "status"; status: number; code?: string; retryAfter?: number }
-  | { kind: "reset" }
-  | { kind: "applied-then-reset" }
-  | { kind: "corrupt" }
-  | { kind: "cut"; bytes: number }
-  | { kind: "silence" };
+import { collect, FakeStore, type StoreFaults } from "./fake-store.ts";
 
 export type FakeRegistryOptions = {
   mode?: TicketMode;
   ticketSeconds?: number;
   /** Asked before each request to the store. */
-  fault?: (request: StoreRequest) => StoreFault | undefined;
+  fault?: StoreFaults;
   /** Where clients find the store, when something stands between. Gets the server's own address. */
   storeEndpoint?: (own: string) => string;
   /** Confirms nothing of these, once each. */
@@ -46,18 +37,17 @@ type Repo = { id: string; revisions: Revision[]; branches: Map<string, string>; 
 const PAGE_OF_UNPROVEN = 2;
 
 export class FakeRegistry {
-  readonly objects = new Map<string, Buffer>();
   readonly counts: Record<string, number> = {};
-  /** Bytes of chunks that reached the store and that left it. */
-  putBytes = 0;
-  getBytes = 0;
+  readonly #store = new FakeStore(
+    (verb) => this.#count(verb),
+    () => this.options,
+  );
   options: FakeRegistryOptions;
   endpoint = "";
   readonly #server: Server;
   readonly #repositories = new Map<string, Repo>();
   readonly #uploads = new Map<string, Uploading>();
   readonly #recipes = new Map<string, Recipe>();
-  readonly #secret = randomBytes(16);
 
   private constructor(options: FakeRegistryOptions) {
     this.options = options;
@@ -85,6 +75,18 @@ export class FakeRegistry {
     return new FerryClient({ endpoint: this.endpoint, token: "hf_test", fetch, sleep: MACHINE.sleep, random: () => 0, ...options });
   }
 
+  get objects(): Map<string, Buffer> {
+    return this.#store.objects;
+  }
+
+  get putBytes(): number {
+    return this.#store.putBytes;
+  }
+
+  get getBytes(): number {
+    return this.#store.getBytes;
+  }
+
   /** Committed revisions of a repository, oldest first. */
   revisions(repository: string): readonly Revision[] {
     return this.#repositories.get(repository)?.revisions ?? [];
@@ -101,8 +103,7 @@ export class FakeRegistry {
 
   resetCounts(): void {
     for (const key of Object.keys(this.counts)) delete this.counts[key];
-    this.putBytes = 0;
-    this.getBytes = 0;
+    [this.#store.putBytes, this.#store.getBytes] = [0, 0];
   }
 
   #count(what: string): number {
@@ -112,7 +113,7 @@ export class FakeRegistry {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? "/", this.endpoint);
-    if (url.pathname.startsWith("/store/")) return this.#store(request, response, url);
+    if (url.pathname.startsWith("/store/")) return this.#store.serve(request, response, url);
     try {
       const { status, answer } = await this.#route(request, url);
       response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
@@ -197,7 +198,7 @@ export class FakeRegistry {
       const items = body.chunks.map((sha256) => {
         const path = chunks.get(sha256);
         if (path === undefined) throw new FerryError("CHUNK_UNKNOWN", { revision: params["ref"], chunk: sha256 });
-        return { sha256, path, signature: this.#sign(`GET ${path} ${expires}`) };
+        return { sha256, path, signature: this.#store.sign(`GET ${path} ${expires}`) };
       });
       return { store: "home", base: this.#storeBase(), query: `expires=${expires}`, expiresInSeconds: this.#ticketSeconds(), items };
     },
@@ -254,7 +255,7 @@ export class FakeRegistry {
     const expires = Date.now() + 1000 * this.#ticketSeconds();
     const items = chunks.map(({ sha256, size, md5 }) => {
       const path = keyOf(upload.id, attempt, sha256);
-      const signature = this.#sign(`PUT ${path} ${size} ${mode} ${mode === "md5" ? md5 : sha256} ${expires}`);
+      const signature = this.#store.sign(`PUT ${path} ${size} ${mode} ${mode === "md5" ? md5 : sha256} ${expires}`);
       return { sha256, size, path, signature, ...(md5 === undefined ? {} : { md5 }) };
     });
     const isHeader = mode === "payload";
@@ -276,88 +277,11 @@ export class FakeRegistry {
   #storeBase(): string {
     return `${this.options.storeEndpoint?.(this.endpoint) ?? this.endpoint}/store/`;
   }
-
-  #sign(text: string): string {
-    return createHmac("sha256", this.#secret).update(text).digest("hex");
-  }
-
-  async #store(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
-    const verb = request.method === "PUT" ? "PUT" : "GET";
-    const key = url.pathname.slice("/store/".length);
-    const nth = this.#count(verb);
-    const fault = this.options.fault?.({ verb, sha256: key.split("~")[0] ?? "", nth, range: request.headers.range });
-    if (fault?.kind === "status") return refuse(response, fault.status, fault);
-    if (fault?.kind === "silence") return;
-    if (fault?.kind === "reset") {
-      request.socket.destroy();
-      return;
-    }
-    if (verb === "PUT") await this.#put({ request, response, url, key, dropAnswer: fault?.kind === "applied-then-reset" });
-    else this.#get({ request, response, url, key, fault });
-  }
-
-  async #put({ request, response, url, key, dropAnswer }: Putting): Promise<void> {
-    const bytes = await collect(request);
-    this.putBytes += bytes.length;
-    const status = this.#accept(request, url, key, bytes);
-    if (dropAnswer) request.socket.destroy();
-    else if (status === 200) response.writeHead(200).end();
-    else
-      refuse(response, status, {
-        code: status === 400 ? "XAmzContentSHA256Mismatch" : status === 403 ? "AccessDenied" : "PreconditionFailed",
-      });
-  }
-
-  #accept(request: IncomingMessage, url: URL, key: string, bytes: Buffer): number {
-    const { authorization = "", "x-amz-content-sha256": payload, "x-amz-checksum-sha256": checksum, "content-md5": md5 } = request.headers;
-    const mode: TicketMode = payload !== undefined ? "payload" : checksum !== undefined ? "checksum" : "md5";
-    const [, expiresText = "", headerSignature = ""] = authorization.split(" ");
-    const expires = mode === "payload" ? expiresText : (url.searchParams.get("expires") ?? "");
-    const signature = mode === "payload" ? headerSignature : url.searchParams.get("X-Amz-Signature");
-    const claimed = { payload, checksum: Buffer.from(String(checksum), "base64").toString("hex"), md5: String(md5) }[mode];
-    if (signature !== this.#sign(`PUT ${key} ${bytes.length} ${mode} ${claimed} ${expires}`)) return 403;
-    if (Date.now() > Number(expires)) return 403;
-    const actual = mode === "md5" ? createHash("md5").update(bytes).digest("base64") : createHash("sha256").update(bytes).digest("hex");
-    if (actual !== claimed) return 400;
-    if (request.headers["if-none-match"] === "*" && this.objects.has(key)) return 412;
-    this.objects.set(key, bytes);
-    return 200;
-  }
-
-  #refusalOfGet(url: URL, key: string): string | null {
-    const expires = url.searchParams.get("expires") ?? "";
-    if (url.searchParams.get("X-Amz-Signature") !== this.#sign(`GET ${key} ${expires}`)) return "AccessDenied";
-    return Date.now() > Number(expires) ? "ExpiredRequest" : null;
-  }
-
-  #get({ request, response, url, key, fault }: Getting): void {
-    const object = this.objects.get(key);
-    const code = this.#refusalOfGet(url, key);
-    if (object === undefined || code !== null) {
-      refuse(response, code === null ? 404 : 403, { code: code ?? "NoSuchKey" });
-      return;
-    }
-    const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
-    const body = Buffer.from(object.subarray(start));
-    if (fault?.kind === "corrupt") body[body.length >> 1] = (body[body.length >> 1] ?? 0) ^ 1;
-    const range = start === 0 ? {} : { "content-range": `bytes ${start}-${object.length - 1}/${object.length}` };
-    response.writeHead(start === 0 ? 200 : 206, { "content-length": body.length, ...range });
-    if (fault?.kind === "cut") {
-      this.getBytes += fault.bytes;
-      response.write(body.subarray(0, fault.bytes), () => request.socket.end());
-      return;
-    }
-    this.getBytes += body.length;
-    response.end(body);
-  }
 }
 
 type Params = Record<string, string>;
 // biome-ignore lint/suspicious/noExplicitAny: each handler takes the body of its own route, which that route's schema has parsed.
 type Handler = (params: Params, body: any) => unknown;
-type Putting = { request: IncomingMessage; response: ServerResponse; url: URL; key: string; dropAnswer: boolean };
-type Getting = { request: IncomingMessage; response: ServerResponse; url: URL; key: string; fault: StoreFault | undefined };
-
 export const REPOSITORY = RepositoryName.parse("team/model");
 
 function keyOf(upload: string, attempt: number, sha256: string): string {
@@ -366,21 +290,6 @@ function keyOf(upload: string, attempt: number, sha256: string): string {
 
 function page(key: string, digests: string[]): ErrorDetails {
   return { count: digests.length, [key]: digests.slice(0, PAGE_OF_UNPROVEN) };
-}
-
-function refuse(
-  response: ServerResponse,
-  status: number,
-  { code, retryAfter }: { code?: string | undefined; retryAfter?: number | undefined },
-): void {
-  response.writeHead(status, retryAfter === undefined ? {} : { "retry-after": String(retryAfter) });
-  response.end(code === undefined ? "" : `<?xml version="1.0"?><Error><Code>${code}</Code></Error>`);
-}
-
-async function collect(request: IncomingMessage): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  for await (const piece of request) pieces.push(piece as Buffer);
-  return Buffer.concat(pieces);
 }
 
 function matchPath(pattern: string, path: string): Params | null {
