@@ -160,7 +160,8 @@ function retryAfterMs(details: ErrorDetails): number {
 /** fetch hides the reason ("fetch failed") in its cause. */
 function reachProblem(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  return cause instanceof Error && "code" in cause ? `${String(cause.code)}` : problemOf(cause);
+  // A timeout's code is a number of the DOM.
+  return cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : problemOf(cause);
 }
 
 function parseJson(text: string): unknown {
