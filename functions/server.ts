@@ -4,16 +4,18 @@
  */
 import process from "node:process";
 import { type ServerType, serve } from "@hono/node-server";
-import { FerryError } from "../shared/errors.ts";
+import { FerryError, problemOf } from "../shared/errors.ts";
 import { createApp } from "./app.ts";
 import { type Config, parseConfig } from "./config.ts";
 import { connect, realWorld } from "./connect.ts";
+import { onMinute } from "./jobs/cron.ts";
 import type { RedisCommands } from "./metadata/commands.ts";
 import { upstashCommands } from "./metadata/upstash.ts";
 import { tcpCommands } from "./node/redis-tcp.ts";
 
 const REDIS_TIMEOUT_MS = 10_000;
 const DRAIN_MS = 25_000;
+const MINUTE_MS = 60_000;
 
 function log(line: Record<string, unknown>): void {
   process.stdout.write(`${JSON.stringify(line)}\n`);
@@ -27,6 +29,11 @@ async function main(): Promise<void> {
   const port = Number(process.env["PORT"] ?? 8787);
   const hostname = process.env["HOST"] ?? "127.0.0.1";
   const server = serve({ fetch: app.fetch, port, hostname }, (info) => log({ event: "listening", host: hostname, port: info.port }));
+  const minute = setInterval(
+    () => void onMinute(services).catch((error: unknown) => log({ event: "cron.failed", problem: problemOf(error) })),
+    MINUTE_MS,
+  );
+  minute.unref();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void leave(server, redis.close));
 }
 

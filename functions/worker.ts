@@ -5,6 +5,7 @@ import { createApp } from "./app.ts";
 import { type Config, parseConfig } from "./config.ts";
 import { connect, realWorld } from "./connect.ts";
 import type { Services } from "./http/edge.ts";
+import { onMinute } from "./jobs/cron.ts";
 import { upstashCommands } from "./metadata/upstash.ts";
 
 const REDIS_TIMEOUT_MS = 10_000;
@@ -12,11 +13,7 @@ const REDIS_TIMEOUT_MS = 10_000;
 /** Built once for each set of settings; isolates are shared, settings are not mixed. */
 const built = new Map<string, Services>();
 
-const app = createApp((env) => {
-  const services = built.get(JSON.stringify(env));
-  if (services === undefined) throw new FerryError("INTERNAL");
-  return services;
-});
+const app = createApp(servicesOf);
 
 export default {
   async fetch(request, env, context) {
@@ -27,7 +24,17 @@ export default {
     }
     return app.fetch(request, env, context);
   },
+  async scheduled(_, env) {
+    await prepare(env);
+    await onMinute(servicesOf(env));
+  },
 } satisfies ExportedHandler;
+
+function servicesOf(env: unknown): Services {
+  const services = built.get(JSON.stringify(env));
+  if (services === undefined) throw new FerryError("INTERNAL");
+  return services;
+}
 
 async function prepare(env: unknown): Promise<void> {
   const key = JSON.stringify(env);
