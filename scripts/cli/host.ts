@@ -73,10 +73,13 @@ function outStream(stream: NodeJS.WriteStream): OutStream {
 }
 
 function ask(question: string, how = { secret: false }): Promise<string> {
-  process.stderr.write(question);
   // readline echoes what is typed to its output, so a secret is typed to an output that drops everything.
   const output = how.secret ? new Writable({ write: (_chunk, _encoding, done) => done() }) : process.stderr;
   const lines = createInterface({ input: process.stdin, output, terminal: process.stdin.isTTY === true });
+  // Asked only now that the terminal itself echoes nothing any more.
+  if (how.secret) process.stderr.write(question);
+  else lines.setPrompt(question);
+  lines.prompt();
   return new Promise((resolve, reject) => {
     let answer = "";
     lines.on("SIGINT", () => {

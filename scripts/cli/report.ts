@@ -10,8 +10,8 @@ export type Failure = { code: string; message: string; next: string; exitCode: n
 
 /** @param help the command whose help explains a wrong command line: `ferry push --help`. */
 export function failureOf(error: unknown, host: Host, help: string): Failure {
-  if (host.signal.aborted) return interruption(host.signal.reason);
-  if (error instanceof Interrupted) return interruption(error);
+  if (host.signal.aborted) return interruption(host.signal.reason, help);
+  if (error instanceof Interrupted) return interruption(error, help);
   if (error instanceof CommanderError) return usage(error.message.replace(/^error: /, ""), help);
   if (error instanceof FerryError && error.code === "USAGE_INVALID") return usage(error.message, help);
   if (error instanceof FerryError) return known(error);
@@ -23,9 +23,12 @@ export function failureOf(error: unknown, host: Host, help: string): Failure {
   };
 }
 
-function interruption(reason: unknown): Failure {
+function interruption(reason: unknown, help: string): Failure {
   const code = reason instanceof Interrupted ? reason.exitCode : exitCode("interrupted");
-  return { code: "INTERRUPTED", message: "stopped", next: "Run the same command again; it goes on where it stopped.", exitCode: code };
+  const next = /^ferry (push|pull) /.test(help)
+    ? "Run the same command again; it goes on where it stopped."
+    : "Run the same command again.";
+  return { code: "INTERRUPTED", message: "stopped", next, exitCode: code };
 }
 
 function usage(message: string, help: string): Failure {

@@ -79,7 +79,7 @@ test("push, push again and pull end with the promised object, and the pulled tre
   assert.deepEqual(Object.keys(pushed), keys);
   assert.deepEqual([pushed.repository, pushed.ref, pushed.files], ["team/model", "main", 5]);
   assert.match(pushed.revision, /^[0-9a-f]{40}$/);
-  assert.ok(pushed.bytesSent > 0 && pushed.chunksSent === pushed.chunksTotal);
+  assert.ok(pushed.bytesSent > 10 * KiB && pushed.chunksSent > 2);
 
   const second = JSON.parse((await run(["push", tree, "team/model@main", "--json", "--parent", pushed.revision])).stdout);
   assert.deepEqual([second.bytesSent, second.chunksSent], [0, 0]);

@@ -106,7 +106,14 @@ for (const [by, exit] of [
     const stop = new AbortController();
     stop.abort(new Interrupted(by));
     const { host } = memoryHost({ signal: stop.signal });
-    assert.equal(failureOf(new FerryError("ENDPOINT_UNREACHABLE"), host, "ferry --help").exitCode, exit);
+    const failure = failureOf(new FerryError("ENDPOINT_UNREACHABLE"), host, "ferry push --help");
+    assert.deepEqual(failure, {
+      code: "INTERRUPTED",
+      message: "stopped",
+      next: "Run the same command again; it goes on where it stopped.",
+      exitCode: exit,
+    });
+    assert.equal(failureOf(null, host, "ferry ls --help").next, "Run the same command again.");
   });
 }
 
