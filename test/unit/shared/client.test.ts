@@ -192,7 +192,7 @@ for (const [name, step] of [
 ] as const) {
   test(`${name} is cut off by the time limit and tried again`, { timeout: 10_000 }, async () => {
     const { client, sent } = scripted([step], { timeoutMs: 5, attempts: 2 });
-    const error = await failureOf(client.call("whoAmI", {}));
+    const error = await failureOf(client.call("whoAmI", {}, new AbortController().signal));
     assert.deepEqual([error.code, sent.length], ["ENDPOINT_UNREACHABLE", 2]);
     assert.match(error.message, /timeout/i);
   });
