@@ -5,16 +5,22 @@ import { DIALECTS, type Dialect, type Provider } from "./dialects.ts";
 import { encodeKey } from "./uri.ts";
 
 const Endpoint = z
-  .url({ protocol: /^https?$/ })
-  .refine((text) => {
-    const { search, hash, username, password } = new URL(text);
-    return search === "" && hash === "" && username === "" && password === "";
-  }, "http(s)://host[:port][/path], with no query and no user")
+  .string()
+  .refine(isEndpoint, "http(s)://host[:port][/path], with no query and no user")
   .transform((text) => text.replace(/\/+$/, ""));
+
+function isEndpoint(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, search, hash, username, password } = new URL(text);
+  return (protocol === "https:" || protocol === "http:") && search + hash + username + password === "";
+}
 
 const Prefix = z
   .string()
-  .regex(/^(?:[A-Za-z0-9_-][A-Za-z0-9._-]*\/?)*(?![\s\S])/, "segments of letters, digits, '.', '_' and '-'")
+  .regex(
+    /^(?:[A-Za-z0-9_-][A-Za-z0-9._-]*(?:\/[A-Za-z0-9_-][A-Za-z0-9._-]*)*\/?)?(?![\s\S])/,
+    "segments of letters, digits, '.', '_' and '-'",
+  )
   .transform((text) => (text === "" || text.endsWith("/") ? text : `${text}/`));
 
 const HeaderName = z.string().regex(/^[a-z0-9-]+(?![\s\S])/, "a header name in lower case");

@@ -8,7 +8,7 @@ bucketSuite("local R2", async () => {
 });
 
 bucketSuite("local R2 under a prefix", async () => {
-  const { store, close } = await localR2Stand("team/models");
+  const { store, close } = await localR2Stand({ prefix: "team/models" });
   return { bucket: store.bucket, close };
 });
 

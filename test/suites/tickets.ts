@@ -12,12 +12,17 @@ import type { Stand } from "../support/storage-stands.ts";
 
 type Chunk = { body: Uint8Array<ArrayBuffer>; place: ChunkPlace; key: string };
 
-/** `real`: requests go over the network. `modes`: what the store's probe must prove, no more and no less. */
-export type TicketSuiteOptions = { real: boolean; modes: readonly TicketMode[]; open: () => Promise<Stand | { reason: string }> };
+/** `reach`: what the store is. `modes`: what its probe must prove, no more and no less. */
+export type TicketSuiteOptions = {
+  reach: "memory" | "store" | "network";
+  modes: readonly TicketMode[];
+  open: () => Promise<Stand | { reason: string }>;
+};
 
 const BODY_BYTES = 700;
+const REACHES = { memory: ["memory"], store: ["memory", "store"], network: ["memory", "store", "network"] };
 
-export function ticketSuite(name: string, { real, modes, open }: TicketSuiteOptions): void {
+export function ticketSuite(name: string, { reach, modes, open }: TicketSuiteOptions): void {
   describe(`tickets on ${name}`, () => {
     let stand: Stand | { reason: string };
     before(async () => {
@@ -49,7 +54,9 @@ export function ticketSuite(name: string, { real, modes, open }: TicketSuiteOpti
         assert.deepEqual(await stored(it, chunk), Buffer.from(chunk.body));
       });
       guarantee(`${mode}: no hostile use of a ticket stores, reads or removes anything`, async (it, tell) => {
-        const attacks = ATTACKS.filter((attack) => (attack.modes ?? [mode]).includes(mode) && (real || attack.real !== true));
+        const attacks = ATTACKS.filter(
+          (attack) => (attack.modes ?? [mode]).includes(mode) && REACHES[reach].includes(attack.needs ?? "memory"),
+        );
         const succeeded: string[] = [];
         for (const attack of attacks) succeeded.push(...(await attackWith(it, mode, attack)));
         tell(`${mode}: ${attacks.length - succeeded.length} of ${attacks.length} hostile uses refused`);

@@ -1,6 +1,6 @@
 /**
  * Hostile uses of one ticket, as data. Each gets a ticket for `right` (valid, never used before) and makes requests of it that a store
- * must refuse. `real`: makes sense on a real store only.
+ * must refuse. `needs`: what it makes sense on, `store` (speaks S3) or `network` (is reached by sockets); default: memory will do.
  */
 import { createHash } from "node:crypto";
 import { request as httpRequest } from "node:http";
@@ -12,7 +12,7 @@ export type Sent = { method?: string; url: string; headers: Record<string, strin
 export type Attack = {
   name: string;
   modes?: readonly TicketMode[];
-  real?: boolean;
+  needs?: "store" | "network";
   /** Milliseconds that pass between giving and using the ticket. */
   laterMs?: number;
   make: (ticket: SignedRequest, scene: Scene) => Sent;
@@ -34,7 +34,10 @@ export const ATTACKS: readonly Attack[] = [
   { name: "a longer body", make: (ticket, { right }) => ({ ...ticket, body: Uint8Array.from([...right, 0]) }) },
   { name: "a shorter body", make: (ticket, { right }) => ({ ...ticket, body: right.slice(0, -1) }) },
   { name: "an empty body", make: (ticket) => ({ ...ticket, body: new Uint8Array() }) },
-  { name: "another key", make: (ticket, { right }) => ({ ...ticket, url: ticket.url.replace(/~[0-9a-f]{4}/, "~ffff"), body: right }) },
+  {
+    name: "another key",
+    make: (ticket, { right }) => ({ ...ticket, url: ticket.url.replace(/(?<=~)[0-9a-f]{16}/, otherHex), body: right }),
+  },
   {
     name: "the key of another ticket, with its body",
     make: (ticket, { other, otherTicket }) => ({ ...ticket, url: swapPath(ticket.url, otherTicket.url), body: other }),
@@ -86,7 +89,7 @@ export const ATTACKS: readonly Attack[] = [
     make: (ticket, { right }) => ({ ...ticket, headers: { ...ticket.headers, "if-none-match": '"0"' }, body: right }),
   },
   { name: "the signature left out", make: (ticket, { right }) => ({ ...unsigned(ticket), body: right }) },
-  { name: "the signature changed", make: (ticket, { right }) => ({ ...resigned(ticket, (hex) => `0${hex.slice(1)}`), body: right }) },
+  { name: "the signature changed", make: (ticket, { right }) => ({ ...resigned(ticket, otherHex), body: right }) },
   { name: "GET", make: ({ url, headers }) => ({ method: "GET", url, headers }) },
   { name: "HEAD", make: ({ url, headers }) => ({ method: "HEAD", url, headers }) },
   { name: "DELETE", make: ({ url, headers }) => ({ method: "DELETE", url, headers }) },
@@ -94,40 +97,40 @@ export const ATTACKS: readonly Attack[] = [
   { name: "a parameter added", make: (ticket, { right }) => ({ ...ticket, url: `${ticket.url}${separator(ticket.url)}x=1`, body: right }) },
   {
     name: "?tagging added",
-    real: true,
+    needs: "store",
     make: (ticket, { right }) => ({ ...ticket, url: `${ticket.url}${separator(ticket.url)}tagging`, body: right }),
   },
   {
     name: "a part of a multipart upload",
-    real: true,
+    needs: "store",
     make: (ticket, { right }) => ({ ...ticket, url: `${ticket.url}${separator(ticket.url)}partNumber=1&uploadId=x`, body: right }),
   },
   {
     name: "a longer expiry",
     modes: PRESIGNED,
-    real: true,
+    needs: "store",
     make: (ticket, { right }) => ({ ...ticket, url: ticket.url.replace("X-Amz-Expires=900", "X-Amz-Expires=90000"), body: right }),
   },
   { name: "after 16 minutes", laterMs: 16 * 60_000, make: (ticket, { right }) => ({ ...ticket, body: right }) },
   {
     name: "after 16 minutes, with a younger date",
     laterMs: 16 * 60_000,
-    real: true,
+    needs: "store",
     make: (ticket, { right }) => ({ ...younger(ticket), body: right }),
   },
   {
     name: "dot segments to an object of others",
-    real: true,
+    needs: "network",
     make: (ticket, { right, victim }) => ({ ...ticket, url: dotted(ticket.url, victim.url, ".."), body: right, raw: true }),
   },
   {
     name: "encoded dot segments to an object of others",
-    real: true,
+    needs: "network",
     make: (ticket, { right, victim }) => ({ ...ticket, url: dotted(ticket.url, victim.url, "%2e%2e"), body: right, raw: true }),
   },
   {
     name: "a copy of an object of others",
-    real: true,
+    needs: "store",
     make: (ticket, { right, victim }) => ({
       ...ticket,
       headers: { ...ticket.headers, "x-amz-copy-source": victim.copySource },
@@ -136,7 +139,7 @@ export const ATTACKS: readonly Attack[] = [
   },
   {
     name: "a ranged copy of an object of others",
-    real: true,
+    needs: "store",
     make: (ticket, { right, victim }) => ({
       ...ticket,
       headers: { ...ticket.headers, "x-amz-copy-source": victim.copySource, "x-amz-copy-source-range": `bytes=0-${right.length - 1}` },
@@ -178,6 +181,11 @@ function resigned({ method, url, headers }: SignedRequest, change: (hex: string)
   const { authorization } = headers;
   const swap = (text: string): string => text.replace(/(?<=Signature=)[0-9a-f]{64}$/, change);
   return { method, url: swap(url), headers: authorization === undefined ? headers : { ...headers, authorization: swap(authorization) } };
+}
+
+/** Other hex of the same length, whatever it was. */
+function otherHex(hex: string): string {
+  return (hex.startsWith("0") ? "1" : "0") + hex.slice(1);
 }
 
 /** The same ticket with the time of now, wherever it says one; its day stays. */
