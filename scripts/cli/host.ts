@@ -83,6 +83,7 @@ function ask(question: string, how = { secret: false }): Promise<string> {
   return new Promise((resolve, reject) => {
     let answer = "";
     lines.on("SIGINT", () => {
+      if (!how.secret) process.stderr.write("\n");
       reject(new Interrupted("SIGINT"));
       lines.close();
     });

@@ -39,7 +39,7 @@ export class ProgressMeter {
     return {
       percent: bytesTotal > 0 ? Math.min(100, Math.floor((100 * bytesDone) / bytesTotal)) : null,
       bytesPerSecond: Math.max(0, bytesMoved - first.bytesMoved) / seconds,
-      secondsLeft: settledPerSecond > 0 ? Math.max(0, bytesTotal - bytesDone) / settledPerSecond : null,
+      secondsLeft: settledPerSecond > 0 ? Math.ceil(Math.max(0, bytesTotal - bytesDone) / settledPerSecond) : null,
       savedBytes: Math.max(0, bytesDone - bytesMoved),
     };
   }
