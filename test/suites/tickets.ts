@@ -7,6 +7,7 @@ import type { ChunkPlace } from "../../functions/registry/ports.ts";
 import { TICKET_SECONDS, type TicketMode } from "../../shared/contract/uploads.ts";
 import { Digest } from "../../shared/digest.ts";
 import { downloadUrl, type SignedRequest, ticketRequest } from "../../shared/tickets.ts";
+import { MiB } from "../../shared/units.ts";
 import { ATTACKS, type Attack, sendRaw } from "../support/attacks.ts";
 import type { Stand } from "../support/storage-stands.ts";
 
@@ -52,6 +53,22 @@ export function ticketSuite(name: string, { reach, modes, open }: TicketSuiteOpt
         assert.equal(await put(it, ticket, chunk.body), 412, "a replay of the same ticket");
         assert.equal(await put(it, await ticketFor(it, mode, chunk), chunk.body), 412, "a new ticket for the same key");
         assert.deepEqual(await stored(it, chunk), Buffer.from(chunk.body));
+      });
+      guarantee(`${mode}: of 8 uses of one ticket at once exactly one stores`, async (it) => {
+        const chunk = makeChunk();
+        const ticket = await ticketFor(it, mode, chunk);
+        const statuses = await Promise.all(Array.from({ length: 8 }, () => put(it, ticket, chunk.body)));
+        assert.deepEqual(statuses.sort(), [200, ...Array(7).fill(412)]);
+      });
+      guarantee(`${mode}: a body of 20 MiB with one wrong byte at its end leaves nothing`, async (it) => {
+        const chunk = makeChunk(20 * MiB);
+        const ticket = await ticketFor(it, mode, chunk);
+        const wrong = chunk.body.slice();
+        wrong[wrong.length - 1] = (wrong.at(-1) ?? 0) ^ 1;
+        assert.equal(await put(it, ticket, wrong), 400);
+        assert.deepEqual(await it.store.chunks.lengths([chunk.place]), [null]);
+        assert.equal(await put(it, ticket, chunk.body), 200);
+        assert.deepEqual(await it.store.chunks.lengths([chunk.place]), [20 * MiB]);
       });
       guarantee(`${mode}: no hostile use of a ticket stores, reads or removes anything`, async (it, tell) => {
         const attacks = ATTACKS.filter(
@@ -145,12 +162,13 @@ async function downloads(it: Stand, tell: (text: string) => void): Promise<void>
   assert.deepEqual(await stored(it, chunk), Buffer.from(chunk.body), "nothing was removed or replaced");
 }
 
-function makeChunk(): Chunk {
-  const body = Uint8Array.from(randomBytes(BODY_BYTES));
+function makeChunk(sizeBytes = BODY_BYTES): Chunk {
+  const body = new Uint8Array(sizeBytes);
+  body.set(randomBytes(sizeBytes));
   const sha256 = Digest.parse(createHash("sha256").update(body).digest("hex"));
   const tag = randomBytes(8).toString("hex");
   const md5 = createHash("md5").update(body).digest("base64");
-  return { body, place: { sha256, size: BODY_BYTES, tag, md5 }, key: CHUNK_PREFIX + chunkPath(sha256, tag) };
+  return { body, place: { sha256, size: sizeBytes, tag, md5 }, key: CHUNK_PREFIX + chunkPath(sha256, tag) };
 }
 
 async function ticketFor({ store }: Stand, mode: TicketMode, { place }: Chunk): Promise<SignedRequest> {
