@@ -7,25 +7,23 @@ import { plain } from "./text.ts";
 import { addTransferOptions, engineOptions, filters, summary, TransferFlags, transfer } from "./transfer.ts";
 import { TargetValue } from "./values.ts";
 
-const Pull = TransferFlags.extend({
-  args: z.tuple([TargetValue, z.string().min(1)]),
-  verify: z.boolean().default(false),
-});
+const Pull = TransferFlags.extend({ args: z.tuple([TargetValue, z.string().min(1)]) });
 
 export function addPull(program: Command, act: Act): void {
   const command = program
     .command("pull")
     .summary("Pull a revision into a directory.")
-    .description("Pull a revision into a directory. Every byte is verified; a pull that was stopped goes on.")
+    .description(
+      "Pull a revision into a directory. Every byte is verified, also of files that are there already; a pull that was stopped goes on.",
+    )
     .argument("<target>", `namespace/name[@ref] (default ref: ${DEFAULT_BRANCH})`)
-    .argument("<directory>", "where the files go; it is made when missing")
-    .option("--verify", "hash files that are there already, even when they look untouched since the last pull");
+    .argument("<directory>", "where the files go; it is made when missing");
   addTransferOptions(command).action(
     act(Pull, async (cli, flags) => {
       const [{ repository, ref }, destination] = flags.args;
       const { pullFiles } = await import("../node/transfer.ts");
       const request = { repository, ref: ref ?? DEFAULT_BRANCH, destination, ...filters(flags) };
-      const options = engineOptions(cli.host, flags, !flags.verify);
+      const options = engineOptions(cli.host, flags, true);
       const result = await transfer(cli, "pulling", (control) => pullFiles(request, control, options));
       const { files, bytesTotal, chunksTotal, seconds } = result;
       const counts = { files, bytesTotal, bytesReceived: result.bytesMoved, chunksTotal, chunksReceived: result.chunksMoved, seconds };

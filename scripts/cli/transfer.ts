@@ -32,7 +32,7 @@ export function filters({ include, exclude }: TransferFlags): { include?: string
   return { ...(include === undefined ? {} : { include }), ...(exclude === undefined ? {} : { exclude }) };
 }
 
-/** @param useStatCache believe that files which look untouched are what they were. */
+/** @param useStatCache a push believes that files which look untouched are what they were; a pull believes no file. */
 export function engineOptions(host: Host, { connections, memory, bandwidth }: TransferFlags, useStatCache: boolean): EngineOptions {
   return {
     cacheDir: cacheDirectory(host),

@@ -15,7 +15,7 @@ const OFFERS: [string[], string[], string[]][] = [
   [["store", ""], ["ls", "probe", "setup"], ["push"]],
   [["--json", "store", "pr"], ["probe"], ["ls"]],
   [["token", "create", "--"], ["--scope", "--expires", "--json", "--endpoint"], ["--force"]],
-  [["push", "./model", "--m"], ["--message", "--memory"], ["--verify"]],
+  [["push", "./model", "--m"], ["--message", "--memory"], ["--force"]],
   [["tag", "team/llama", "--f"], ["--force"], ["--if"]],
   [["push", ""], [], ["push", "ls"]],
 ];
