@@ -51,6 +51,17 @@ export class RedisChunkIndex implements ChunkIndex {
       replies.forEach(integerOf);
     }
   }
+
+  async remove(entries: readonly { sha256: Digest; tag: string }[]): Promise<void> {
+    const found = await this.find(entries.map((entry) => entry.sha256));
+    const stale = entries.filter((entry, at) => found[at]?.tag === entry.tag);
+    for (const slices of callsOf(stale.map((entry) => entry.sha256))) {
+      const replies = await this.#commands.pipeline(
+        slices.map(({ shard, at }) => ["HDEL", this.#keys.chunks(shard), ...at.map((index) => packDigest(stale[index]?.sha256 ?? ""))]),
+      );
+      replies.forEach(integerOf);
+    }
+  }
 }
 
 function fieldOf(entry: (ChunkEntry & { sha256: Digest }) | undefined): string[] {

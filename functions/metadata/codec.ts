@@ -1,10 +1,10 @@
 /** Entries as texts in Redis. What can't be read was written by another version or a person: a new generation is the way out. */
 import * as z from "zod";
 import { TokenDescription } from "../../shared/contract/access.ts";
-import { type RepositoryId, RepositorySummary, RevisionSummary } from "../../shared/contract/repositories.ts";
+import { type RepositoryId, RepositorySettings, RepositorySummary, RevisionSummary } from "../../shared/contract/repositories.ts";
 import type { Digest } from "../../shared/digest.ts";
 import type { RevisionId } from "../../shared/names.ts";
-import type { ChunkEntry, Proof, RevisionEntry, TokenEntry } from "../registry/ports.ts";
+import type { ChunkEntry, EnvelopeFate, Proof, RevisionEntry, TokenEntry, TrashedRepository } from "../registry/ports.ts";
 import { unavailable } from "./commands.ts";
 import { packHex, unpackHex } from "./packing.ts";
 
@@ -20,6 +20,17 @@ export function decodeRepository(repository: string, text: string): RepositorySu
   return read(RepositorySummary, { repository, id, createdAt, createdBy });
 }
 
+/** The entry of the trash, as a script makes it: `<time> <who> <name>`, then the repository's own. */
+export function decodeTrashed(text: string): TrashedRepository {
+  const [, deletedAt = "", person = "", repository = "", rest = ""] = /^([^ ]+) ([^ ]+) ([^ ]+) ([\s\S]*)$/.exec(text) ?? [];
+  return { ...decodeRepository(repository, rest), deletedAt, deletedBy: read(z.string(), parseJson(person)) };
+}
+
+/** A text without spaces. */
+export function encodePerson(actor: string): string {
+  return JSON.stringify(actor).replaceAll(" ", "\\u0020");
+}
+
 /** Without the hash, which is the field's name, and the time of revocation, which a script writes before a `|`. */
 export function encodeToken({ hash: _, revokedAt: __, ...entry }: TokenEntry): string {
   return JSON.stringify(entry);
@@ -27,33 +38,88 @@ export function encodeToken({ hash: _, revokedAt: __, ...entry }: TokenEntry): s
 
 export function decodeToken(hash: Digest, text: string): TokenEntry {
   const at = text.indexOf("|");
-  return { hash, ...read(TokenDescription, { ...parseJson(text.slice(at + 1)), revokedAt: at > 0 ? text.slice(0, at) : null }) };
+  return { hash, ...read(TokenDescription, { ...objectIn(text.slice(at + 1)), revokedAt: at > 0 ? text.slice(0, at) : null }) };
 }
 
-const RevisionRest = RevisionSummary.omit({ revision: true }).extend({ attempt: z.string() });
+const Revision = RevisionSummary.extend({ attempt: z.string() });
+type Changes = Pick<RevisionEntry, "labels" | "metrics" | "modifiedBy" | "modifiedAt">;
 
-/** Without the revision, which is the field's name. */
-export function encodeRevision({ revision: _, ...entry }: RevisionEntry): string {
-  return JSON.stringify(entry);
+/**
+ * Three lines, for scripts can't read JSON. The first is what they read, parted by spaces: since when it is in the trash (nothing: it is
+ * not), seq as 12 digits, attempt, sizeBytes, newBytes, newChunks, branch. The second is what a label record replaces; the third is the
+ * rest. Without the revision, which is the field's name.
+ */
+export function encodeRevision(entry: RevisionEntry): string {
+  const {
+    revision: _,
+    deletedAt,
+    seq,
+    attempt,
+    sizeBytes,
+    newBytes,
+    newChunks,
+    branch,
+    labels,
+    metrics,
+    modifiedBy,
+    modifiedAt,
+    ...rest
+  } = entry;
+  const facts = [deletedAt ?? "", seq12(seq), attempt, sizeBytes, newBytes, newChunks, branch].join(" ");
+  return [facts, encodeChanges({ labels, metrics, modifiedBy, modifiedAt }), JSON.stringify(rest)].join("\n");
+}
+
+export function encodeChanges({ labels, metrics, modifiedBy, modifiedAt }: Changes): string {
+  return JSON.stringify({ labels, metrics, modifiedBy, modifiedAt });
 }
 
 export function decodeRevision(revision: RevisionId, text: string): RevisionEntry {
-  return { revision, ...read(RevisionRest, parseJson(text)) };
+  const [facts = "", changes = "", rest = ""] = text.split("\n");
+  const [deletedAt = "", seq, attempt, sizeBytes, newBytes, newChunks, branch] = facts.split(" ");
+  const numbers = { seq: Number(seq), sizeBytes: Number(sizeBytes), newBytes: Number(newBytes), newChunks: Number(newChunks) };
+  const names = { revision, attempt, branch, deletedAt: deletedAt === "" ? null : deletedAt };
+  return read(Revision, { ...objectIn(rest), ...objectIn(changes), ...numbers, ...names });
+}
+
+/** `<commit seq>`, then ` <purge seq>` once it was purged. */
+export function decodeFate(text: string): EnvelopeFate {
+  const [, commitSeq, purgeSeq] = /^(\d{1,15})(?: (\d{1,15}))?(?![\s\S])/.exec(text) ?? [];
+  if (commitSeq === undefined) throw unreadable();
+  return purgeSeq === undefined ? { state: "living" } : { state: "purged", commitSeq: Number(commitSeq), purgeSeq: Number(purgeSeq) };
+}
+
+/** Of a repository that never had any: what the schema gives. */
+export function decodeSettings(text: string | null): RepositorySettings {
+  return read(RepositorySettings, text === null ? {} : parseJson(text));
+}
+
+/** As a member of an order: sorts as the number does. */
+export function seq12(seq: number): string {
+  return String(seq).padStart(12, "0");
 }
 
 function read<S extends z.ZodType>(schema: S, value: unknown): z.infer<S> {
   const parsed = schema.safeParse(value);
-  if (!parsed.success) throw unavailable("it holds an entry that can't be read");
+  if (!parsed.success) throw unreadable();
   return parsed.data;
 }
 
-function parseJson(text: string): object {
+export function unreadable() {
+  return unavailable("it holds an entry that can't be read");
+}
+
+/** What is no JSON is nothing: the schema then says what is missing. */
+function parseJson(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? value : {};
+    return JSON.parse(text);
   } catch {
-    return {};
+    return undefined;
   }
+}
+
+function objectIn(text: string): object {
+  const value = parseJson(text);
+  return typeof value === "object" && value !== null ? value : {};
 }
 
 // ---- chunks and proofs ------------------------------------------------------------------------------------------------------

@@ -1,9 +1,10 @@
 /** What a log record leaves in an index: pure projections, the same for every implementation of the ports. */
 import type { RepositorySummary } from "../../shared/contract/repositories.ts";
 import type { RevisionEntry, TokenEntry } from "../registry/ports.ts";
-import type { CommitRecord, SystemRecord } from "../registry/records.ts";
+import type { CommitRecord, RepositoryRecord, SystemRecord } from "../registry/records.ts";
 
 type CreateRecord = Extract<SystemRecord, { op: "repository.create" }>;
+type LabelRecord = Extract<RepositoryRecord, { op: "label" }>;
 type TokenRecord = Extract<SystemRecord, { op: "token.create" }>;
 
 export function repositoryOf(record: CreateRecord): RepositorySummary {
@@ -38,6 +39,23 @@ export function revisionOf(record: CommitRecord): RevisionEntry {
     sizeBytes: record.sizeBytes,
     chunkCount: record.chunkCount,
     newBytes: record.newBytes,
+    newChunks: record.newChunks,
     labels: record.labels,
+    metrics: record.metrics,
+    source: record.source,
+    origin: record.origin,
+    modifiedBy: null,
+    modifiedAt: null,
+    deletedAt: null,
   };
+}
+
+/** What a label record makes of a revision. */
+export function changesOf({
+  labels,
+  metrics,
+  actor,
+  at,
+}: LabelRecord): Pick<RevisionEntry, "labels" | "metrics" | "modifiedBy" | "modifiedAt"> {
+  return { labels, metrics, modifiedBy: actor, modifiedAt: at };
 }

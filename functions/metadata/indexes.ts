@@ -2,6 +2,7 @@
 import { RedisChunkIndex } from "./chunks.ts";
 import type { RedisCommands } from "./commands.ts";
 import { keysOf } from "./keys.ts";
+import { RedisLeases } from "./leases.ts";
 import { RedisRepositoryIndex } from "./repositories.ts";
 import { RedisSystemIndex } from "./system.ts";
 import { RedisUploads } from "./uploads.ts";
@@ -14,5 +15,6 @@ export function redisIndexes({ commands, generation }: { commands: RedisCommands
     repositories: new RedisRepositoryIndex(commands, keys),
     chunks: new RedisChunkIndex(commands, keys),
     uploads: new RedisUploads(commands, keys),
+    leases: new RedisLeases(commands, keys),
   };
 }

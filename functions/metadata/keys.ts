@@ -3,17 +3,19 @@
  *
  *   sys                         hash     head of the system log's index: seq, hash, replayTo, mark:names, mark:tokens,
  *                                        r0 … r255 (ring of operations: <seq>:<operationId>)
- *   sys:names                   hash     #, n:<name> → summary, i:<repository id> → name
- *   sys:order                   zset     !<mark>, n:<name>; all with score 0, so in order of their bytes
+ *   sys:names                   hash     #, n:<name> → summary, i:<repository id> → name; in the trash: t:<repository id> → entry
+ *   sys:order                   zset     !<mark>, n:<name>, t:<repository id>; all with score 0, so in order of their bytes
  *   sys:tokens                  hash     #, count, h:<token hash> → entry, i:<token id> → token hash, k:<1 … count> → token hash
  *   repo:<id>                   hash     head of a repository's index: as `sys`, mark:revisions, revisionCount,
- *                                        b:<branch> → revision, t:<tag> → revision
- *   repo:<id>:revisions         hash     #, <revision> → entry
+ *                                        b:<branch> → revision, t:<tag> → <revision>:<seq>, l:<locked tag>, settings, usage, ended
+ *   repo:<id>:revisions         hash     #, <revision> → entry, e:<attempt> → <commit seq>[ <purge seq>]
  *   repo:<id>:order             zset     !<mark>, :<seq12>:<revision> and <branch>:<seq12>:<revision>; all with score 0
  *   chunks:<hex digit>          hash     <sha256, base64url> → entry of 28 characters; 16 shards by the digest's first digit
  *   upload:<id>                 hash     <sha256, base64url> → proof of 18 characters           24 h after the last touch
  *   upload:<id>:recipes         set      <sha256, base64url>                                     with upload:<id>
  *   upload-of:<repository id>:<branch>:<principal>   string   the unfinished upload              24 h after the last touch
+ *   lease:<name>                string   <number>:<owner>                                        as long as it was claimed for
+ *   lease:<name>:fence          string   number of the newest claim; no lease's name holds a colon
  *
  * Marks. A managed Redis may lose keys one by one, or bring older copies back (Upstash: the last writer of a key wins). So every key of
  * a log's index carries the seq of the last record that changed it (`#` in a hash, the member `!<seq>` in a zset), and the head says
@@ -39,6 +41,10 @@ export function keysOf(generation: string) {
     upload(uploadId: string) {
       const proofs = `${prefix}upload:${uploadId}`;
       return { proofs, recipes: `${proofs}:recipes` };
+    },
+    lease(name: string) {
+      const lease = `${prefix}lease:${name}`;
+      return { lease, fence: `${lease}:fence` };
     },
     /** The principal comes last and the other two hold no colon, so no two of these are spelled alike. */
     uploadOf: ({ repositoryId, branch, principal }: UploadKey) => `${prefix}upload-of:${repositoryId}:${branch}:${principal}`,

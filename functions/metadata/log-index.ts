@@ -3,7 +3,7 @@ import { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import type { OperationId } from "../../shared/names.ts";
 import type { LogHead } from "../registry/ports.ts";
-import { ask, type Command, integerOf, type RedisCommands, textOf, textOrNull, unavailable } from "./commands.ts";
+import { ask, type Command, integerOf, type RedisCommands, type Reply, textOf, textOrNull, unavailable } from "./commands.ts";
 import { INDEX, ITEMS_MAX } from "./lua.ts";
 
 type Link = { seq: number; prev: Digest | null; operationId: OperationId };
@@ -15,12 +15,19 @@ const FIELDS_SLICE = 1_000;
 
 export async function readHead(commands: RedisCommands, script: string, keys: readonly string[]): Promise<LogHead | null> {
   try {
-    const [seq, hash] = await ask(commands, script, keys, []);
-    return { seq: integerOf(seq), hash: hashOf(textOf(hash)) };
+    return headOf(await ask(commands, script, keys, []));
   } catch (error) {
     if (error instanceof FerryError && error.code === "INDEX_REBUILDING") return null;
     throw error;
   }
+}
+
+export async function beginReplay(commands: RedisCommands, script: string, keys: readonly string[], tailSeq: number): Promise<LogHead> {
+  return headOf(await ask(commands, script, keys, [tailSeq]));
+}
+
+function headOf([seq, hash]: readonly Reply[]): LogHead {
+  return { seq: integerOf(seq), hash: hashOf(textOf(hash)) };
 }
 
 function hashOf(text: string): Digest | null {

@@ -1,5 +1,6 @@
 /**
- * Every script, each one atomic step on one index, with the invariant that it keeps. Keys and marks are drawn in keys.ts.
+ * Scripts, each one atomic step on one index, with the invariant that it keeps. Here: what both logs' indexes share, uploads and leases;
+ * what a record changes is in lua-system.ts and lua-repository.ts. Keys and marks are drawn in keys.ts.
  *
  * Common rules: all keys in KEYS, so that Upstash locks only them (first line; other servers get the text without it); commands of
  * Redis 6.2; no cjson (Upstash doesn't document it); `unpack` of at most 4,000 items (it fails near 8,000); safe to run twice.
@@ -10,11 +11,10 @@
 /** Lua's `unpack` and one command's arguments stay below this. */
 export const ITEMS_MAX = 4_000;
 
-/** KEYS[2…] of each index in order: kind, and whose mark it carries. */
-const SYSTEM_SHAPE = "local shape = {{'hash', 'names'}, {'zset', 'names'}, {'hash', 'tokens'}}";
-const REPOSITORY_SHAPE = "local shape = {{'hash', 'revisions'}, {'zset', 'revisions'}}";
-
-/** sound(): seq, hash and replayTo of an index of which every key is as the head expects it; nil of any other. */
+/**
+ * sound(): seq, hash and replayTo of an index of which every key is as the head expects it; nil of any other.
+ * `shape` tells KEYS[2…] of an index in order: kind, and whose mark it carries.
+ */
 const SOUND = `
 local function sound()
   local fields = {'seq', 'hash', 'replayTo'}
@@ -102,78 +102,11 @@ local function advance()
   return {'whole'}
 end`;
 
-/**
- * ARGV 5: op, then create: id, name, summary (begins with the id) · delete: id · token.create: id, hash, entry · token.revoke: id, time.
- * Invariants: ids and living names map one to one; a token's first revocation stays (its time stands before the entry's '|').
- */
-const APPLY_SYSTEM = `
-local _, names, order, tokens = unpack(KEYS)
-local op, id = ARGV[5], ARGV[6]
-
-local function remove(gone)
-  local name = redis.call('HGET', names, 'i:' .. gone)
-  if not name then return end
-  redis.call('HDEL', names, 'i:' .. gone, 'n:' .. name)
-  redis.call('ZREM', order, 'n:' .. name)
-end
-
-local change = {}
-change['repository.create'] = function()
-  remove(id)
-  local taken = redis.call('HGET', names, 'n:' .. ARGV[7])
-  if taken then remove(string.sub(taken, 1, 16)) end
-  redis.call('HSET', names, 'i:' .. id, ARGV[7], 'n:' .. ARGV[7], ARGV[8])
-  redis.call('ZADD', order, 0, 'n:' .. ARGV[7])
-  mark('names', names, order)
-end
-change['repository.delete'] = function()
-  remove(id)
-  mark('names', names, order)
-end
-change['token.create'] = function()
-  redis.call('HSET', tokens, 'i:' .. id, ARGV[7])
-  if redis.call('HSET', tokens, 'h:' .. ARGV[7], '|' .. ARGV[8]) == 1 then
-    redis.call('HSET', tokens, 'k:' .. redis.call('HINCRBY', tokens, 'count', 1), ARGV[7])
-  end
-  mark('tokens', tokens)
-end
-change['token.revoke'] = function()
-  local hash = redis.call('HGET', tokens, 'i:' .. id)
-  local entry = hash and redis.call('HGET', tokens, 'h:' .. hash)
-  if entry and string.sub(entry, 1, 1) == '|' then redis.call('HSET', tokens, 'h:' .. hash, ARGV[7] .. entry) end
-  mark('tokens', tokens)
-end
-
+/** change[op]: what lua-system.ts and lua-repository.ts make of the record. */
+const APPLY = `
 local answer = admit()
 if answer then return {answer} end
-change[op]()
-return advance()`;
-
-/**
- * ARGV 5: op, then commit: branch, revision, entry, seq as 12 digits · tag: tag, revision · untag: tag · unbranch: branch.
- * Invariant: refs, seq and number of revisions change together with the history that they name.
- */
-const APPLY_REPOSITORY = `
-local head, revisions, order = unpack(KEYS)
-local op, name = ARGV[5], ARGV[6]
-
-local change = {}
-change['commit'] = function()
-  if redis.call('HSETNX', revisions, ARGV[7], ARGV[8]) == 1 then
-    local place = ':' .. ARGV[9] .. ':' .. ARGV[7]
-    redis.call('ZADD', order, 0, place, 0, name .. place)
-    redis.call('HINCRBY', head, 'revisionCount', 1)
-  end
-  note('b:' .. name, ARGV[7])
-  mark('revisions', revisions, order)
-end
-change['tag'] = function() note('t:' .. name, ARGV[7]) end
-change['untag'] = function() redis.call('HDEL', head, 't:' .. name) end
-change['unbranch'] = function() redis.call('HDEL', head, 'b:' .. name) end
-
-local answer = admit()
-if answer then return {answer} end
-change[op]()
+change[ARGV[5]]()
 return advance()`;
 
 /** KEYS: head, hash. ARGV: mark, fields. One value or nil for each field. */
@@ -217,31 +150,6 @@ for i = 3, #fields do
 end
 return {'whole', false}`;
 
-/** ARGV: a name. The revision of that branch, else of that tag, else nil. The head alone knows all refs, so only it must be whole. */
-const RESOLVE = `
-local seq, replayTo, branch, tag = unpack(redis.call('HMGET', KEYS[1], 'seq', 'replayTo', 'b:' .. ARGV[1], 't:' .. ARGV[1]))
-if not seq or tonumber(replayTo) > tonumber(seq) then return {'rebuilding'} end
-return {'whole', branch or tag}`;
-
-/** seq, revisionCount, then b:<branch> or t:<tag> and revision of every ref, in no order. As large as the repository has refs. */
-const REFS = `
-local fields = redis.call('HGETALL', KEYS[1])
-local head, refs = {}, {}
-for i = 1, #fields, 2 do
-  local kind = string.sub(fields[i], 1, 2)
-  if kind == 'b:' or kind == 't:' then
-    refs[#refs + 1] = fields[i]
-    refs[#refs + 1] = fields[i + 1]
-  else
-    head[fields[i]] = fields[i + 1]
-  end
-end
-if not head.seq or tonumber(head.replayTo) > tonumber(head.seq) then return {'rebuilding'} end
-table.insert(refs, 1, 'whole')
-table.insert(refs, 2, head.seq)
-table.insert(refs, 3, head.revisionCount or '0')
-return refs`;
-
 /** KEYS: proofs, recipes. ARGV: lifetime in seconds, then as told. Invariant: whatever is stored of an upload has an end. */
 const TOUCH = `
 local function touched(answer)
@@ -250,18 +158,27 @@ local function touched(answer)
   return answer
 end`;
 
-export const SYSTEM = {
-  head: script(SYSTEM_SHAPE, SOUND, HEAD),
-  begin: script(SYSTEM_SHAPE, SOUND, BEGIN),
-  apply: script(SYSTEM_SHAPE, SOUND, ADMIT, APPLY_SYSTEM),
-};
-export const REPOSITORY = {
-  head: script(REPOSITORY_SHAPE, SOUND, HEAD),
-  begin: script(REPOSITORY_SHAPE, SOUND, BEGIN),
-  apply: script(REPOSITORY_SHAPE, SOUND, ADMIT, APPLY_REPOSITORY),
-  resolve: script(RESOLVE),
-  refs: script(REFS),
-};
+/** KEYS: lease, fence. Value of a lease: <number>:<owner>. Invariant: one owner at a time, and each new claim has a higher number. */
+const HELD = `
+local held = redis.call('GET', KEYS[1])
+local number, owner = string.match(held or '', '^(%d+):(.*)$')`;
+
+/** ARGV: owner, milliseconds. The claim's number; 0 while another owner holds it. An owner who asks again extends the claim it has. */
+const ACQUIRE = `
+if held and owner ~= ARGV[1] then return 0 end
+number = number or redis.call('INCR', KEYS[2])
+redis.call('SET', KEYS[1], number .. ':' .. ARGV[1], 'PX', ARGV[2])
+return tonumber(number)`;
+
+/** ARGV: owner. 1 if it held the lease. */
+const RELEASE = `
+if not held or owner ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])`;
+
+/** The scripts of a log's index, by its shape and what its records change. */
+export function logScripts(shape: string, change: string) {
+  return { head: script(shape, SOUND, HEAD), begin: script(shape, SOUND, BEGIN), apply: script(shape, SOUND, ADMIT, change, APPLY) };
+}
 export const INDEX = { fields: script(WHOLE, FIELDS), page: script(WHOLE, PAGE), findOperation: script(FIND_OPERATION) };
 export const UPLOAD = {
   /** ARGV: digests. */
@@ -273,7 +190,8 @@ export const UPLOAD = {
   /** ARGV: digests. 1 or 0 for each. */
   hasRecipes: script(TOUCH, "return touched(redis.call('SMISMEMBER', KEYS[2], unpack(ARGV, 2)))"),
 };
+export const LEASE = { acquire: script(HELD, ACQUIRE), release: script(HELD, RELEASE) };
 
-function script(...parts: string[]): string {
+export function script(...parts: string[]): string {
   return ["#!lua flags=allow-key-locking", ...parts.map((part) => part.trim()), ""].join("\n");
 }

@@ -1,15 +1,15 @@
 /** The indexes of the repositories' logs on Redis: refs, revisions and their order. */
-import type { Refs, RepositoryId } from "../../shared/contract/repositories.ts";
+import { type RepositoryId, Usage } from "../../shared/contract/repositories.ts";
 import type { Digest } from "../../shared/digest.ts";
 import { type OperationId, type RefName, RevisionId } from "../../shared/names.ts";
-import type { LogHead, RepositoryIndex, RevisionEntry } from "../registry/ports.ts";
+import type { EnvelopeFate, LogHead, RepositoryIndex, RepositoryState, RevisionEntry } from "../registry/ports.ts";
 import type { RepositoryRecord } from "../registry/records.ts";
-import { decodeRevision, encodeRevision } from "./codec.ts";
-import { ask, type Command, integerOf, type RedisCommands, type Reply, textOf, unavailable } from "./commands.ts";
-import { revisionOf } from "./entries.ts";
+import { decodeFate, decodeRevision, decodeSettings, encodeChanges, encodeRevision, seq12, unreadable } from "./codec.ts";
+import { ask, type Command, integerOf, type RedisCommands, type Reply, textOf, textOrNull } from "./commands.ts";
+import { changesOf, revisionOf } from "./entries.ts";
 import type { Keys } from "./keys.ts";
-import { findOperation, linkOf, readFields, readHead, readPage } from "./log-index.ts";
-import { REPOSITORY } from "./lua.ts";
+import { beginReplay, findOperation, linkOf, readFields, readHead, readPage } from "./log-index.ts";
+import { REPOSITORY } from "./lua-repository.ts";
 
 export class RedisRepositoryIndex implements RepositoryIndex {
   readonly #commands: RedisCommands;
@@ -24,17 +24,24 @@ export class RedisRepositoryIndex implements RepositoryIndex {
     return readHead(this.#commands, REPOSITORY.head, this.#all(id));
   }
 
-  async begin(id: RepositoryId, tailSeq: number): Promise<void> {
-    await ask(this.#commands, REPOSITORY.begin, this.#all(id), [tailSeq]);
+  begin(id: RepositoryId, tailSeq: number): Promise<LogHead> {
+    return beginReplay(this.#commands, REPOSITORY.begin, this.#all(id), tailSeq);
   }
 
   async apply(record: RepositoryRecord, hash: Digest): Promise<void> {
     await ask(this.#commands, REPOSITORY.apply, this.#all(record.repositoryId), [...linkOf(record, hash), ...changeOf(record)]);
   }
 
-  async refs(id: RepositoryId): Promise<Refs & { seq: number; revisionCount: number }> {
-    const [seq, revisionCount, ...pairs] = await ask(this.#commands, REPOSITORY.refs, [this.#keys.repository(id).head], []);
-    return { seq: integerOf(seq), revisionCount: integerOf(revisionCount), branches: refsOf("b:", pairs), tags: refsOf("t:", pairs) };
+  async refs(id: RepositoryId): Promise<RepositoryState> {
+    return stateOf(await ask(this.#commands, REPOSITORY.state, [this.#keys.repository(id).head], []));
+  }
+
+  async envelopeFate(id: RepositoryId, attempt: string): Promise<EnvelopeFate | null> {
+    const { head, revisions } = this.#keys.repository(id);
+    const [ended, fate] = await ask(this.#commands, REPOSITORY.fate, [head, revisions], [attempt]);
+    if (ended !== null) return { state: "ended", seq: integerOf(ended) };
+    const text = textOrNull(fate);
+    return text === null ? null : decodeFate(text);
   }
 
   async findRevision(id: RepositoryId, revision: RevisionId): Promise<RevisionEntry | null> {
@@ -75,34 +82,70 @@ export class RedisRepositoryIndex implements RepositoryIndex {
 /** ARGV 5… of the apply script. */
 function changeOf(record: RepositoryRecord): Command {
   switch (record.op) {
-    case "commit":
-      return [record.op, record.branch, record.revision, encodeRevision(revisionOf(record)), seq12(record.seq)];
+    case "commit": {
+      const { op, branch, revision, attempt, sizeBytes, newBytes, newChunks } = record;
+      return [op, branch, revision, encodeRevision(revisionOf(record)), seq12(record.seq), attempt, sizeBytes, newBytes, newChunks];
+    }
     case "tag":
       return [record.op, record.tag, record.revision];
     case "untag":
+    case "lock":
+    case "unlock":
       return [record.op, record.tag];
     case "unbranch":
       return [record.op, record.branch];
+    case "label":
+      return [record.op, record.revision, encodeChanges(changesOf(record))];
+    case "settings":
+      return [record.op, JSON.stringify(record.settings)];
+    case "delete":
+    case "undelete":
+    case "purge":
+      // Each once: a script looks at all of them before it changes one.
+      return [record.op, record.op === "delete" ? record.at : "", ...new Set(record.revisions)];
+    case "end":
+      return [record.op];
     default:
       return record satisfies never;
   }
 }
 
-function refsOf(kind: "b:" | "t:", pairs: readonly Reply[]): Record<string, RevisionId> {
-  const refs: Record<string, RevisionId> = {};
-  for (let at = 0; at < pairs.length; at += 2) {
-    const field = textOf(pairs[at]);
-    if (field.startsWith(kind)) refs[field.slice(kind.length)] = revisionIdOf(pairs[at + 1]);
+/** The head's fields and values, as keys.ts draws them. */
+function stateOf(answer: readonly Reply[]): RepositoryState {
+  const fields = new Map<string, string>();
+  for (let at = 0; at < answer.length; at += 2) fields.set(textOf(answer[at]), textOf(answer[at + 1]));
+  const state: RepositoryState = {
+    seq: integerOf(fields.get("seq")),
+    revisionCount: integerOf(fields.get("revisionCount") ?? "0"),
+    branches: {},
+    tags: {},
+    tagSeqs: {},
+    lockedTags: [],
+    settings: decodeSettings(fields.get("settings") ?? null),
+    usage: usageOf(fields.get("usage") ?? "0 0 0"),
+    ended: fields.has("ended"),
+  };
+  for (const [field, value] of fields) {
+    const name = field.slice("b:".length);
+    if (field.startsWith("b:")) state.branches[name] = revisionIdOf(value);
+    if (field.startsWith("t:")) state.tags[name] = revisionIdOf(value.slice(0, 40));
+    if (field.startsWith("t:")) state.tagSeqs[name] = integerOf(value.slice(41));
+    if (field.startsWith("l:")) state.lockedTags.push(name);
   }
-  return refs;
+  state.lockedTags.sort();
+  return state;
+}
+
+/** Beyond 9 PB (2^53 bytes) a sum stands still. */
+function usageOf(text: string): Usage {
+  const [logicalBytes, storedBytes, objects] = text.split(" ").map((sum) => Math.min(Number(sum), Number.MAX_SAFE_INTEGER));
+  const parsed = Usage.safeParse({ logicalBytes, storedBytes, objects });
+  if (!parsed.success) throw unreadable();
+  return parsed.data;
 }
 
 function revisionIdOf(reply: Reply | undefined): RevisionId {
   const revision = RevisionId.safeParse(reply);
-  if (!revision.success) throw unavailable("it holds an entry that can't be read");
+  if (!revision.success) throw unreadable();
   return revision.data;
-}
-
-function seq12(seq: number): string {
-  return String(seq).padStart(12, "0");
 }

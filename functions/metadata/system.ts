@@ -2,14 +2,14 @@
 import type { RepositoryId, RepositorySummary } from "../../shared/contract/repositories.ts";
 import { Digest } from "../../shared/digest.ts";
 import { type OperationId, RepositoryName } from "../../shared/names.ts";
-import type { LogHead, SystemIndex, TokenEntry } from "../registry/ports.ts";
+import type { LogHead, SystemIndex, TokenEntry, TrashedRepository } from "../registry/ports.ts";
 import type { SystemRecord } from "../registry/records.ts";
-import { decodeRepository, decodeToken, encodeRepository, encodeToken } from "./codec.ts";
-import { ask, type Command, type RedisCommands, unavailable } from "./commands.ts";
+import { decodeRepository, decodeToken, decodeTrashed, encodePerson, encodeRepository, encodeToken, unreadable } from "./codec.ts";
+import { ask, type Command, type RedisCommands } from "./commands.ts";
 import { repositoryOf, tokenOf } from "./entries.ts";
 import type { Keys } from "./keys.ts";
-import { findOperation, linkOf, readFields, readHead, readPage } from "./log-index.ts";
-import { SYSTEM } from "./lua.ts";
+import { beginReplay, findOperation, linkOf, readFields, readHead, readPage } from "./log-index.ts";
+import { SYSTEM } from "./lua-system.ts";
 
 /** Tokens that one round of a listing asks for. */
 const TOKENS_PAGE = 500;
@@ -27,8 +27,8 @@ export class RedisSystemIndex implements SystemIndex {
     return readHead(this.#commands, SYSTEM.head, this.#all());
   }
 
-  async begin(tailSeq: number): Promise<void> {
-    await ask(this.#commands, SYSTEM.begin, this.#all(), [tailSeq]);
+  begin(tailSeq: number): Promise<LogHead> {
+    return beginReplay(this.#commands, SYSTEM.begin, this.#all(), tailSeq);
   }
 
   async apply(record: SystemRecord, hash: Digest): Promise<void> {
@@ -50,12 +50,17 @@ export class RedisSystemIndex implements SystemIndex {
     return found;
   }
 
+  async findTrashed(id: RepositoryId): Promise<TrashedRepository | null> {
+    const [text = null] = await this.#names([`t:${id}`]);
+    return text === null ? null : decodeTrashed(text);
+  }
+
+  async listTrash(query: { after?: string | undefined; limit: number }): Promise<TrashedRepository[]> {
+    return (await this.#page("t", query)).map(({ value }) => decodeTrashed(value));
+  }
+
   async listRepositories(query: { after?: string | undefined; limit: number }): Promise<RepositorySummary[]> {
-    const { head, names, order } = this.#keys;
-    const first = query.after === undefined ? "[n:" : `(n:${query.after}`;
-    const page = { mark: "names", order: "ZRANGEBYLEX", first, last: "(n;", limit: query.limit, fieldFrom: 1 } as const;
-    const entries = await readPage(this.#commands, [head, order, names], page);
-    return entries.map(({ field, value }) => decodeRepository(field.slice("n:".length), value));
+    return (await this.#page("n", query)).map(({ field, value }) => decodeRepository(field.slice("n:".length), value));
   }
 
   async findToken(hash: Digest): Promise<TokenEntry | null> {
@@ -81,6 +86,14 @@ export class RedisSystemIndex implements SystemIndex {
     return findOperation(this.#commands, this.#keys.head, operationId);
   }
 
+  /** Members and fields of one kind, in order; ';' is what comes after ':'. */
+  #page(kind: "n" | "t", { after, limit }: { after?: string | undefined; limit: number }) {
+    const { head, names, order } = this.#keys;
+    const first = after === undefined ? `[${kind}:` : `(${kind}:${after}`;
+    const page = { mark: "names", order: "ZRANGEBYLEX", first, last: `(${kind};`, limit, fieldFrom: 1 } as const;
+    return readPage(this.#commands, [head, order, names], page);
+  }
+
   #names(fields: readonly string[]): Promise<(string | null)[]> {
     return readFields(this.#commands, [this.#keys.head, this.#keys.names], "names", fields);
   }
@@ -102,6 +115,10 @@ function changeOf(record: SystemRecord): Command {
     case "repository.create":
       return [record.op, record.repositoryId, record.repository, encodeRepository(repositoryOf(record))];
     case "repository.delete":
+      return [record.op, record.repositoryId, record.at, encodePerson(record.actor)];
+    case "repository.restore":
+      return [record.op, record.repositoryId, record.repository];
+    case "repository.purge":
       return [record.op, record.repositoryId];
     case "token.create":
       return [record.op, record.tokenId, record.tokenHash, encodeToken(tokenOf(record))];
@@ -113,6 +130,6 @@ function changeOf(record: SystemRecord): Command {
 }
 
 function parsed<T>(result: { success: true; data: T } | { success: false }): T {
-  if (!result.success) throw unavailable("it holds an entry that can't be read");
+  if (!result.success) throw unreadable();
   return result.data;
 }

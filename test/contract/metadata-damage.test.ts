@@ -85,6 +85,10 @@ describe("a damaged index on Redis", { skip: whyNoRedis() }, () => {
       record.makeToken("one"),
       record.remove("a/b"),
       record.create("a/b", repositoryIdOf("another")),
+      record.restore("a/b-2", repositoryIdOf("a/b")),
+      record.remove("a/b-2", repositoryIdOf("a/b")),
+      record.purgeRepository("team/llama-2"),
+      record.restore("a/b-2", repositoryIdOf("a/b")),
       record.makeToken("two"),
       record.revoke("two"),
       record.revoke("one"),
@@ -114,6 +118,14 @@ describe("a damaged index on Redis", { skip: whyNoRedis() }, () => {
       record.commit(id, "main-2", "c3"),
       record.unbranch(id, "main-2", "c3"),
       record.commit(id, "main", "c4"),
+      // The same numbers of members and fields before and after: only marks tell these moments apart.
+      record.label(id, "c2", "another"),
+      record.trash(id, "c2", "c3"),
+      record.untrash(id, "c2"),
+      record.lock(id, "v2"),
+      record.settings(id, { retention: { keepLast: 3 } }),
+      record.purge(id, "c3"),
+      record.end(id),
     ];
     for (const body of bodies) {
       const entry = await chain.add(body);

@@ -41,6 +41,21 @@ export function chunkIndexSuite(name: string, make: MakeIndexes): void {
       assert.deepEqual(await chunks.find([sha256]), [entry]);
     });
 
+    test("forgets entries that have the tags named, and no entry that was written anew", async () => {
+      const { chunks } = make();
+      const known = Array.from({ length: 300 }, (_, at) => chunkEntry(`chunk ${at}`));
+      await chunks.add(known);
+      const renewed = known.slice(0, 50).map((entry) => ({ ...entry, tag: "f".repeat(16) }));
+      await chunks.add(renewed);
+      await chunks.remove([...known.slice(0, 200), chunkEntry("unknown")].map(({ sha256, tag }) => ({ sha256, tag })));
+      const tags = (await chunks.find(known.map(({ sha256 }) => sha256))).map((entry) => entry?.tag);
+      assert.deepEqual(
+        tags,
+        known.map(({ tag }, at) => (at < 50 ? "f".repeat(16) : at < 200 ? undefined : tag)),
+      );
+      await chunks.remove([]);
+    });
+
     test("a lost key costs its hints and nothing else", async () => {
       const { chunks, loseKey } = make();
       const known = Array.from({ length: 64 }, (_, at) => chunkEntry(`chunk ${at}`));

@@ -6,14 +6,18 @@ import type { RepositoryRecord } from "../../functions/registry/records.ts";
 import type { RepositoryId } from "../../shared/contract/repositories.ts";
 import type { Digest } from "../../shared/digest.ts";
 import {
+  attemptOf,
   type Chain,
   commit,
+  label,
   operationOf,
+  purge,
   refOf,
   repositoryChain,
   repositoryIdOf,
   revisionOf,
   tag,
+  trash,
   unbranch,
   untag,
 } from "../support/chain.ts";
@@ -40,7 +44,7 @@ async function fullChain(id: RepositoryId = ID): Promise<Chain<RepositoryRecord>
 }
 
 /** The index of one repository, as a replayer sees it. */
-function follower(repositories: RepositoryIndex, id: RepositoryId = ID) {
+export function follower(repositories: RepositoryIndex, id: RepositoryId = ID) {
   return {
     begin: (tailSeq: number) => repositories.begin(id, tailSeq),
     apply: (record: RepositoryRecord, hash: Digest) => repositories.apply(record, hash),
@@ -53,6 +57,10 @@ export function repositoryQuestions(repositories: RepositoryIndex, id: Repositor
     { name: "refs", ask: () => repositories.refs(id) },
     { name: "findRevision", ask: () => repositories.findRevision(id, revisionOf("c2")) },
     { name: "findRevision of none", ask: () => repositories.findRevision(id, revisionOf("none")) },
+    { name: "findRevision of one that may be purged", ask: () => repositories.findRevision(id, revisionOf("c3")) },
+    { name: "envelopeFate", ask: () => repositories.envelopeFate(id, attemptOf("c2")) },
+    { name: "envelopeFate of one that may be purged", ask: () => repositories.envelopeFate(id, attemptOf("c3")) },
+    { name: "envelopeFate of none", ask: () => repositories.envelopeFate(id, attemptOf("none")) },
     { name: "resolveName of a branch", ask: () => repositories.resolveName(id, refOf("main")) },
     { name: "resolveName of a tag", ask: () => repositories.resolveName(id, refOf("v2")) },
     { name: "resolveName of none", ask: () => repositories.resolveName(id, refOf("v1")) },
@@ -79,7 +87,17 @@ function reads(make: MakeIndexes): void {
     const { repositories } = make();
     await repositories.begin(ID, 0);
     assert.deepEqual(await repositories.head(ID), { seq: 0, hash: null });
-    assert.deepEqual(await repositories.refs(ID), { seq: 0, revisionCount: 0, branches: {}, tags: {} });
+    assert.deepEqual(await repositories.refs(ID), {
+      seq: 0,
+      revisionCount: 0,
+      branches: {},
+      tags: {},
+      tagSeqs: {},
+      lockedTags: [],
+      settings: { retention: null, quota: null },
+      usage: { logicalBytes: 0, storedBytes: 0, objects: 0 },
+      ended: false,
+    });
     assert.deepEqual(await repositories.listRevisions(ID, { limit: 5 }), []);
     assert.equal(await repositories.resolveName(ID, refOf("main")), null);
     assert.equal(await repositories.findRevision(ID, revisionOf("c1")), null);
@@ -89,12 +107,11 @@ function reads(make: MakeIndexes): void {
     const { repositories } = make();
     const chain = await fullChain();
     await replay(follower(repositories), chain.entries);
-    assert.deepEqual(await repositories.refs(ID), {
-      seq: 11,
-      revisionCount: 6,
-      branches: { main: revisionOf("c6"), "main-2": revisionOf("c3") },
-      tags: { v2: revisionOf("c2"), main: revisionOf("c1") },
-    });
+    const { seq, revisionCount, branches, tags, tagSeqs } = await repositories.refs(ID);
+    assert.deepEqual([seq, revisionCount], [11, 6]);
+    assert.deepEqual(branches, { main: revisionOf("c6"), "main-2": revisionOf("c3") });
+    assert.deepEqual(tags, { v2: revisionOf("c2"), main: revisionOf("c1") });
+    assert.deepEqual(tagSeqs, { v2: 5, main: 10 });
     assert.equal(await repositories.resolveName(ID, refOf("main")), revisionOf("c6"));
     assert.equal(await repositories.resolveName(ID, refOf("v2")), revisionOf("c2"));
     for (const gone of ["v1", "feature/x", "mai"]) assert.equal(await repositories.resolveName(ID, refOf(gone)), null, gone);
@@ -106,21 +123,8 @@ function reads(make: MakeIndexes): void {
     await replay(follower(repositories), chain.entries);
     const record = chain.entries[2]?.record;
     assert.ok(record?.op === "commit");
-    const { seq, branch, revision, parent, manifest, attempt, message, fileCount, sizeBytes, chunkCount, newBytes, labels } = record;
-    const counts = { fileCount, sizeBytes, chunkCount, newBytes };
-    const expected = {
-      revision,
-      seq,
-      branch,
-      parent,
-      manifest,
-      attempt,
-      author: record.actor,
-      time: record.at,
-      message,
-      labels,
-      ...counts,
-    };
+    const { v: _, prev: __, op: ___, operationId: ____, repositoryId: _____, actor: author, at: time, ...told } = record;
+    const expected = { ...told, author, time, modifiedBy: null, modifiedAt: null, deletedAt: null };
     assert.deepEqual(await repositories.findRevision(ID, revisionOf("c2")), expected);
     assert.equal((await repositories.findRevision(ID, revisionOf("c4")))?.branch, "feature/x");
   });
@@ -228,13 +232,13 @@ function replaying(make: MakeIndexes): void {
   test("a second replayer takes nothing from the first, and each may finish what the other began", async () => {
     const { repositories } = make();
     const { entries } = await fullChain();
-    await repositories.begin(ID, 11);
+    assert.deepEqual(await repositories.begin(ID, 11), { seq: 0, hash: null });
     for (const { record, hash } of entries.slice(0, 6)) await repositories.apply(record, hash);
-    await repositories.begin(ID, 11);
+    assert.deepEqual(await repositories.begin(ID, 11), { seq: 6, hash: entries[5]?.hash });
     // Had the second begin dropped anything, this would leave a gap.
     for (const { record, hash } of entries.slice(6)) await repositories.apply(record, hash);
     assert.equal((await repositories.refs(ID)).revisionCount, 6);
-    await repositories.begin(ID, 11);
+    assert.deepEqual(await repositories.begin(ID, 11), { seq: 11, hash: entries[10]?.hash });
     assert.equal((await repositories.refs(ID)).revisionCount, 6);
   });
 
@@ -278,6 +282,9 @@ function operations(make: MakeIndexes): void {
 function damage(make: MakeIndexes): void {
   test("whichever key is lost: head is null, each read answers the truth or that it is rebuilding, and a replay heals it", async () => {
     const chain = await fullChain();
+    await chain.add(label(ID, "c2", "another"));
+    await chain.add(trash(ID, "c2", "c3", "c4"));
+    await chain.add(purge(ID, "c3"));
     for (const part of ["", ":revisions", ":order"]) {
       const { repositories, loseKey } = make();
       const questions = repositoryQuestions(repositories);

@@ -2,7 +2,19 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { SystemIndex } from "../../functions/registry/ports.ts";
-import { create, digestOf, makeToken, nameOf, operationOf, remove, repositoryIdOf, revoke, systemChain } from "../support/chain.ts";
+import {
+  create,
+  digestOf,
+  makeToken,
+  nameOf,
+  operationOf,
+  purgeRepository,
+  remove,
+  repositoryIdOf,
+  restore,
+  revoke,
+  systemChain,
+} from "../support/chain.ts";
 import { answersOf, assertHonest, type Question, REBUILDING, replay } from "../support/log-index.ts";
 import type { MakeIndexes } from "./metadata.ts";
 
@@ -24,6 +36,9 @@ export function systemQuestions(system: SystemIndex): Question[] {
     { name: "findRepository of a living one", ask: () => system.findRepository(nameOf("team/llama")) },
     { name: "findRepository of a deleted one", ask: () => system.findRepository(nameOf("team/llama-2")) },
     { name: "namesOf", ask: async () => [...(await system.namesOf(["a/b", "team/llama-2", "none/x"].map((n) => repositoryIdOf(n))))] },
+    { name: "findTrashed", ask: () => system.findTrashed(repositoryIdOf("team/llama-2")) },
+    { name: "findTrashed of a living one", ask: () => system.findTrashed(repositoryIdOf("a/b")) },
+    { name: "listTrash", ask: () => system.listTrash({ limit: 100 }) },
     { name: "listRepositories", ask: () => system.listRepositories({ limit: 100 }) },
     { name: "findToken", ask: () => system.findToken(digestOf("one")) },
     { name: "findToken of a revoked one", ask: () => system.findToken(digestOf("two")) },
@@ -36,6 +51,7 @@ export function systemQuestions(system: SystemIndex): Question[] {
 
 export function systemIndexSuite(name: string, make: MakeIndexes): void {
   describe(`system index ${name}`, () => {
+    trashOf(make);
     test("one that was never begun is no index: head is null, and no read says that there is none", async () => {
       const { system } = make();
       assert.equal(await system.head(), null);
@@ -47,8 +63,10 @@ export function systemIndexSuite(name: string, make: MakeIndexes): void {
 
     test("of an empty log it is whole and finds nothing", async () => {
       const { system } = make();
-      await system.begin(0);
+      assert.deepEqual(await system.begin(0), { seq: 0, hash: null });
       assert.deepEqual(await system.head(), { seq: 0, hash: null });
+      assert.equal(await system.findTrashed(repositoryIdOf("a/b")), null);
+      assert.deepEqual(await system.listTrash({ limit: 10 }), []);
       assert.equal(await system.findRepository(nameOf("a/b")), null);
       assert.equal(await system.findToken(digestOf("one")), null);
       assert.deepEqual(await system.listRepositories({ limit: 10 }), []);
@@ -151,5 +169,75 @@ export function systemIndexSuite(name: string, make: MakeIndexes): void {
         assert.deepEqual(await answersOf(questions), truth, `after the replay for ${key}`);
       }
     });
+  });
+}
+
+function trashOf(make: MakeIndexes): void {
+  test("a deleted repository is in the trash, with who made and who deleted it, until it is restored or purged", async () => {
+    const { system } = make();
+    const chain = systemChain();
+    const id = repositoryIdOf("old");
+    const [created, deleted] = [await chain.add(create("a/b", id)), await chain.add(remove("a/b", id))];
+    await replay(system, chain.entries);
+    const summary = { repository: "a/b", id, createdAt: created.record.at, createdBy: created.record.actor };
+    const trashed = { ...summary, deletedAt: deleted.record.at, deletedBy: deleted.record.actor };
+    assert.deepEqual(await system.findTrashed(id), trashed);
+    assert.deepEqual(await system.listTrash({ limit: 10 }), [trashed]);
+    assert.equal(await system.findRepository(nameOf("a/b")), null);
+    assert.deepEqual(await system.listRepositories({ limit: 10 }), []);
+
+    await chain.add(create("a/b", repositoryIdOf("new")));
+    await chain.add(restore("a/c", id));
+    await replay(system, chain.entries);
+    assert.deepEqual(await system.findRepository(nameOf("a/c")), { ...summary, repository: "a/c" });
+    assert.deepEqual(await system.namesOf([id]), new Map([[id, "a/c"]]));
+    assert.equal((await system.findRepository(nameOf("a/b")))?.id, repositoryIdOf("new"));
+    assert.equal(await system.findTrashed(id), null);
+    assert.deepEqual(await system.listTrash({ limit: 10 }), []);
+
+    await chain.add(remove("a/c", id));
+    await chain.add(purgeRepository("a/c", id));
+    await replay(system, chain.entries);
+    assert.equal(await system.findTrashed(id), null);
+    assert.deepEqual(await system.listTrash({ limit: 10 }), []);
+    assert.equal((await system.listRepositories({ limit: 10 })).length, 1);
+  });
+
+  test("lists the trash in order of id, page by page, and every one once", async () => {
+    const { system } = make();
+    const chain = systemChain();
+    for (const name of NAMES) await chain.add(create(name));
+    for (const name of NAMES.slice(1)) await chain.add(remove(name));
+    await replay(system, chain.entries);
+    for (const limit of [1, 2, 3, 7, 8]) {
+      const listed: string[] = [];
+      for (let after: string | undefined; ; ) {
+        const page = await system.listTrash({ after, limit });
+        listed.push(...page.map((entry) => entry.id));
+        after = page.at(-1)?.id;
+        if (page.length < limit) break;
+      }
+      assert.deepEqual(
+        listed,
+        NAMES.slice(1)
+          .map((name) => repositoryIdOf(name))
+          .sort(),
+        `${limit} a page`,
+      );
+    }
+  });
+
+  test("a repository that is not where a record takes it from stays where it is", async () => {
+    const { system } = make();
+    const chain = systemChain();
+    for (const body of [create("a/b"), create("a/c"), remove("a/c")]) await chain.add(body);
+    await replay(system, chain.entries);
+    const questions = systemQuestions(system).filter(({ name }) => name !== "head");
+    const before = await answersOf(questions);
+    for (const body of [restore("a/d", repositoryIdOf("a/b")), purgeRepository("a/b"), remove("a/c"), restore("x/y"), remove("x/y")]) {
+      const { record, hash } = await chain.add(body);
+      await system.apply(record, hash);
+      assert.deepEqual(await answersOf(questions), before, body.op);
+    }
   });
 }

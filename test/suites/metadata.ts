@@ -1,6 +1,8 @@
 /** What every implementation of the index ports promises, tried on each of them: `metadataSuite(name, make)`. */
-import type { ChunkIndex, RepositoryIndex, SystemIndex, Uploads } from "../../functions/registry/ports.ts";
+import type { ChunkIndex, Leases, RepositoryIndex, SystemIndex, Uploads } from "../../functions/registry/ports.ts";
 import { chunkIndexSuite } from "./metadata-chunks.ts";
+import { leasesSuite } from "./metadata-leases.ts";
+import { lifecycleSuite } from "./metadata-lifecycle.ts";
 import { repositoryIndexSuite } from "./metadata-repositories.ts";
 import { systemIndexSuite } from "./metadata-system.ts";
 import { uploadsSuite } from "./metadata-uploads.ts";
@@ -11,6 +13,7 @@ export type Indexes = {
   repositories: RepositoryIndex;
   chunks: ChunkIndex;
   uploads: Uploads;
+  leases: Leases;
   /** As if one key had vanished; spelled as in functions/metadata/keys.ts without the prefix. */
   loseKey(key: string): void | Promise<void>;
 };
@@ -21,6 +24,8 @@ export type MakeIndexes = () => Indexes;
 export function metadataSuite(name: string, make: MakeIndexes): void {
   systemIndexSuite(name, make);
   repositoryIndexSuite(name, make);
+  lifecycleSuite(name, make);
   chunkIndexSuite(name, make);
   uploadsSuite(name, make);
+  leasesSuite(name, make);
 }

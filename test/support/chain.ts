@@ -1,9 +1,10 @@
 /** Logs for tests: records that follow one another as those in a bucket do, with the hashes that a bucket would give. */
 import { createHash } from "node:crypto";
+import type * as z from "zod";
 import type { Body } from "../../functions/registry/log.ts";
 import { CommitRecord, encodeRecord, RepositoryRecord, SystemRecord } from "../../functions/registry/records.ts";
 import type { Json } from "../../shared/canonical.ts";
-import { RepositoryId } from "../../shared/contract/repositories.ts";
+import { RepositoryId, RepositorySettings } from "../../shared/contract/repositories.ts";
 import { Digest, sha256 } from "../../shared/digest.ts";
 import { OperationId, RefName, RepositoryName, RevisionId } from "../../shared/names.ts";
 import { isoTime } from "../../shared/time.ts";
@@ -69,6 +70,14 @@ export function remove(name: string, id = repositoryIdOf(name)): Body<SystemReco
   return { op: "repository.delete", repositoryId: id, repository: nameOf(name) };
 }
 
+export function restore(name: string, id = repositoryIdOf(name)): Body<SystemRecord> {
+  return { op: "repository.restore", repositoryId: id, repository: nameOf(name) };
+}
+
+export function purgeRepository(name: string, id = repositoryIdOf(name)): Body<SystemRecord> {
+  return { op: "repository.purge", repositoryId: id };
+}
+
 export function makeToken(seed: string): Body<SystemRecord> {
   const scopes = [{ repositories: "team/*", actions: ["pull", "push"] as ("pull" | "push")[] }];
   return { op: "token.create", tokenId: hex(`id ${seed}`, 16), tokenHash: digestOf(seed), name: `${seed} | "x"`, scopes, expiresAt: null };
@@ -79,7 +88,7 @@ export function revoke(seed: string): Body<SystemRecord> {
 }
 
 /** A commit onto `branch`; the seed names the revision. */
-export function commit(id: RepositoryId, branch: string, seed: string, parent: RevisionId | null = null): Body<RepositoryRecord> {
+export function commit(id: RepositoryId, branch: string, seed: string, parent: RevisionId | null = null): Body<CommitRecord> {
   return CommitRecord.omit({ v: true, seq: true, prev: true, operationId: true, at: true, actor: true }).parse({
     op: "commit",
     repositoryId: id,
@@ -87,18 +96,22 @@ export function commit(id: RepositoryId, branch: string, seed: string, parent: R
     revision: revisionOf(seed),
     parent,
     manifest: digestOf(`manifest ${seed}`),
-    attempt: hex(`attempt ${seed}`, 16),
+    attempt: attemptOf(seed),
     message: `message of ${seed}: "quoted", später`,
     fileCount: 3,
     sizeBytes: 70_000_000_000,
     chunkCount: 1100,
-    newBytes: 64,
+    newBytes: Number.parseInt(hex(seed, 8), 16),
+    newChunks: Number.parseInt(hex(seed, 2), 16),
+    metrics: { loss: "0.031" },
+    source: { host: "node-7", git: seed },
+    origin: null,
     labels: { stage: "test", note: seed },
   });
 }
 
 export function tag(id: RepositoryId, name: string, seed: string): Body<RepositoryRecord> {
-  return { op: "tag", repositoryId: id, tag: refOf(name), revision: revisionOf(seed), from: null, message: "" };
+  return { op: "tag", repositoryId: id, tag: refOf(name), revision: revisionOf(seed), from: null, fromSeq: null, message: "" };
 }
 
 export function untag(id: RepositoryId, name: string, seed: string): Body<RepositoryRecord> {
@@ -108,3 +121,39 @@ export function untag(id: RepositoryId, name: string, seed: string): Body<Reposi
 export function unbranch(id: RepositoryId, branch: string, seed: string): Body<RepositoryRecord> {
   return { op: "unbranch", repositoryId: id, branch: refOf(branch), from: revisionOf(seed) };
 }
+
+export function lock(id: RepositoryId, name: string): Body<RepositoryRecord> {
+  return { op: "lock", repositoryId: id, tag: refOf(name) };
+}
+
+export function unlock(id: RepositoryId, name: string): Body<RepositoryRecord> {
+  return { op: "unlock", repositoryId: id, tag: refOf(name) };
+}
+
+export function label(id: RepositoryId, seed: string, text: string): Body<RepositoryRecord> {
+  return { op: "label", repositoryId: id, revision: revisionOf(seed), labels: { note: text }, metrics: { loss: "1e-3" } };
+}
+
+export function settings(id: RepositoryId, changes: z.input<typeof RepositorySettings>): Body<RepositoryRecord> {
+  return { op: "settings", repositoryId: id, settings: RepositorySettings.parse(changes) };
+}
+
+/** Into the trash. */
+export function trash(id: RepositoryId, ...seeds: string[]): Body<RepositoryRecord> {
+  return { op: "delete", repositoryId: id, revisions: seeds.map(revisionOf), reason: "a test" };
+}
+
+export function untrash(id: RepositoryId, ...seeds: string[]): Body<RepositoryRecord> {
+  return { op: "undelete", repositoryId: id, revisions: seeds.map(revisionOf) };
+}
+
+export function purge(id: RepositoryId, ...seeds: string[]): Body<RepositoryRecord> {
+  return { op: "purge", repositoryId: id, revisions: seeds.map(revisionOf) };
+}
+
+export function end(id: RepositoryId): Body<RepositoryRecord> {
+  return { op: "end", repositoryId: id };
+}
+
+/** The attempt that a commit of this seed names. */
+export const attemptOf = (seed: string): string => hex(`attempt ${seed}`, 16);

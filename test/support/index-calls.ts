@@ -1,12 +1,24 @@
 /** Every call of the index ports, by name: for tests of what all of them do when Redis does not answer as it should. */
 import type { Indexes } from "../suites/metadata.ts";
-import { commit, create, digestOf, nameOf, operationOf, refOf, repositoryChain, repositoryIdOf, revisionOf, systemChain } from "./chain.ts";
+import {
+  attemptOf,
+  commit,
+  create,
+  digestOf,
+  nameOf,
+  operationOf,
+  refOf,
+  repositoryChain,
+  repositoryIdOf,
+  revisionOf,
+  systemChain,
+} from "./chain.ts";
 import { chunkEntry, proofOf, UPLOAD, UPLOAD_KEY } from "./index-values.ts";
 
 /** Texts that a call of these sends, and that must not come back in an error. */
-export const SENT = ["team/llama", digestOf("one"), UPLOAD, "text-of-an-upload", UPLOAD_KEY.principal];
+export const SENT = ["team/llama", digestOf("one"), UPLOAD, "text-of-an-upload", UPLOAD_KEY.principal, "owner-of-a-lease"];
 
-export async function indexCalls({ system, repositories, chunks, uploads }: Omit<Indexes, "loseKey">) {
+export async function indexCalls({ system, repositories, chunks, uploads, leases }: Omit<Indexes, "loseKey">) {
   const id = repositoryIdOf("team/llama");
   const created = await systemChain().add(create("team/llama"));
   const committed = await repositoryChain().add(commit(id, "main", "c1"));
@@ -18,6 +30,8 @@ export async function indexCalls({ system, repositories, chunks, uploads }: Omit
     "system.findRepository": () => system.findRepository(nameOf("team/llama")),
     "system.namesOf": () => system.namesOf([id]),
     "system.listRepositories": () => system.listRepositories({ limit: 10 }),
+    "system.findTrashed": () => system.findTrashed(id),
+    "system.listTrash": () => system.listTrash({ limit: 10 }),
     "system.findToken": () => system.findToken(digest),
     "system.listTokens": () => system.listTokens(),
     "system.findOperation": () => system.findOperation(operationOf("system", 1)),
@@ -25,12 +39,14 @@ export async function indexCalls({ system, repositories, chunks, uploads }: Omit
     "repositories.begin": () => repositories.begin(id, 1),
     "repositories.apply": () => repositories.apply(committed.record, committed.hash),
     "repositories.refs": () => repositories.refs(id),
+    "repositories.envelopeFate": () => repositories.envelopeFate(id, attemptOf("c1")),
     "repositories.findRevision": () => repositories.findRevision(id, revisionOf("c1")),
     "repositories.resolveName": () => repositories.resolveName(id, refOf("main")),
     "repositories.listRevisions": () => repositories.listRevisions(id, { limit: 10 }),
     "repositories.findOperation": () => repositories.findOperation(id, operationOf("repository", 1)),
     "chunks.find": () => chunks.find([digest, digestOf("two")]),
     "chunks.add": () => chunks.add([chunkEntry("one"), chunkEntry("two")]),
+    "chunks.remove": () => chunks.remove([chunkEntry("one"), chunkEntry("two")]),
     "uploads.proofs": () => uploads.proofs(UPLOAD, [digest]),
     "uploads.record": () => uploads.record(UPLOAD, new Map([[digest, proofOf("one")]])),
     "uploads.addRecipes": () => uploads.addRecipes(UPLOAD, [digest]),
@@ -38,6 +54,8 @@ export async function indexCalls({ system, repositories, chunks, uploads }: Omit
     "uploads.current": () => uploads.current(UPLOAD_KEY),
     "uploads.remember": () => uploads.remember(UPLOAD_KEY, "text-of-an-upload"),
     "uploads.forget": () => uploads.forget(UPLOAD_KEY),
+    "leases.acquire": () => leases.acquire("collect", "owner-of-a-lease", 60_000),
+    "leases.release": () => leases.release("collect", "owner-of-a-lease"),
   };
   return Object.entries(calls).map(([name, call]) => ({ name, call }));
 }

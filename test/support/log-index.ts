@@ -1,5 +1,6 @@
 /** Helpers to test an index that follows a log: replay, and what its reads answer when parts of it are gone. */
 import assert from "node:assert/strict";
+import type { LogHead } from "../../functions/registry/ports.ts";
 import type { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import type { Entry } from "./chain.ts";
@@ -36,7 +37,7 @@ export function assertHonest(questions: readonly Question[], answers: readonly A
   return answers.filter((answer) => answer.state === "rebuilding").length;
 }
 
-type Follower<R> = { begin(tailSeq: number): Promise<void>; apply(record: R, hash: Digest): Promise<void> };
+type Follower<R> = { begin(tailSeq: number): Promise<LogHead>; apply(record: R, hash: Digest): Promise<void> };
 
 /** As a replayer does it: from the first record, whatever is applied already. */
 export async function replay<R>(index: Follower<R>, entries: readonly Entry<R>[]): Promise<void> {

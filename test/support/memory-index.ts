@@ -2,176 +2,12 @@
  * The index ports in memory: real implementations for domain tests, held to test/suites/metadata.ts like those on Redis.
  * Answers are copies, so nobody changes the index by changing an answer.
  */
-import { repositoryOf, revisionOf, tokenOf } from "../../functions/metadata/entries.ts";
-import type {
-  ChunkEntry,
-  ChunkIndex,
-  Clock,
-  LogHead,
-  Proof,
-  RepositoryIndex,
-  RevisionEntry,
-  SystemIndex,
-  TokenEntry,
-  UploadKey,
-  Uploads,
-} from "../../functions/registry/ports.ts";
-import type { RepositoryRecord, SystemRecord } from "../../functions/registry/records.ts";
-import type { Refs, RepositoryId, RepositorySummary } from "../../shared/contract/repositories.ts";
+import type { ChunkEntry, ChunkIndex, Clock, Leases, Proof, UploadKey, Uploads } from "../../functions/registry/ports.ts";
 import type { Digest } from "../../shared/digest.ts";
-import { FerryError } from "../../shared/errors.ts";
-import type { OperationId, RefName, RepositoryName, RevisionId } from "../../shared/names.ts";
-import { MemoryLog } from "./memory-log.ts";
+import { MemoryRepositoryIndex } from "./memory-repositories.ts";
+import { MemorySystemIndex } from "./memory-system.ts";
 
 const UPLOAD_TTL_MS = 24 * 3_600_000;
-
-type SystemState = { names: Map<RepositoryName, RepositorySummary>; tokens: Map<Digest, TokenEntry> };
-
-export class MemorySystemIndex implements SystemIndex {
-  readonly log = new MemoryLog<SystemState, SystemRecord>(() => ({ names: new Map(), tokens: new Map() }), foldSystem);
-
-  async head(): Promise<LogHead | null> {
-    return this.log.head();
-  }
-
-  async begin(tailSeq: number): Promise<void> {
-    this.log.begin(tailSeq);
-  }
-
-  async apply(record: SystemRecord, hash: Digest): Promise<void> {
-    this.log.apply(record, hash);
-  }
-
-  async findRepository(name: RepositoryName): Promise<RepositorySummary | null> {
-    return structuredClone(this.log.read("names").state.names.get(name) ?? null);
-  }
-
-  async namesOf(ids: readonly RepositoryId[]): Promise<Map<RepositoryId, RepositoryName>> {
-    const wanted = new Set(ids);
-    const summaries = [...this.log.read("names").state.names.values()];
-    return new Map(summaries.filter((summary) => wanted.has(summary.id)).map((summary) => [summary.id, summary.repository]));
-  }
-
-  async listRepositories(query: { after?: string | undefined; limit: number }): Promise<RepositorySummary[]> {
-    const names = this.log.read("names", "order").state.names;
-    const sorted = [...names.values()].sort((a, b) => (a.repository < b.repository ? -1 : 1));
-    return structuredClone(sorted.filter((summary) => summary.repository > (query.after ?? "")).slice(0, query.limit));
-  }
-
-  async findToken(hash: Digest): Promise<TokenEntry | null> {
-    return structuredClone(this.log.read("tokens").state.tokens.get(hash) ?? null);
-  }
-
-  async listTokens(): Promise<TokenEntry[]> {
-    return structuredClone([...this.log.read("tokens").state.tokens.values()]);
-  }
-
-  async findOperation(operationId: OperationId): Promise<number | null> {
-    return this.log.findOperation(operationId);
-  }
-}
-
-function foldSystem(state: SystemState, record: SystemRecord): void {
-  switch (record.op) {
-    case "repository.create":
-      removeRepository(state, record.repositoryId);
-      state.names.set(record.repository, repositoryOf(record));
-      return;
-    case "repository.delete":
-      removeRepository(state, record.repositoryId);
-      return;
-    case "token.create":
-      state.tokens.set(record.tokenHash, tokenOf(record));
-      return;
-    case "token.revoke":
-      for (const token of state.tokens.values()) if (token.id === record.tokenId) token.revokedAt ??= record.at;
-      return;
-    default:
-      record satisfies never;
-  }
-}
-
-function removeRepository(state: SystemState, id: RepositoryId): void {
-  for (const [name, summary] of state.names) if (summary.id === id) state.names.delete(name);
-}
-
-type RepositoryState = { branches: Map<RefName, RevisionId>; tags: Map<RefName, RevisionId>; revisions: Map<RevisionId, RevisionEntry> };
-
-export class MemoryRepositoryIndex implements RepositoryIndex {
-  readonly logs = new Map<string, MemoryLog<RepositoryState, RepositoryRecord>>();
-
-  async head(id: RepositoryId): Promise<LogHead | null> {
-    return this.logs.get(id)?.head() ?? null;
-  }
-
-  async begin(id: RepositoryId, tailSeq: number): Promise<void> {
-    const log = this.logs.get(id) ?? new MemoryLog<RepositoryState, RepositoryRecord>(emptyRepository, foldRepository);
-    this.logs.set(id, log);
-    log.begin(tailSeq);
-  }
-
-  async apply(record: RepositoryRecord, hash: Digest): Promise<void> {
-    this.#log(record.repositoryId).apply(record, hash);
-  }
-
-  async refs(id: RepositoryId): Promise<Refs & { seq: number; revisionCount: number }> {
-    const { seq, state } = this.#log(id).read();
-    const { branches, tags, revisions } = state;
-    return { seq, revisionCount: revisions.size, branches: Object.fromEntries(branches), tags: Object.fromEntries(tags) };
-  }
-
-  async findRevision(id: RepositoryId, revision: RevisionId): Promise<RevisionEntry | null> {
-    return structuredClone(this.#log(id).read("revisions").state.revisions.get(revision) ?? null);
-  }
-
-  async resolveName(id: RepositoryId, name: RefName): Promise<RevisionId | null> {
-    const { branches, tags } = this.#log(id).read().state;
-    return branches.get(name) ?? tags.get(name) ?? null;
-  }
-
-  async listRevisions(
-    id: RepositoryId,
-    query: { branch?: RefName | undefined; before?: number | undefined; limit: number },
-  ): Promise<RevisionEntry[]> {
-    const { branch, before = Number.POSITIVE_INFINITY, limit } = query;
-    const all = [...this.#log(id).read("revisions", "order").state.revisions.values()].sort((a, b) => b.seq - a.seq);
-    return structuredClone(all.filter((e) => e.seq < before && (branch === undefined || e.branch === branch)).slice(0, limit));
-  }
-
-  async findOperation(id: RepositoryId, operationId: OperationId): Promise<number | null> {
-    return this.#log(id).findOperation(operationId);
-  }
-
-  #log(id: RepositoryId): MemoryLog<RepositoryState, RepositoryRecord> {
-    const log = this.logs.get(id);
-    if (log === undefined) throw new FerryError("INDEX_REBUILDING");
-    return log;
-  }
-}
-
-function emptyRepository(): RepositoryState {
-  return { branches: new Map(), tags: new Map(), revisions: new Map() };
-}
-
-function foldRepository(state: RepositoryState, record: RepositoryRecord): void {
-  switch (record.op) {
-    case "commit":
-      state.branches.set(record.branch, record.revision);
-      if (!state.revisions.has(record.revision)) state.revisions.set(record.revision, revisionOf(record));
-      return;
-    case "tag":
-      state.tags.set(record.tag, record.revision);
-      return;
-    case "untag":
-      state.tags.delete(record.tag);
-      return;
-    case "unbranch":
-      state.branches.delete(record.branch);
-      return;
-    default:
-      record satisfies never;
-  }
-}
 
 export class MemoryChunkIndex implements ChunkIndex {
   readonly entries = new Map<Digest, ChunkEntry>();
@@ -182,6 +18,10 @@ export class MemoryChunkIndex implements ChunkIndex {
 
   async add(entries: readonly (ChunkEntry & { sha256: Digest })[]): Promise<void> {
     for (const { sha256, ...entry } of entries) this.entries.set(sha256, structuredClone(entry));
+  }
+
+  async remove(entries: readonly { sha256: Digest; tag: string }[]): Promise<void> {
+    for (const { sha256, tag } of entries) if (this.entries.get(sha256)?.tag === tag) this.entries.delete(sha256);
   }
 }
 
@@ -249,11 +89,40 @@ function nameOf(key: UploadKey): string {
   return `${key.repositoryId}:${key.branch}:${key.principal}`;
 }
 
+export class MemoryLeases implements Leases {
+  readonly held = new Map<string, { owner: string; number: number; untilMs: number }>();
+  readonly numbers = new Map<string, number>();
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  async acquire(name: string, owner: string, ttlMs: number): Promise<number | null> {
+    const held = this.#holder(name);
+    if (held !== null && held.owner !== owner) return null;
+    const number = held?.number ?? (this.numbers.get(name) ?? 0) + 1;
+    this.numbers.set(name, number);
+    this.held.set(name, { owner, number, untilMs: this.#clock.now() + ttlMs });
+    return number;
+  }
+
+  async release(name: string, owner: string): Promise<void> {
+    if (this.#holder(name)?.owner === owner) this.held.delete(name);
+  }
+
+  #holder(name: string) {
+    const held = this.held.get(name);
+    return held === undefined || held.untilMs <= this.#clock.now() ? null : held;
+  }
+}
+
 export type MemoryIndexes = {
   system: MemorySystemIndex;
   repositories: MemoryRepositoryIndex;
   chunks: MemoryChunkIndex;
   uploads: MemoryUploads;
+  leases: MemoryLeases;
   /** As if Redis were new. */
   wipe(): void;
   /** As if one key had vanished. Spelled as in functions/metadata/keys.ts without the prefix: `sys`, `sys:names`, `repo:<id>:order`, … */
@@ -268,6 +137,7 @@ export function memoryIndexes({ clock }: { clock: Clock }): MemoryIndexes {
     repositories: new MemoryRepositoryIndex(),
     chunks: new MemoryChunkIndex(),
     uploads: new MemoryUploads(clock),
+    leases: new MemoryLeases(clock),
   };
   return {
     ...indexes,
@@ -277,14 +147,16 @@ export function memoryIndexes({ clock }: { clock: Clock }): MemoryIndexes {
   };
 }
 
-type Parts = Pick<MemoryIndexes, "system" | "repositories" | "chunks" | "uploads">;
+type Parts = Pick<MemoryIndexes, "system" | "repositories" | "chunks" | "uploads" | "leases">;
 
-function wipe({ system, repositories, chunks, uploads }: Parts): void {
+function wipe({ system, repositories, chunks, uploads, leases }: Parts): void {
   system.log.lose("head");
   repositories.logs.clear();
   chunks.entries.clear();
   uploads.uploads.clear();
   uploads.unfinished.clear();
+  leases.held.clear();
+  leases.numbers.clear();
 }
 
 function loseKey(parts: Parts, key: string): void {
@@ -296,6 +168,8 @@ function loseKey(parts: Parts, key: string): void {
   else if (kind === "upload" && part === "recipes") parts.uploads.uploads.get(name)?.recipes.clear();
   else if (kind === "upload") parts.uploads.uploads.get(name)?.proofs.clear();
   else if (kind === "upload-of") parts.uploads.unfinished.delete(key.slice("upload-of:".length));
+  else if (kind === "lease" && part === "fence") parts.leases.numbers.delete(name);
+  else if (kind === "lease") parts.leases.held.delete(name);
   else throw new RangeError(`${key} is no key of the index`);
 }
 

@@ -25,11 +25,12 @@ export class MemoryLog<S, R extends Link> {
     return live === null || live.lost.size > 0 || live.seq < live.replayTo ? null : { seq: live.seq, hash: live.hash };
   }
 
-  begin(tailSeq: number): void {
+  begin(tailSeq: number): LogHead {
     if (this.#live === null || this.#live.lost.size > 0) {
       this.#live = { seq: 0, hash: null, replayTo: tailSeq, state: this.#empty(), ring: new Map(), lost: new Set() };
     }
     this.#live.replayTo = Math.max(this.#live.replayTo, tailSeq);
+    return { seq: this.#live.seq, hash: this.#live.hash };
   }
 
   apply(record: R, hash: Digest): void {

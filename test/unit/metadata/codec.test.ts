@@ -4,11 +4,15 @@ import { test } from "node:test";
 import fc from "fast-check";
 import {
   decodeChunk,
+  decodeFate,
   decodeProof,
   decodeRepository,
   decodeRevision,
+  decodeSettings,
   decodeToken,
+  decodeTrashed,
   encodeChunk,
+  encodePerson,
   encodeProof,
   encodeRepository,
   encodeRevision,
@@ -111,6 +115,10 @@ test("repositories, tokens and revisions come back as they were, whatever people
       const repository = repositoryOf({ ...created, actor });
       assert.deepEqual(decodeRepository("team/llama", encodeRepository(repository)), repository);
 
+      const deletedAt = "2026-02-03T04:05:06.007Z";
+      const trashed = `${deletedAt} ${encodePerson(text)} team/llama ${encodeRepository(repository)}`;
+      assert.deepEqual(decodeTrashed(trashed), { ...repository, deletedAt, deletedBy: text });
+
       const made = (await record.systemChain().add(record.makeToken("one"))).record;
       assert.ok(made.op === "token.create");
       const token = tokenOf({ ...made, actor, name: text });
@@ -121,7 +129,10 @@ test("repositories, tokens and revisions come back as they were, whatever people
       const committed = (await record.repositoryChain().add(record.commit(repositoryIdOf("a"), "main", "c1"))).record;
       assert.ok(committed.op === "commit");
       const revision = revisionOf({ ...committed, actor, message: text, labels: { a: text } });
-      assert.deepEqual(decodeRevision(revision.revision, encodeRevision(revision)), revision);
+      for (const changes of [{}, { deletedAt, modifiedBy: actor, modifiedAt: revokedAt, metrics: { [`m${text}`]: "1" } }]) {
+        const changed = { ...revision, ...changes };
+        assert.deepEqual(decodeRevision(revision.revision, encodeRevision(changed)), changed);
+      }
     }),
     { numRuns: 50 },
   );
@@ -132,5 +143,8 @@ test("an entry of a log's index that can't be read is reported, not taken for so
     assert.throws(() => decodeRepository(nameOf("a/b"), text), UNREADABLE, text);
     assert.throws(() => decodeToken(digestOf("a"), text), UNREADABLE, text);
     assert.throws(() => decodeRevision(record.revisionOf("a"), text), UNREADABLE, text);
+    assert.throws(() => decodeTrashed(text), UNREADABLE, text);
+    assert.throws(() => decodeFate(text), UNREADABLE, text);
+    if (text !== "{}") assert.throws(() => decodeSettings(text), UNREADABLE, text);
   }
 });

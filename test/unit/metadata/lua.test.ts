@@ -1,12 +1,16 @@
 /** What all scripts have in common, so that they run on Redis 6.2, on Valkey and on Upstash, and lock no more than their keys there. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { INDEX, ITEMS_MAX, REPOSITORY, SYSTEM, UPLOAD } from "../../../functions/metadata/lua.ts";
+import { INDEX, ITEMS_MAX, LEASE, UPLOAD } from "../../../functions/metadata/lua.ts";
+import { REPOSITORY } from "../../../functions/metadata/lua-repository.ts";
+import { SYSTEM } from "../../../functions/metadata/lua-system.ts";
 
 /** All are in Redis since 6.2 or before: https://redis.io/docs/latest/commands/ */
-const COMMANDS = "EXPIRE HDEL HGET HGETALL HINCRBY HMGET HSET HSETNX SADD SMISMEMBER UNLINK ZADD ZREM ZSCORE".split(" ");
+const COMMANDS = "DEL EXPIRE GET HDEL HGET HGETALL HINCRBY HKEYS HMGET HSET HSETNX INCR SADD SET SMISMEMBER UNLINK ZADD ZREM ZSCORE".split(
+  " ",
+);
 
-const SCRIPTS = Object.entries({ SYSTEM, REPOSITORY, INDEX, UPLOAD }).flatMap(([group, scripts]) =>
+const SCRIPTS = Object.entries({ SYSTEM, REPOSITORY, INDEX, UPLOAD, LEASE }).flatMap(([group, scripts]) =>
   Object.entries<string>(scripts).map(([name, text]) => ({ name: `${group}.${name}`, text })),
 );
 

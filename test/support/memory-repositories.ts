@@ -1,0 +1,173 @@
+/** The indexes of the repositories' logs in memory. Answers are copies. */
+import { changesOf, revisionOf } from "../../functions/metadata/entries.ts";
+import type { EnvelopeFate, LogHead, RepositoryIndex, RepositoryState, RevisionEntry } from "../../functions/registry/ports.ts";
+import type { RepositoryRecord } from "../../functions/registry/records.ts";
+import { type RepositoryId, RepositorySettings, type Usage } from "../../shared/contract/repositories.ts";
+import type { Digest } from "../../shared/digest.ts";
+import { FerryError } from "../../shared/errors.ts";
+import type { OperationId, RefName, RevisionId } from "../../shared/names.ts";
+import { MemoryLog } from "./memory-log.ts";
+
+type State = {
+  branches: Map<RefName, RevisionId>;
+  tags: Map<RefName, { revision: RevisionId; seq: number }>;
+  locked: Set<RefName>;
+  settings: RepositorySettings;
+  revisions: Map<RevisionId, RevisionEntry>;
+  fates: Map<string, EnvelopeFate>;
+  endedSeq: number | null;
+};
+
+export class MemoryRepositoryIndex implements RepositoryIndex {
+  readonly logs = new Map<string, MemoryLog<State, RepositoryRecord>>();
+
+  async head(id: RepositoryId): Promise<LogHead | null> {
+    return this.logs.get(id)?.head() ?? null;
+  }
+
+  async begin(id: RepositoryId, tailSeq: number): Promise<LogHead> {
+    const log = this.logs.get(id) ?? new MemoryLog<State, RepositoryRecord>(emptyState, fold);
+    this.logs.set(id, log);
+    return log.begin(tailSeq);
+  }
+
+  async apply(record: RepositoryRecord, hash: Digest): Promise<void> {
+    this.#log(record.repositoryId).apply(record, hash);
+  }
+
+  async refs(id: RepositoryId): Promise<RepositoryState> {
+    const { seq, state } = this.#log(id).read();
+    const { branches, tags, locked, settings, revisions, endedSeq } = state;
+    return {
+      seq,
+      revisionCount: [...revisions.values()].filter((entry) => entry.deletedAt === null).length,
+      branches: Object.fromEntries(branches),
+      tags: Object.fromEntries([...tags].map(([name, tag]) => [name, tag.revision])),
+      tagSeqs: Object.fromEntries([...tags].map(([name, tag]) => [name, tag.seq])),
+      lockedTags: [...locked].sort(),
+      settings: structuredClone(settings),
+      usage: usageOf([...revisions.values()]),
+      ended: endedSeq !== null,
+    };
+  }
+
+  async envelopeFate(id: RepositoryId, attempt: string): Promise<EnvelopeFate | null> {
+    const { fates, endedSeq } = this.#log(id).read("revisions").state;
+    return endedSeq === null ? structuredClone(fates.get(attempt) ?? null) : { state: "ended", seq: endedSeq };
+  }
+
+  async findRevision(id: RepositoryId, revision: RevisionId): Promise<RevisionEntry | null> {
+    return structuredClone(this.#log(id).read("revisions").state.revisions.get(revision) ?? null);
+  }
+
+  async resolveName(id: RepositoryId, name: RefName): Promise<RevisionId | null> {
+    const { branches, tags } = this.#log(id).read().state;
+    return branches.get(name) ?? tags.get(name)?.revision ?? null;
+  }
+
+  async listRevisions(
+    id: RepositoryId,
+    query: { branch?: RefName | undefined; before?: number | undefined; limit: number },
+  ): Promise<RevisionEntry[]> {
+    const { branch, before = Number.POSITIVE_INFINITY, limit } = query;
+    const all = [...this.#log(id).read("revisions", "order").state.revisions.values()].sort((a, b) => b.seq - a.seq);
+    return structuredClone(all.filter((e) => e.seq < before && (branch === undefined || e.branch === branch)).slice(0, limit));
+  }
+
+  async findOperation(id: RepositoryId, operationId: OperationId): Promise<number | null> {
+    return this.#log(id).findOperation(operationId);
+  }
+
+  #log(id: RepositoryId): MemoryLog<State, RepositoryRecord> {
+    const log = this.logs.get(id);
+    if (log === undefined) throw new FerryError("INDEX_REBUILDING");
+    return log;
+  }
+}
+
+function emptyState(): State {
+  const settings = RepositorySettings.parse({});
+  return {
+    branches: new Map(),
+    tags: new Map(),
+    locked: new Set(),
+    settings,
+    revisions: new Map(),
+    fates: new Map(),
+    endedSeq: null,
+  };
+}
+
+function usageOf(revisions: readonly RevisionEntry[]): Usage {
+  const sum = (of: (entry: RevisionEntry) => number) =>
+    Math.min(
+      revisions.reduce((total, entry) => total + of(entry), 0),
+      Number.MAX_SAFE_INTEGER,
+    );
+  return { logicalBytes: sum((e) => e.sizeBytes), storedBytes: sum((e) => e.newBytes), objects: sum((e) => e.newChunks) };
+}
+
+function fold(state: State, record: RepositoryRecord): void {
+  switch (record.op) {
+    case "tag":
+      state.tags.set(record.tag, { revision: record.revision, seq: record.seq });
+      return;
+    case "untag":
+      state.tags.delete(record.tag);
+      return;
+    case "lock":
+      state.locked.add(record.tag);
+      return;
+    case "unlock":
+      state.locked.delete(record.tag);
+      return;
+    case "unbranch":
+      state.branches.delete(record.branch);
+      return;
+    case "settings":
+      state.settings = record.settings;
+      return;
+    case "end":
+      Object.assign(state, emptyState(), { endedSeq: record.seq });
+      return;
+    default:
+      foldRevisions(state, record);
+  }
+}
+
+type RevisionsRecord = Extract<RepositoryRecord, { op: "commit" | "label" | "delete" | "undelete" | "purge" }>;
+
+function foldRevisions(state: State, record: RevisionsRecord): void {
+  switch (record.op) {
+    case "commit":
+      state.branches.set(record.branch, record.revision);
+      if (state.revisions.has(record.revision)) return;
+      state.revisions.set(record.revision, revisionOf(record));
+      state.fates.set(record.attempt, { state: "living" });
+      return;
+    case "label": {
+      const entry = state.revisions.get(record.revision);
+      if (entry !== undefined) Object.assign(entry, changesOf(record));
+      return;
+    }
+    case "delete":
+      for (const entry of known(state, record.revisions)) entry.deletedAt ??= record.at;
+      return;
+    case "undelete":
+      for (const entry of known(state, record.revisions)) entry.deletedAt = null;
+      return;
+    case "purge":
+      for (const entry of known(state, record.revisions)) {
+        if (entry.deletedAt === null) continue;
+        state.revisions.delete(entry.revision);
+        state.fates.set(entry.attempt, { state: "purged", commitSeq: entry.seq, purgeSeq: record.seq });
+      }
+      return;
+    default:
+      record satisfies never;
+  }
+}
+
+function known(state: State, revisions: readonly RevisionId[]): RevisionEntry[] {
+  return [...new Set(revisions)].map((revision) => state.revisions.get(revision)).filter((entry) => entry !== undefined);
+}

@@ -1,0 +1,112 @@
+/** The index of the deployment's log in memory. Answers are copies. */
+import { repositoryOf, tokenOf } from "../../functions/metadata/entries.ts";
+import type { LogHead, SystemIndex, TokenEntry, TrashedRepository } from "../../functions/registry/ports.ts";
+import type { SystemRecord } from "../../functions/registry/records.ts";
+import type { RepositoryId, RepositorySummary } from "../../shared/contract/repositories.ts";
+import type { Digest } from "../../shared/digest.ts";
+import type { OperationId, RepositoryName } from "../../shared/names.ts";
+import { MemoryLog } from "./memory-log.ts";
+
+type SystemState = {
+  names: Map<RepositoryName, RepositorySummary>;
+  trash: Map<RepositoryId, TrashedRepository>;
+  tokens: Map<Digest, TokenEntry>;
+};
+
+export class MemorySystemIndex implements SystemIndex {
+  readonly log = new MemoryLog<SystemState, SystemRecord>(() => ({ names: new Map(), trash: new Map(), tokens: new Map() }), foldSystem);
+
+  async head(): Promise<LogHead | null> {
+    return this.log.head();
+  }
+
+  async begin(tailSeq: number): Promise<LogHead> {
+    return this.log.begin(tailSeq);
+  }
+
+  async apply(record: SystemRecord, hash: Digest): Promise<void> {
+    this.log.apply(record, hash);
+  }
+
+  async findRepository(name: RepositoryName): Promise<RepositorySummary | null> {
+    return structuredClone(this.log.read("names").state.names.get(name) ?? null);
+  }
+
+  async namesOf(ids: readonly RepositoryId[]): Promise<Map<RepositoryId, RepositoryName>> {
+    const wanted = new Set(ids);
+    const summaries = [...this.log.read("names").state.names.values()];
+    return new Map(summaries.filter((summary) => wanted.has(summary.id)).map((summary) => [summary.id, summary.repository]));
+  }
+
+  async findTrashed(id: RepositoryId): Promise<TrashedRepository | null> {
+    return structuredClone(this.log.read("names").state.trash.get(id) ?? null);
+  }
+
+  async listTrash(query: { after?: string | undefined; limit: number }): Promise<TrashedRepository[]> {
+    return page([...this.log.read("names", "order").state.trash.values()], (entry) => entry.id, query);
+  }
+
+  async listRepositories(query: { after?: string | undefined; limit: number }): Promise<RepositorySummary[]> {
+    return page([...this.log.read("names", "order").state.names.values()], (entry) => entry.repository, query);
+  }
+
+  async findToken(hash: Digest): Promise<TokenEntry | null> {
+    return structuredClone(this.log.read("tokens").state.tokens.get(hash) ?? null);
+  }
+
+  async listTokens(): Promise<TokenEntry[]> {
+    return structuredClone([...this.log.read("tokens").state.tokens.values()]);
+  }
+
+  async findOperation(operationId: OperationId): Promise<number | null> {
+    return this.log.findOperation(operationId);
+  }
+}
+
+function page<T>(entries: T[], keyOf: (entry: T) => string, query: { after?: string | undefined; limit: number }): T[] {
+  const sorted = entries.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+  return structuredClone(sorted.filter((entry) => keyOf(entry) > (query.after ?? "")).slice(0, query.limit));
+}
+
+function foldSystem(state: SystemState, record: SystemRecord): void {
+  switch (record.op) {
+    case "repository.create":
+      takeLiving(state, record.repositoryId);
+      state.trash.delete(record.repositoryId);
+      state.names.set(record.repository, repositoryOf(record));
+      return;
+    case "repository.delete": {
+      const summary = takeLiving(state, record.repositoryId);
+      if (summary !== null) state.trash.set(summary.id, { ...summary, deletedAt: record.at, deletedBy: record.actor });
+      return;
+    }
+    case "repository.restore": {
+      const trashed = state.trash.get(record.repositoryId);
+      if (trashed === undefined) return;
+      const { deletedAt: _, deletedBy: __, ...summary } = trashed;
+      state.trash.delete(record.repositoryId);
+      state.names.set(record.repository, { ...summary, repository: record.repository });
+      return;
+    }
+    case "repository.purge":
+      state.trash.delete(record.repositoryId);
+      return;
+    case "token.create":
+      state.tokens.set(record.tokenHash, tokenOf(record));
+      return;
+    case "token.revoke":
+      for (const token of state.tokens.values()) if (token.id === record.tokenId) token.revokedAt ??= record.at;
+      return;
+    default:
+      record satisfies never;
+  }
+}
+
+function takeLiving(state: SystemState, id: RepositoryId): RepositorySummary | null {
+  for (const [name, summary] of state.names) {
+    if (summary.id !== id) continue;
+    state.names.delete(name);
+    return summary;
+  }
+  return null;
+}
