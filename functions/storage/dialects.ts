@@ -1,6 +1,6 @@
 /**
- * What S3 implementations do differently, as data. What is said here comes from their documentation and issue threads
- * (docs/design.md, Stores); what a store really enforces is said by its probe alone, whatever this page hopes.
+ * What S3 implementations do differently, as data. Ceph (16.2.15) and miniflare were run; what is said of the others comes from their
+ * documentation and issue threads. What a store really enforces is said by its probe alone, whatever this page hopes.
  */
 export type Addressing = "path" | "virtual";
 
@@ -18,8 +18,6 @@ export type Dialect = {
   /** Answers to it that decide nothing: another writer was at work, ask again. */
   readonly conflict: readonly Answer[];
   readonly addressing: Addressing;
-  /** ETags of single PUTs are the content's MD5 in hex; some write it in capitals. Compare without case. */
-  readonly etag: "lower" | "upper";
   /** Headers that make a PUT copy another object. A probe tries them on tickets: they must not get past the content's check. */
   readonly copySources: readonly string[];
   /**
@@ -30,8 +28,6 @@ export type Dialect = {
   /** Headers that tickets set and sign, so that nobody sets them otherwise; the second list is for presigned URLs alone. */
   readonly fixed: readonly Header[];
   readonly fixedInUrls: readonly Header[];
-  /** Run here against a real one; the others are unproven until probed. */
-  readonly tried: boolean;
 };
 
 const PRECONDITION_FAILED: Answer = { status: 412 };
@@ -46,12 +42,10 @@ const STANDARD: Dialect = {
     { status: 409, code: "ConcurrentModification" },
   ],
   addressing: "path",
-  etag: "lower",
   copySources: ["x-amz-copy-source"],
   absent: [],
   fixed: [],
   fixedInUrls: [],
-  tried: false,
 };
 
 export const DIALECTS = {
@@ -63,7 +57,6 @@ export const DIALECTS = {
     createOnly: { name: "x-oss-forbid-overwrite", value: "true" },
     exists: [PRECONDITION_FAILED, { status: 409, code: "FileAlreadyExists" }],
     addressing: "virtual",
-    etag: "upper",
     copySources: ["x-amz-copy-source", "x-oss-copy-source"],
   },
   /** Buckets made since 2024 take virtual addressing only. */
@@ -83,7 +76,6 @@ export const DIALECTS = {
     ...STANDARD,
     fixed: [{ name: "x-amz-acl", value: "private" }],
     fixedInUrls: [{ name: "x-amz-copy-source-range", value: "bytes=0-0" }],
-    tried: true,
   },
   minio: STANDARD,
   /** Ignores If-None-Match on PUT, and refuses x-goog-* beside x-amz-* headers: the probe decides which modes remain. */
@@ -96,7 +88,7 @@ export const DIALECTS = {
    * The local R2 that wrangler and miniflare bring. It obeys an unsigned x-amz-copy-source: with any ticket one could copy any object
    * of the bucket under one's own key, and read it there. It keeps an unsigned Content-Encoding, and ignores response-content-encoding.
    */
-  miniflare: { ...STANDARD, absent: ["content-encoding", "x-amz-copy-source"], tried: true },
+  miniflare: { ...STANDARD, absent: ["content-encoding", "x-amz-copy-source"] },
   s3: STANDARD,
 } as const satisfies Record<string, Dialect>;
 

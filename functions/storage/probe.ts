@@ -104,6 +104,7 @@ async function rangeRead(ground: ProbeGround): Promise<Outcome> {
   return { ok: part.status === 206 && exact, detail: `answered ${part.status}, bytes ${exact ? "exact" : "wrong"}` };
 }
 
+/** OSS writes it in capitals. */
 async function etagOfPut(ground: ProbeGround): Promise<Outcome> {
   const body = ground.body(100);
   const { url, ...init } = await ground.ticket("payload", "etag", body);

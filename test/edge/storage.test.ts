@@ -1,5 +1,6 @@
 /** The storage adapter inside workerd, where the SDK is built from other files than in Node. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -42,9 +43,13 @@ test("listing, reading error bodies, deleting many, signing and probing work in 
   assert.equal(told.probe.createOnly, true);
 });
 
-/** As wrangler bundles it: browser builds of packages, and the alias of wrangler.toml. */
+/** As wrangler bundles it: browser builds of packages, and the aliases of wrangler.toml. */
 async function bundled(): Promise<string> {
-  const xmlBuilder = fileURLToPath(new URL("../../node_modules/@aws-sdk/xml-builder/dist-cjs/index.js", import.meta.url));
+  const config = readFileSync(new URL("../../wrangler.toml", import.meta.url), "utf8");
+  const aliases = [...config.matchAll(/^"(@[^"]+)" = "(\.[^"]+)"$/gm)];
+  const alias = Object.fromEntries(
+    aliases.map(([, name = "", path = ""]) => [name, fileURLToPath(new URL(`../../${path}`, import.meta.url))]),
+  );
   const { outputFiles } = await build({
     entryPoints: [fileURLToPath(new URL("storage-worker.ts", import.meta.url))],
     bundle: true,
@@ -52,7 +57,7 @@ async function bundled(): Promise<string> {
     format: "esm",
     target: "es2024",
     conditions: ["workerd", "worker", "browser"],
-    alias: { "@aws-sdk/xml-builder": xmlBuilder },
+    alias,
     logLevel: "error",
   });
   return outputFiles[0]?.text ?? "";
