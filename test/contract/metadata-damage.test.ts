@@ -44,12 +44,16 @@ describe("a damaged index on Redis", { skip: whyNoRedis() }, () => {
     else await parts.raw.restore(key, 0, dump, "REPLACE");
   }
 
-  /** Each key from any moment, or lost: every single key from every moment beside the newest others, then random mixtures. */
+  /**
+   * Each key from any moment, or lost: every single key from every moment beside the newest others, every single key from the moment
+   * before or after the others' (what one record changed must show), then random mixtures.
+   */
   async function tryMixtures(keys: readonly string[], questions: readonly Question[], moments: readonly Moment[]): Promise<void> {
     const newest = moments.length - 1;
     const choice = fc.integer({ min: -1, max: newest });
-    const singles = keys.flatMap((_, at) =>
-      Array.from({ length: moments.length }, (_, m) => keys.map((_, k) => (k === at ? m - 1 : newest))),
+    const single = (key: number, from: number, others: number) => keys.map((_, at) => (at === key ? from : others));
+    const singles = keys.flatMap((_, key) =>
+      [...moments.keys()].flatMap((m) => [single(key, m - 1, newest), single(key, m - 1, m), single(key, m, m - 1)]),
     );
     let refused = 0;
     await fc.assert(
