@@ -7,6 +7,7 @@
  *   recipes/<2 hex>/<sha256>.json                    canonical JSON, named by its digest; never collected
  *   manifests/<sha256>.<attempt>.json                envelope {manifest, placement}; the digest covers `manifest`
  *   repositories/<repositoryId>/log/<seq12>.json     repository log (create-only, hash-chained); writing one is the commit point
+ *   purges/<repositoryId>                            note: a purge of this repository may have stopped half-way; gone when it is done
  *   collect/intent/<run>                             collection's flag that commits must read; kept at least 30 days
  *   collect/run/<run>.json                           progress of a run
  *   collect/work/<run>/…                             what a run found so far: live-<part>-<N>, again-<part>-<N>, garbage-<part>, final-<part>
@@ -22,6 +23,7 @@ export const PROBE_PREFIX = "probe/";
 export const CHUNK_PREFIX = "chunks/";
 export const ENVELOPE_PREFIX = "manifests/";
 export const RUN_PREFIX = "collect/run/";
+export const PURGE_NOTE_PREFIX = "purges/";
 
 export function systemLogKey(seq: number): string {
   return `${SYSTEM_LOG_PREFIX}${seq12(seq)}.json`;
@@ -49,6 +51,10 @@ export function chunkPath(sha256: Digest, tag: string): string {
 
 export function chunkKey(sha256: Digest, tag: string): string {
   return CHUNK_PREFIX + chunkPath(sha256, tag);
+}
+
+export function purgeNoteKey(id: RepositoryId): string {
+  return PURGE_NOTE_PREFIX + id;
 }
 
 export function recipeKey(recipe: Digest): string {

@@ -1,17 +1,21 @@
-/** Reading: refs to revisions, history, manifests, recipes. */
-import type { ManifestAnswer, RepositorySummary, RevisionPage, RevisionSummary } from "../../shared/contract/repositories.ts";
+/** Reading: refs to revisions, manifests, recipes. */
+import type { ManifestAnswer, RepositorySummary, RevisionSummary } from "../../shared/contract/repositories.ts";
 import type { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { contentEntries } from "../../shared/manifest.ts";
 import { RefName, RevisionId } from "../../shared/names.ts";
 import type { Recipe } from "../../shared/recipe.ts";
 import { findRecipe, type OpenEnvelope, readEnvelope } from "./envelopes.ts";
-import { findConfirmed, withWhole } from "./log.ts";
+import { demandLiving } from "./living.ts";
+import { findConfirmed } from "./log.ts";
 import { repositoryLog } from "./logs.ts";
 import { pooled, STORE_WIDTH } from "./pool.ts";
 import type { Ports, RevisionEntry } from "./ports.ts";
 
-/** What `ref` names now: a branch, a tag or a revision id. Throws REF_UNKNOWN only after the bucket confirmed that. */
+/**
+ * What `ref` names now: a branch, a tag or a revision id. Throws REF_UNKNOWN only after the bucket confirmed that, and REVISION_DELETED
+ * for an id that is in the trash.
+ */
 export async function resolveRevision(ports: Ports, repository: RepositorySummary, ref: string): Promise<RevisionEntry> {
   const log = repositoryLog(ports, repository.id);
   const id = RevisionId.safeParse(ref);
@@ -20,30 +24,22 @@ export async function resolveRevision(ports: Ports, repository: RepositorySummar
     return revision === null ? null : ports.repositories.findRevision(repository.id, revision);
   });
   if (found === null) throw new FerryError("REF_UNKNOWN", { repository: repository.repository, ref });
-  return found;
+  return demandLiving(found);
+}
+
+/**
+ * The envelope of a revision whose chunks an upload need not send again; null when it was purged since. In the trash it still serves:
+ * collection keeps its chunks.
+ */
+export async function findBase(ports: Ports, repository: RepositorySummary, revision: RevisionId): Promise<OpenEnvelope | null> {
+  const log = repositoryLog(ports, repository.id);
+  const found = await findConfirmed(log, () => ports.repositories.findRevision(repository.id, revision));
+  return found === null ? null : envelopeOf(ports, found);
 }
 
 /** Without what only the server needs. */
 export function summaryOf({ attempt: _, ...summary }: RevisionEntry): RevisionSummary {
   return summary;
-}
-
-export async function listRevisions(
-  ports: Ports,
-  repository: RepositorySummary,
-  query: { branch?: RefName | undefined; cursor?: string | undefined; limit: number },
-): Promise<RevisionPage> {
-  const before = query.cursor === undefined ? undefined : seqOfCursor(query.cursor);
-  const page = { branch: query.branch, before, limit: query.limit };
-  const entries = await withWhole(repositoryLog(ports, repository.id), () => ports.repositories.listRevisions(repository.id, page));
-  const last = entries.at(-1);
-  return { revisions: entries.map(summaryOf), next: last !== undefined && entries.length === query.limit ? String(last.seq) : null };
-}
-
-function seqOfCursor(cursor: string): number {
-  const seq = Number(cursor);
-  if (!Number.isSafeInteger(seq) || seq < 0) throw new FerryError("REQUEST_INVALID", { problem: "cursor: not one of ours" });
-  return seq;
 }
 
 export async function readManifest(ports: Ports, repository: RepositorySummary, ref: string): Promise<ManifestAnswer> {

@@ -1,45 +1,109 @@
-/** Tags and branches by hand: compare-and-set moves, removals. */
-import type { RepositorySummary, Tag } from "../../shared/contract/repositories.ts";
-import { DEFAULT_BRANCH } from "../../shared/contract/repositories.ts";
+/** Tags and branches by hand: compare-and-set moves, locks, removals. */
+import { DEFAULT_BRANCH, type RepositorySummary, type Tag } from "../../shared/contract/repositories.ts";
 import { FerryError } from "../../shared/errors.ts";
 import type { OperationId, RefName, RevisionId } from "../../shared/names.ts";
-import { append, type Body } from "./log.ts";
+import { actOnce } from "./acts.ts";
+import { demandLiving, knownRevision, livingState, namedIn, valueOf } from "./living.ts";
+import type { Body } from "./log.ts";
 import { repositoryLog } from "./logs.ts";
-import type { Caller, Ports } from "./ports.ts";
+import type { Caller, Ports, RepositoryState } from "./ports.ts";
 import type { RepositoryRecord } from "./records.ts";
-import { resolveRevision } from "./revisions.ts";
 
-type SetTag = { ref: string; expected?: RevisionId | null | undefined; force: boolean; message: string; operationId: OperationId };
+type SetTag = {
+  ref: string;
+  expected?: RevisionId | null | undefined;
+  expectedRef?: string | undefined;
+  force: boolean;
+  message: string;
+  operationId: OperationId;
+};
 
-/** Points a tag at what `ref` names. Without `expected` or `force` the tag must be new. Throws TAG_EXISTS, TAG_MOVED, REF_UNKNOWN. */
+/** An act on one tag, as `actOnce` compares it. */
+export function onTag<O extends "tag" | "untag" | "lock" | "unlock">(op: O, tag: RefName) {
+  return { op, isSame: (record: { tag: RefName }) => record.tag === tag };
+}
+
+/**
+ * Points a tag at what `ref` names. Without an expectation or `force` the tag must be new. Throws TAG_EXISTS, TAG_MOVED, TAG_LOCKED,
+ * REF_UNKNOWN, REVISION_DELETED.
+ */
 export async function setTag(ports: Ports, caller: Caller, repository: RepositorySummary, tag: RefName, request: SetTag): Promise<Tag> {
-  const { revision } = await resolveRevision(ports, repository, request.ref);
+  if (request.expected !== undefined && request.expectedRef !== undefined)
+    throw new FerryError("REQUEST_INVALID", { problem: "expectedRef: expected is given, too" });
   const act = { operationId: request.operationId, actor: caller.name };
-  const record = await append(repositoryLog(ports, repository.id), act, async (): Promise<Body<RepositoryRecord>> => {
-    const { branches, tags, tagSeqs, lockedTags } = await ports.repositories.refs(repository.id);
-    if (branches[tag] !== undefined) throw new FerryError("REQUEST_INVALID", { problem: `tag: ${tag} is a branch` });
-    const current = tags[tag] ?? null;
-    checkTag(tag, current, request);
-    if (lockedTags.includes(tag)) throw new FerryError("TAG_LOCKED", { tag });
-    return {
-      op: "tag",
-      repositoryId: repository.id,
-      tag,
-      revision,
-      from: current,
-      fromSeq: tagSeqs[tag] ?? null,
-      message: request.message,
-    };
+  const record = await actOnce(repositoryLog(ports, repository.id), act, onTag("tag", tag), async (): Promise<Body<RepositoryRecord>> => {
+    const state = await livingState(ports, repository);
+    if (valueOf(state.branches, tag) !== undefined) throw new FerryError("REQUEST_INVALID", { problem: `tag: ${tag} is a branch` });
+    checkTag(tag, valueOf(state.tags, tag) ?? null, expectationOf(repository, state, request));
+    const revision = namedIn(repository, state, request.ref);
+    return movedTag(ports, repository, state, { tag, revision, message: request.message });
   });
-  if (record.op !== "tag") throw new FerryError("REQUEST_INVALID", { problem: "operationId: it was used for another act" });
   return { tag: record.tag, revision: record.revision, seq: record.seq };
 }
 
-function checkTag(tag: RefName, current: RevisionId | null, { expected, force }: SetTag): void {
+/** The record that points a tag at a living revision; its `fromSeq` makes the tag's history a chain. Throws TAG_LOCKED. */
+export async function movedTag(
+  ports: Ports,
+  repository: RepositorySummary,
+  { tags, tagSeqs, lockedTags }: RepositoryState,
+  move: { tag: RefName; revision: RevisionId; message: string },
+): Promise<Body<RepositoryRecord>> {
+  if (lockedTags.includes(move.tag)) throw new FerryError("TAG_LOCKED", { tag: move.tag });
+  demandLiving(await knownRevision(ports, repository, move.revision));
+  const from = valueOf(tags, move.tag) ?? null;
+  return { op: "tag", repositoryId: repository.id, ...move, from, fromSeq: valueOf(tagSeqs, move.tag) ?? null };
+}
+
+type Expectation = { expected: RevisionId | null | undefined; force: boolean };
+
+function expectationOf(repository: RepositorySummary, state: RepositoryState, { expected, expectedRef, force }: SetTag): Expectation {
+  return { expected: expectedRef === undefined ? expected : namedIn(repository, state, expectedRef), force };
+}
+
+export function checkTag(tag: RefName, current: RevisionId | null, { expected, force }: Expectation): void {
   if (expected === undefined && !force && current !== null) throw new FerryError("TAG_EXISTS", { tag, current });
   if (expected !== undefined && current !== expected) {
     throw new FerryError("TAG_MOVED", { tag, current: current ?? "nothing", expected: expected ?? "nothing" });
   }
+}
+
+/** What a tag points at. Throws TAG_UNKNOWN. */
+export function tagIn(repository: RepositorySummary, { tags }: RepositoryState, tag: RefName): RevisionId {
+  const revision = valueOf(tags, tag);
+  if (revision === undefined) throw new FerryError("TAG_UNKNOWN", { repository: repository.repository, tag });
+  return revision;
+}
+
+/** A locked tag can't be moved or removed. Locking a locked tag changes nothing. */
+export async function lockTag(
+  ports: Ports,
+  caller: Caller,
+  repository: RepositorySummary,
+  tag: RefName,
+  operationId: OperationId,
+): Promise<{ tag: RefName; locked: boolean }> {
+  const act = { operationId, actor: caller.name };
+  await actOnce(repositoryLog(ports, repository.id), act, onTag("lock", tag), async (): Promise<Body<RepositoryRecord> | null> => {
+    const state = await livingState(ports, repository);
+    tagIn(repository, state, tag);
+    return state.lockedTags.includes(tag) ? null : { op: "lock", repositoryId: repository.id, tag };
+  });
+  return { tag, locked: true };
+}
+
+export async function unlockTag(
+  ports: Ports,
+  caller: Caller,
+  repository: RepositorySummary,
+  tag: RefName,
+  operationId: OperationId,
+): Promise<void> {
+  const act = { operationId, actor: caller.name };
+  await actOnce(repositoryLog(ports, repository.id), act, onTag("unlock", tag), async (): Promise<Body<RepositoryRecord> | null> => {
+    const state = await livingState(ports, repository);
+    tagIn(repository, state, tag);
+    return state.lockedTags.includes(tag) ? { op: "unlock", repositoryId: repository.id, tag } : null;
+  });
 }
 
 type Removal = { operationId: OperationId; expected?: RevisionId | undefined };
@@ -52,13 +116,11 @@ export async function deleteTag(
   removal: Removal,
 ): Promise<void> {
   const act = { operationId: removal.operationId, actor: caller.name };
-  await append(repositoryLog(ports, repository.id), act, async (): Promise<Body<RepositoryRecord>> => {
-    const { tags, lockedTags } = await ports.repositories.refs(repository.id);
-    const from = tags[tag];
-    if (from !== undefined && lockedTags.includes(tag)) throw new FerryError("TAG_LOCKED", { tag });
-    if (from === undefined) throw new FerryError("TAG_UNKNOWN", { repository: repository.repository, tag });
-    if (removal.expected !== undefined && removal.expected !== from)
-      throw new FerryError("TAG_MOVED", { tag, current: from, expected: removal.expected });
+  await actOnce(repositoryLog(ports, repository.id), act, onTag("untag", tag), async (): Promise<Body<RepositoryRecord>> => {
+    const state = await livingState(ports, repository);
+    const from = tagIn(repository, state, tag);
+    if (state.lockedTags.includes(tag)) throw new FerryError("TAG_LOCKED", { tag });
+    if (removal.expected !== undefined) checkTag(tag, from, { expected: removal.expected, force: false });
     return { op: "untag", repositoryId: repository.id, tag, from };
   });
 }
@@ -73,8 +135,9 @@ export async function deleteBranch(
 ): Promise<void> {
   if (branch === DEFAULT_BRANCH) throw new FerryError("BRANCH_NOT_DELETABLE", { branch });
   const act = { operationId: removal.operationId, actor: caller.name };
-  await append(repositoryLog(ports, repository.id), act, async (): Promise<Body<RepositoryRecord>> => {
-    const from = (await ports.repositories.refs(repository.id)).branches[branch];
+  const kind = { op: "unbranch" as const, isSame: (record: { branch: RefName }) => record.branch === branch };
+  await actOnce(repositoryLog(ports, repository.id), act, kind, async (): Promise<Body<RepositoryRecord>> => {
+    const from = valueOf((await livingState(ports, repository)).branches, branch);
     if (from === undefined) throw new FerryError("BRANCH_UNKNOWN", { repository: repository.repository, branch });
     if (removal.expected !== undefined && removal.expected !== from) {
       throw new FerryError("BRANCH_MOVED", { branch, current: from, expected: removal.expected });

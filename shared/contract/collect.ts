@@ -31,6 +31,8 @@ export const CollectRun = z.strictObject({
   deadEnvelopes: z.array(z.string()),
   chunks: z.int(),
   chunkBytes: z.int(),
+  /** Live chunks that the store does not have. Any is damage; a run that deletes stops at one. */
+  missing: z.int(),
   garbage: z.int(),
   garbageBytes: z.int(),
   /** More garbage was found than one run takes. */

@@ -11,6 +11,7 @@ export const RepositoryId = z
 export type RepositoryId = z.infer<typeof RepositoryId>;
 
 export const DEFAULT_BRANCH = "main";
+export const REPOSITORY_PATH = "/api/v1/repositories/:namespace/:name";
 
 export const RepositoryRequest = z.strictObject({ repository: RepositoryName, operationId: OperationId });
 export type RepositoryRequest = z.infer<typeof RepositoryRequest>;
@@ -114,9 +115,7 @@ export const RevisionSummary = z.object({
 });
 export type RevisionSummary = z.infer<typeof RevisionSummary>;
 
-/** The cursor is the seq of the last revision that was listed. */
-const seqCursor = z.string().regex(/^[0-9]{1,15}$/, "not a cursor of ours");
-export const RevisionQuery = z.strictObject({ branch: RefName.optional(), ...Page, cursor: seqCursor.optional() });
+/** The cursor is the seq of the last revision that was looked at. */
 export const RevisionPage = z.object({ revisions: z.array(RevisionSummary), next: z.string().nullable() });
 export type RevisionPage = z.infer<typeof RevisionPage>;
 
@@ -128,6 +127,8 @@ export const TagRequest = z.strictObject({
   ref: Ref,
   /** The revision the tag must point at now; null when it must not exist; left out: whatever it is, when `force` is set. */
   expected: RevisionId.nullable().optional(),
+  /** The same, as a branch, another tag or a revision. */
+  expectedRef: Ref.optional(),
   force: z.boolean().default(false),
   message: z.string().max(4000).default(""),
   operationId: OperationId,

@@ -7,16 +7,18 @@ import { Ref, RefName, type RepositoryName, StoreId } from "../names.ts";
 import { type Action, TokenId, TokenList, TokenRequest, TokenSecret, WhoAmI } from "./access.ts";
 import { CollectAnswer, CollectRequest, CollectRun } from "./collect.ts";
 import { DownloadBatch, DownloadRequest, RecipeAnswer, RecipeQuery } from "./downloads.ts";
+import { RevisionQuery } from "./lifecycle.ts";
+import { LIFECYCLE_ROUTES } from "./lifecycle-routes.ts";
 import {
   DeleteQuery,
   ManifestAnswer,
+  REPOSITORY_PATH,
   Repository,
   RepositoryPage,
   RepositoryQuery,
   RepositoryRequest,
   RepositorySummary,
   RevisionPage,
-  RevisionQuery,
   RevisionSummary,
   Tag,
   TagRequest,
@@ -43,6 +45,8 @@ export type RouteSpec = {
   readonly needs: Action | "token" | "public";
   /** The deployment's own: the token's scope must cover `*`. */
   readonly deployment?: true;
+  /** The use case finds the repository of the path itself: it may not be there yet, or any more. */
+  readonly unresolved?: true;
   readonly status: 200 | 201 | 204;
   readonly params?: z.ZodType;
   readonly query?: z.ZodType;
@@ -51,7 +55,7 @@ export type RouteSpec = {
 };
 
 const Nothing = z.null();
-const REPOSITORY = "/api/v1/repositories/:namespace/:name";
+const REPOSITORY = REPOSITORY_PATH;
 const params = <T extends z.ZodRawShape>(shape: T) => z.object(shape);
 
 export const Health = z.object({ ok: z.boolean() });
@@ -91,8 +95,9 @@ export const ROUTES = {
   deleteRepository: {
     method: "DELETE",
     path: REPOSITORY,
-    summary: "Delete a repository",
+    summary: "Move a repository into the trash",
     needs: "delete",
+    unresolved: true,
     status: 204,
     query: DeleteQuery,
     answer: Nothing,
@@ -101,7 +106,7 @@ export const ROUTES = {
   listRevisions: {
     method: "GET",
     path: `${REPOSITORY}/revisions`,
-    summary: "History, newest first",
+    summary: "History, newest first, or what of it fits",
     needs: "pull",
     status: 200,
     query: RevisionQuery,
@@ -176,6 +181,7 @@ export const ROUTES = {
     query: DeleteQuery,
     answer: Nothing,
   },
+  ...LIFECYCLE_ROUTES,
 
   openUpload: {
     method: "POST",

@@ -18,14 +18,19 @@ export type Suspect = EnvelopeName & { repositoryId: RepositoryId; modifiedAtMs:
 const BEFORE_MS = 26 * 3_600_000;
 const AFTER_MS = 30 * 60_000;
 
-/** Whether this envelope must be kept. `youngerThanMs`: written after this, by the store's clock, it is kept without asking. */
-export async function isRoot(ports: Ports, suspect: Suspect, youngerThanMs: number): Promise<boolean> {
+/** `named`: a living record names it. `pending`: a writer may be about to commit it; what it names may have been refused to him already. */
+export type Verdict = "named" | "pending" | "dead";
+
+/** `youngerThanMs`: written after this, by the store's clock, an envelope is pending unless it is named. */
+export async function judge(ports: Ports, suspect: Suspect, youngerThanMs: number): Promise<Verdict> {
   const log = repositoryLog(ports, suspect.repositoryId);
   const fate = await fateOf(ports, log, suspect);
-  if (fate?.state === "living") return true;
-  if (fate?.state === "purged") return !(await isPurged(log, suspect, fate));
-  if (fate?.state === "ended") return !(await isEnded(log, fate.seq));
-  return suspect.modifiedAtMs > youngerThanMs || (await isNamed(log, suspect));
+  if (fate?.state === "living") return "named";
+  if (fate?.state === "purged") return (await isPurged(log, suspect, fate)) ? "dead" : "named";
+  if (fate?.state === "ended") return (await isEnded(log, fate.seq)) ? "dead" : "named";
+  if (suspect.modifiedAtMs > youngerThanMs) return "pending";
+  await demandUnnamed(log, suspect);
+  return "dead";
 }
 
 async function fateOf(ports: Ports, log: Log<RepositoryRecord>, suspect: Suspect): Promise<EnvelopeFate | null> {
@@ -52,21 +57,20 @@ async function isEnded(log: Log<RepositoryRecord>, seq: number): Promise<boolean
 }
 
 /**
- * Whether a record in the bucket names an envelope that the index does not know. Only records of the time around its last write can:
- * those are found by halving, and read.
+ * Throws INDEX_REBUILDING when a record in the bucket names an envelope that the index does not know. Only records of the time around
+ * its last write can: those are found by halving, and read.
  */
-async function isNamed(log: Log<RepositoryRecord>, suspect: Suspect): Promise<boolean> {
+async function demandUnnamed(log: Log<RepositoryRecord>, suspect: Suspect): Promise<void> {
   const tail = (await catchUp(log)).seq;
   const timeOf = async (seq: number) => epochMs((await readRecord(log, log.key(seq))).at);
   const first = await firstSeq(tail, async (seq) => (await timeOf(seq)) >= suspect.modifiedAtMs - BEFORE_MS);
   for (let seq = first; seq <= tail; seq++) {
     const record = await readRecord(log, log.key(seq));
-    if (epochMs(record.at) > suspect.modifiedAtMs + AFTER_MS) return false;
+    if (epochMs(record.at) > suspect.modifiedAtMs + AFTER_MS) return;
     if (record.op === "commit" && record.manifest === suspect.manifest && record.attempt === suspect.attempt) {
       throw new FerryError("INDEX_REBUILDING", { problem: `${repositoryLogKey(suspect.repositoryId, seq)} is not in the index` });
     }
   }
-  return false;
 }
 
 /** The first seq from 1 to `tail` for which `isLate` holds, else `tail + 1`; it holds for all after the first. */

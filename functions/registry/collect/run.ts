@@ -141,6 +141,7 @@ function emptyRun(
     deadEnvelopes: [],
     chunks: 0,
     chunkBytes: 0,
+    missing: 0,
     garbage: 0,
     garbageBytes: 0,
     more: false,

@@ -5,7 +5,7 @@ import { ENVELOPE_PREFIX, type EnvelopeName, envelopeOfKey } from "../layout.ts"
 import { pooled, STORE_WIDTH } from "../pool.ts";
 import type { ObjectInfo, Ports } from "../ports.ts";
 import { decodeRecord, Envelope } from "../records.ts";
-import { isRoot } from "./judge.ts";
+import { judge, type Verdict } from "./judge.ts";
 import { LiveChunks } from "./work.ts";
 
 /** What a step may hold in memory: 16 bytes each, twice while sorted. */
@@ -18,20 +18,21 @@ const DEAD_MAX = 10_000;
 /** The first scan, from the state's cursor until the time is up. Moves on to `sift` at the end. */
 export async function scanStep(ports: Ports, state: CollectRun, deadlineMs: number): Promise<CollectRun> {
   const youngerThanMs = (state.scanFromMs ?? 0) - ports.margins.pendingMs;
-  const live = new LiveChunks(state);
+  const found: Found = { live: new LiveChunks(state), pending: new LiveChunks(state) };
   let next = state;
   for (let done = false; !done; ) {
     const page = await envelopePage(ports, next.cursor);
     for (const { key, name, envelope, modifiedAtMs } of await readEnvelopes(ports, page.objects)) {
-      const root = await isRoot(ports, { ...name, repositoryId: envelope.repositoryId, modifiedAtMs }, youngerThanMs);
-      next = root ? withRoot(ports, next, key, envelope, live) : withDead(next, key, envelope, live);
+      const verdict = await judge(ports, { ...name, repositoryId: envelope.repositoryId, modifiedAtMs }, youngerThanMs);
+      next = withVerdict(ports, next, found, { key, envelope, verdict });
     }
     const last = page.objects.at(-1)?.key ?? null;
     done = !page.more;
     next = { ...next, envelopes: next.envelopes + page.objects.length, cursor: done ? null : last };
-    if (live.count >= LIVE_CHUNKS_MAX || ports.clock.now() >= deadlineMs) break;
+    if (found.live.count + found.pending.count >= LIVE_CHUNKS_MAX || ports.clock.now() >= deadlineMs) break;
   }
-  await live.write(ports.stores.home.bucket, state.run, "live", state.part);
+  await found.live.write(ports.stores.home.bucket, state.run, "live", state.part);
+  await found.pending.write(ports.stores.home.bucket, state.run, "pending", state.part);
   return next.cursor === null ? { ...next, phase: "sift", part: 0 } : { ...next, part: state.part + 1 };
 }
 
@@ -52,8 +53,15 @@ export async function rescanStep(ports: Ports, state: CollectRun, deadlineMs: nu
   return cursor === null ? { ...state, phase: "delete", cursor: null, part: 0 } : { ...state, cursor, part: state.part + 1 };
 }
 
-function withRoot(ports: Ports, state: CollectRun, key: string, envelope: Envelope, live: LiveChunks): CollectRun {
-  for (const [sha256, , tag] of envelope.placement) live.add(sha256, tag);
+type Found = { live: LiveChunks; pending: LiveChunks };
+type Judged = { key: string; envelope: Envelope; verdict: Verdict };
+
+function withVerdict(ports: Ports, state: CollectRun, found: Found, { key, envelope, verdict }: Judged): CollectRun {
+  // A dead envelope that this run has no room to name stays, and so its chunks must stay.
+  if (verdict === "dead" && state.deadEnvelopes.length < DEAD_MAX) return { ...state, deadEnvelopes: [...state.deadEnvelopes, key] };
+  const into = verdict === "named" ? found.live : found.pending;
+  for (const [sha256, , tag] of envelope.placement) into.add(sha256, tag);
+  if (verdict !== "named") return state;
   const roots = state.roots + 1;
   return {
     ...state,
@@ -61,13 +69,6 @@ function withRoot(ports: Ports, state: CollectRun, key: string, envelope: Envelo
     rootChunks: state.rootChunks + envelope.placement.length,
     canaries: sampled(ports, state.canaries, key, roots),
   };
-}
-
-/** A dead envelope that this run has no room to name stays, and so its chunks must stay. */
-function withDead(state: CollectRun, key: string, envelope: Envelope, live: LiveChunks): CollectRun {
-  if (state.deadEnvelopes.length < DEAD_MAX) return { ...state, deadEnvelopes: [...state.deadEnvelopes, key] };
-  for (const [sha256, , tag] of envelope.placement) live.add(sha256, tag);
-  return state;
 }
 
 /** Keeps each of `seen` roots with the same chance. */

@@ -1,7 +1,7 @@
 /** Sifting chunks: by partition, whatever is not live and old enough is garbage. Then the rails, and the intent. */
 import type { CollectRun } from "../../../shared/contract/collect.ts";
 import { FerryError } from "../../../shared/errors.ts";
-import { holdsFingerprint } from "../fingerprints.ts";
+import { FINGERPRINT_BYTES, holdsFingerprint } from "../fingerprints.ts";
 import { CHUNK_PREFIX, chunkKey, intentKey } from "../layout.ts";
 import { pagesOf } from "../listing.ts";
 import { pooled, STORE_WIDTH } from "../pool.ts";
@@ -18,7 +18,7 @@ export async function siftStep(ports: Ports, state: CollectRun, deadlineMs: numb
     if (ports.clock.now() >= deadlineMs) break;
   }
   if (next.part < partitions.length) return next;
-  checkShare(ports, next);
+  checkRails(ports, next);
   const phase = state.dryRun || next.garbage + next.deadEnvelopes.length === 0 ? "done" : "publish";
   return { ...next, phase, part: 0 };
 }
@@ -26,29 +26,58 @@ export async function siftStep(ports: Ports, state: CollectRun, deadlineMs: numb
 async function siftPartition(ports: Ports, state: CollectRun, partition: string): Promise<CollectRun> {
   const { bucket } = ports.stores.home;
   const live = await readLive(bucket, state.run, "live", partition);
+  const pending = await readLive(bucket, state.run, "pending", partition);
   const oldestMs = (state.scanFromMs ?? 0) - ports.margins.chunkAgeMs;
-  const garbage: ObjectInfo[] = [];
-  let [chunks, chunkBytes, more] = [state.chunks, state.chunkBytes, state.more];
+  const sifted: Sifted = { chunks: 0, chunkBytes: 0, found: 0, garbage: [] };
+  for await (const object of orderedChunks(ports, partition)) siftObject(sifted, object, { live, pending, oldestMs });
+  const room = ports.margins.garbageMax - state.garbage;
+  const garbage = sifted.garbage.slice(0, room);
+  const keys = garbage.map(({ key }) => key);
+  await writeKeys(bucket, state.run, "garbage", partition, keys);
+  return {
+    ...state,
+    chunks: state.chunks + sifted.chunks,
+    chunkBytes: state.chunkBytes + sifted.chunkBytes,
+    missing: state.missing + live.length / FINGERPRINT_BYTES - sifted.found,
+    garbage: state.garbage + keys.length,
+    garbageBytes: garbage.reduce((sum, { sizeBytes }) => sum + sizeBytes, state.garbageBytes),
+    more: state.more || sifted.garbage.length > room,
+  };
+}
+
+type Sifted = { chunks: number; chunkBytes: number; found: number; garbage: ObjectInfo[] };
+
+function siftObject(
+  sifted: Sifted,
+  object: ObjectInfo,
+  { live, pending, oldestMs }: { live: Uint8Array; pending: Uint8Array; oldestMs: number },
+): void {
+  sifted.chunks++;
+  sifted.chunkBytes += object.sizeBytes;
+  const fingerprint = fingerprintOfKey(object.key);
+  if (holdsFingerprint(live, fingerprint)) sifted.found++;
+  else if (object.modifiedAtMs <= oldestMs && !holdsFingerprint(pending, fingerprint)) sifted.garbage.push(object);
+}
+
+/** A listing out of order could repeat or skip: the run stops. */
+async function* orderedChunks(ports: Ports, partition: string): AsyncGenerator<ObjectInfo> {
   let last = "";
-  for await (const page of pagesOf(bucket, CHUNK_PREFIX + partition)) {
+  for await (const page of pagesOf(ports.stores.home.bucket, CHUNK_PREFIX + partition)) {
     for (const object of page) {
       if (object.key <= last) throw new FerryError("COLLECT_REFUSED", { problem: `the listing of ${partition} is not in order` });
       last = object.key;
-      chunks++;
-      chunkBytes += object.sizeBytes;
-      if (object.modifiedAtMs > oldestMs || holdsFingerprint(live, fingerprintOfKey(object.key))) continue;
-      if (state.garbage + garbage.length < ports.margins.garbageMax) garbage.push(object);
-      else more = true;
+      yield object;
     }
   }
-  const keys = garbage.map(({ key }) => key);
-  await writeKeys(bucket, state.run, "garbage", partition, keys);
-  const garbageBytes = garbage.reduce((sum, { sizeBytes }) => sum + sizeBytes, state.garbageBytes);
-  return { ...state, chunks, chunkBytes, more, garbage: state.garbage + keys.length, garbageBytes };
 }
 
-/** Mistakes (a key spelled otherwise, a lost listing) make much garbage at once. A small store has no share worth the name. */
-function checkShare(ports: Ports, state: CollectRun): void {
+/**
+ * What is missing shows damage, and damage is looked at before anything goes. Mistakes (a key spelled otherwise, a lost listing) make
+ * much garbage at once; a small store has no share worth the name.
+ */
+function checkRails(ports: Ports, state: CollectRun): void {
+  if (!state.dryRun && state.missing > 0)
+    throw new FerryError("COLLECT_REFUSED", { problem: `${state.missing} chunks that revisions name are missing` });
   const shareMax = state.shareMaxPermille === null ? ports.margins.shareMax : state.shareMaxPermille / 1000;
   if (state.dryRun || state.garbage <= 100 || state.garbage <= state.chunks * shareMax) return;
   const percent = Math.round((100 * state.garbage) / state.chunks);

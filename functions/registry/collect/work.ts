@@ -12,6 +12,9 @@ export function partitionsOf({ digits }: { digits: 1 | 2 }): string[] {
   return Array.from({ length: 16 ** digits }, (_, at) => at.toString(16).padStart(digits, "0"));
 }
 
+/** `live`: named by records; `pending`: named by envelopes that may be committed yet; `again`: named by what was written since the scan began. */
+export type LiveKind = "live" | "pending" | "again";
+
 /** Live chunks found by one step: memory is 16 bytes a chunk. */
 export class LiveChunks {
   readonly #digits: number;
@@ -31,7 +34,7 @@ export class LiveChunks {
   }
 
   /** One object for each partition; writing the same part again replaces it. */
-  async write(bucket: Bucket, run: string, kind: "live" | "again", part: number): Promise<void> {
+  async write(bucket: Bucket, run: string, kind: LiveKind, part: number): Promise<void> {
     const name = String(part).padStart(5, "0");
     await pooled([...this.#sets], STORE_WIDTH, ([partition, set]) =>
       bucket.put(workKey(run, `${kind}-${partition}-${name}`), set.sorted()),
@@ -40,7 +43,7 @@ export class LiveChunks {
 }
 
 /** All live fingerprints of a partition that a scan has written, sorted. */
-export async function readLive(bucket: Bucket, run: string, kind: "live" | "again", partition: string): Promise<Uint8Array> {
+export async function readLive(bucket: Bucket, run: string, kind: LiveKind, partition: string): Promise<Uint8Array> {
   const objects = await listAll(bucket, `${workPrefix(run)}${kind}-${partition}-`);
   const parts = await pooled(objects, STORE_WIDTH, async ({ key }) => {
     const bytes = await bucket.get(key);
