@@ -6,7 +6,6 @@ import { FerryError } from "../../shared/errors.ts";
 import type { Entry } from "./chain.ts";
 
 export const REBUILDING = { code: "INDEX_REBUILDING" };
-export const UNAVAILABLE = { code: "INDEX_UNAVAILABLE" };
 
 /** A read of an index by the name it has in a test's messages. */
 export type Question = { name: string; ask(): Promise<unknown> };
