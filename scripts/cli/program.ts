@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import type * as z from "zod";
 import { FerryError } from "../../shared/errors.ts";
 import { Cli, GlobalFlags } from "./cli.ts";
+import { addCollect } from "./collect.ts";
 import { addCompletion } from "./completion.ts";
 import { addDiff } from "./diff.ts";
 import { addDoctor } from "./doctor.ts";
@@ -94,6 +95,7 @@ function addCommands(program: Command, act: Act): void {
   addToken(program, act);
   program.commandsGroup("Operate:");
   addStore(program, act);
+  addCollect(program, act);
   addDoctor(program, act);
   addCompletion(program, act);
 }
