@@ -1,0 +1,214 @@
+/** One request of each route that succeeds, so that what a test spoils of it is the only thing wrong; and what every refusal must be like. */
+import assert from "node:assert/strict";
+import { Problem, ROUTES, type RouteName, type RouteSpec } from "../../../shared/contract/routes.ts";
+import { ERRORS, type ErrorCode, isErrorCode } from "../../../shared/errors.ts";
+import { RefName, type RepositoryName } from "../../../shared/names.ts";
+import { encodeRecipe, type Recipe, recipeDigest } from "../../../shared/recipe.ts";
+import { ENDPOINT, type MemoryApp, memoryApp, operationId, repositoryName } from "../../support/memory-app.ts";
+import { digestOf, entriesOf, type Files, Pusher } from "../../support/pusher.ts";
+
+export const MODEL = repositoryName("team/model");
+const FILES: Files = { "config.json": "{}", "weights/a.bin": "aaaa", "weights/b.bin": "bbbbbb", empty: "" };
+/** Two chunks of FILES, joined. */
+const JOINED = "aaaabbbbbb";
+
+export type JsonObject = { [key: string]: unknown };
+export type Sample = { params?: Record<string, string>; query?: Record<string, string>; body?: JsonObject };
+
+/** An app with a repository that has two branches, a tag, a recipe and an open upload; a token that may do everything. */
+export type World = {
+  app: MemoryApp;
+  token: string;
+  upload: string;
+  sample(name: RouteName): Sample;
+};
+
+export async function makeWorld(): Promise<World> {
+  const app = await memoryApp({ ids: ["home"], modes: ["payload", "md5"] });
+  const all = [{ repositories: "*", actions: ["pull", "push", "tag", "delete", "admin"] as const }];
+  const made = await app.admin.call("createToken", {
+    body: { name: "all", scopes: all.map((scope) => ({ ...scope, actions: [...scope.actions] })) },
+  });
+  const spare = await app.admin.call("createToken", { body: { name: "spare", scopes: [{ repositories: "a/b", actions: ["pull"] }] } });
+  const client = app.clientFor(made.token);
+  const pusher = new Pusher(client, app.stores.fetch);
+  await pusher.create(MODEL);
+  const recipe = joinedRecipe();
+  const { upload, revision } = await pushAll(pusher, recipe);
+  await pusher.push(MODEL, { "config.json": "{}" }, { branch: RefName.parse("other") });
+  await client.call("setTag", { repository: MODEL, params: { tag: "v1" }, body: { ref: "main", operationId: operationId() } });
+  const named = { upload, revision, spare: spare.description.id, recipe, recipeDigest: await recipeDigest(encodeRecipe(recipe)) };
+  const samples = samplesOf(named);
+  return { app, token: made.token, upload, sample: (name) => structuredClone(samples[name] ?? {}) };
+}
+
+function joinedRecipe(): Recipe {
+  const chunks = [
+    [digestOf("aaaa"), 4] as [Recipe["chunks"][number][0], number],
+    [digestOf("bbbbbb"), 6] as [Recipe["chunks"][number][0], number],
+  ];
+  return {
+    v: 1,
+    chunker: "ta1",
+    size: JOINED.length,
+    sha256: digestOf(JOINED),
+    chunks,
+    extents: [
+      [0, 0, 4],
+      [1, 0, 6],
+    ],
+  };
+}
+
+/** Commits FILES and one file by recipe to main; then opens another upload of it, with every chunk and the recipe sent. */
+async function pushAll(pusher: Pusher, recipe: Recipe): Promise<{ upload: string; revision: string }> {
+  const { client } = pusher;
+  const prove = async (): Promise<{ upload: string; parent: string | null; recipes: string[] }> => {
+    const { upload, parent } = await pusher.open(MODEL);
+    const reservation = await pusher.reserve(MODEL, upload, FILES);
+    await pusher.send(reservation, FILES);
+    await pusher.confirm(MODEL, upload, reservation);
+    const { recipes } = await client.call("sendRecipes", { repository: MODEL, params: { upload }, body: { recipes: [recipe] } });
+    return { upload, parent, recipes };
+  };
+  const { upload, recipes } = await prove();
+  const files = [
+    ...entriesOf(FILES),
+    { path: "joined.bin", mode: "file" as const, size: JOINED.length, sha256: digestOf(JOINED), recipe: recipes[0] },
+  ];
+  const request = { operationId: operationId(), parent: null, message: "first", files } as never;
+  const { revision } = await client.call("commit", { repository: MODEL, params: { upload }, body: request });
+  return { upload: (await prove()).upload, revision };
+}
+
+function samplesOf(named: { upload: string; revision: string; spare: string; recipe: Recipe; recipeDigest: string }): {
+  [N in RouteName]?: Sample;
+} {
+  const { upload, revision } = named;
+  const [a, b] = [digestOf("aaaa"), digestOf("bbbbbb")];
+  const joined = { path: "joined.bin", mode: "file", size: JOINED.length, sha256: digestOf(JOINED), recipe: named.recipeDigest };
+  const link = { path: "weights/link", mode: "link", target: "a.bin" };
+  return {
+    listRepositories: { query: { namespace: "team", limit: "10" } },
+    createRepository: { body: { repository: "team/new", operationId: operationId() } },
+    deleteRepository: { query: { operationId: operationId() } },
+    listRevisions: { query: { branch: "main", limit: "10", cursor: "100" } },
+    resolve: { params: { ref: "main" } },
+    manifest: { params: { ref: revision } },
+    readRecipes: { params: { ref: "main" }, body: { recipes: [named.recipeDigest] } },
+    download: { params: { ref: "main" }, body: { chunks: [a, b], store: "home" } },
+    setTag: { params: { tag: "v2" }, body: { ref: "main", expected: null, force: false, message: "good", operationId: operationId() } },
+    deleteTag: { params: { tag: "v1" }, query: { operationId: operationId(), expected: revision } },
+    deleteBranch: { params: { branch: "other" }, query: { operationId: operationId() } },
+    openUpload: { body: { branch: "new", operationId: operationId() } },
+    reserve: {
+      params: { upload },
+      body: { attempt: 2, mode: "md5", chunks: [{ sha256: a, size: 4, md5: "dLhzN0VCANTTP4DEZj3F5Q==" }] },
+    },
+    confirm: { params: { upload }, body: { attempt: 1, chunks: [{ sha256: a, size: 4 }] } },
+    sendRecipes: { params: { upload }, body: { recipes: [structuredClone(named.recipe) as unknown as JsonObject] } },
+    commit: {
+      params: { upload },
+      body: {
+        operationId: operationId(),
+        attempt: 1,
+        parent: revision,
+        message: "second",
+        files: [...entriesOf(FILES), joined, link],
+        labels: { step: "1000" },
+      },
+    },
+    startCollect: { body: { dryRun: true, shareMax: 0.5 } },
+    createToken: {
+      body: { name: "ci", scopes: [{ repositories: "team/*", actions: ["pull", "push"], stores: ["home"] }], expiresInSeconds: 3600 },
+    },
+    revokeToken: { params: { id: named.spare } },
+    probeStore: { params: { store: "home" } },
+    setupStore: { params: { store: "home" } },
+  };
+}
+
+export const ROUTE_NAMES = Object.keys(ROUTES) as RouteName[];
+
+export function routeOf(name: RouteName): RouteSpec {
+  return ROUTES[name];
+}
+
+/** Method, path and query of a sample; parameters that it does not give are filled so that the path has its form. */
+export function targetOf(name: RouteName, sample: Sample = {}, repository: RepositoryName = MODEL): { method: string; path: string } {
+  const [namespace = "", model = ""] = repository.split("/");
+  const values: Record<string, string> = { namespace, name: model, ...sample.params };
+  const path = routeOf(name).path.replace(/:(\w+)/g, (_, key: string) => encodeURIComponent(values[key] ?? "missing"));
+  const query = new URLSearchParams(sample.query).toString();
+  return { method: routeOf(name).method, path: query === "" ? path : `${path}?${query}` };
+}
+
+export type Body = NonNullable<RequestInit["body"]>;
+export type Asked = {
+  method: string;
+  path: string;
+  token?: string | undefined;
+  headers?: Record<string, string>;
+  body?: Body | undefined;
+};
+
+/** Sends it; a text body is sent as JSON unless the headers say otherwise. */
+export function ask(app: MemoryApp, { method, path, token, headers = {}, body }: Asked): Promise<Response> {
+  const type: Record<string, string> = body === undefined ? {} : { "content-type": "application/json" };
+  const authorization: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const init: RequestInit = { method, headers: { ...type, ...authorization, ...headers } };
+  // `duplex` is what a body that is a stream needs.
+  return app.fetch(ENDPOINT + path, body === undefined ? init : ({ ...init, body, duplex: "half" } as RequestInit));
+}
+
+export function askSample(world: World, name: RouteName, sample: Sample = world.sample(name)): Promise<Response> {
+  const body = sample.body === undefined ? undefined : JSON.stringify(sample.body);
+  return ask(world.app, { ...targetOf(name, sample), token: world.token, body });
+}
+
+/** A stack, a path of this machine, or a place in the sources. */
+const INSIDES = /\n\s+at |node_modules|file:\/\/|\.(ts|js|mjs):\d|\/(work|home|root|tmp|usr)\//;
+
+/** Checks all that every refusal has in common, and returns it. */
+export async function refusal(response: Response, expected: ErrorCode | readonly ErrorCode[], said: string): Promise<Problem> {
+  const text = await response.text();
+  const codes = typeof expected === "string" ? [expected] : expected;
+  const told = `${said}: ${response.status} ${text.slice(0, 300)}`;
+  assert.equal(response.headers.get("content-type"), "application/problem+json", told);
+  const problem = Problem.parse(JSON.parse(text));
+  assert.ok(isErrorCode(problem.code) && codes.includes(problem.code), told);
+  assert.deepEqual([response.status, problem.status], [ERRORS[problem.code].status, ERRORS[problem.code].status], told);
+  assert.equal(problem.type, `urn:modelferry:error:${problem.code}`);
+  assert.equal(problem.detail.length > 0 && problem.next.length > 0, true, told);
+  assert.doesNotMatch(text, INSIDES, told);
+  assert.ok(text.length < 4_000, `${told.slice(0, 400)}… has ${text.length} characters`);
+  assertHeaders(response, problem.requestId, told);
+  assert.equal(response.headers.get("x-error-code"), problem.code);
+  assert.match(response.headers.get("x-error-message") ?? "", /^[\x20-\x7e]{1,500}$/);
+  assert.equal(response.headers.has("www-authenticate"), problem.status === 401, told);
+  assert.equal(response.headers.has("retry-after"), ERRORS[problem.code].retryable, told);
+  assert.equal(response.headers.has("allow"), problem.status === 405, told);
+  return problem;
+}
+
+export function assertHeaders(response: Response, requestId: string, told: string): void {
+  assert.match(requestId, /^[A-Za-z0-9_-]{8,64}$/, told);
+  assert.equal(response.headers.get("x-request-id"), requestId, told);
+  assert.equal(response.headers.get("x-content-type-options"), "nosniff", told);
+  assert.equal(response.headers.get("cache-control"), "no-store", told);
+}
+
+/** Every object of every store, and the ends of the logs: what "nothing was stored" compares. */
+export async function stored({ app }: World): Promise<string[]> {
+  const keys: string[] = [];
+  for (const store of app.stores.all()) {
+    let page = await store.bucket.list("", { limit: 1000 });
+    keys.push(...page.objects.map(({ key, sizeBytes, modifiedAtMs }) => `${store.profile.id} ${key} ${sizeBytes} ${modifiedAtMs}`));
+    while (page.more) {
+      page = await store.bucket.list("", { after: page.objects.at(-1)?.key ?? "", limit: 1000 });
+      keys.push(...page.objects.map(({ key, sizeBytes, modifiedAtMs }) => `${store.profile.id} ${key} ${sizeBytes} ${modifiedAtMs}`));
+    }
+  }
+  const repository = await app.admin.call("describeRepository", { repository: MODEL });
+  return [...keys, JSON.stringify({ ...repository }), JSON.stringify(await app.ports.system.head())];
+}
