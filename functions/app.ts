@@ -2,6 +2,7 @@
 import { Hono } from "hono";
 import { mountAbout } from "./api/about.ts";
 import { mountCollect } from "./api/collect.ts";
+import { mountLifecycle } from "./api/lifecycle.ts";
 import { mountRefs } from "./api/refs.ts";
 import { mountRepositories } from "./api/repositories.ts";
 import { mountRevisions } from "./api/revisions.ts";
@@ -25,6 +26,7 @@ export function createApp(services: (env: unknown) => Services): Hono<Edge> {
   mountRepositories(app);
   mountRevisions(app);
   mountRefs(app);
+  mountLifecycle(app);
   mountUploads(app);
   mountTokens(app);
   mountStores(app);

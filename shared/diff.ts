@@ -37,7 +37,7 @@ export function diffManifests(before: Manifest, after: Manifest, recipes: Recipe
   for (const file of after.files) {
     const old = earlierFiles.get(file.path);
     earlierFiles.delete(file.path);
-    if (old !== undefined && isSame(old, file)) continue;
+    if (old !== undefined && isSameFile(old, file)) continue;
     const newBytes = sumWithout(chunksIn([file], recipes), earlier);
     if (old === undefined) changes.push({ change: "added", path: file.path, after: file, newBytes });
     else changes.push({ change: "changed", path: file.path, before: old, after: file, newBytes });
@@ -52,7 +52,7 @@ export function diffManifests(before: Manifest, after: Manifest, recipes: Recipe
   };
 }
 
-function isSame(a: FileEntry, b: FileEntry): boolean {
+export function isSameFile(a: FileEntry, b: FileEntry): boolean {
   if (a.mode === "link" || b.mode === "link") return a.mode === "link" && b.mode === "link" && a.target === b.target;
   return a.mode === b.mode && a.sha256 === b.sha256 && a.size === b.size;
 }

@@ -84,6 +84,12 @@ export const ERRORS = {
     message: "revision {revision} is in the trash since {deletedAt}",
     next: "Take it out with `ferry restore`.",
   },
+  REVISION_UNVERIFIED: {
+    status: 409,
+    retryable: false,
+    message: "{count} chunks of revision {revision} were not verified yet, so no other repository may have them",
+    next: "Push it there instead, or wait until they are verified.",
+  },
   REVISION_IN_USE: { status: 409, retryable: false, message: "revision {revision} is named by {ref}", next: "Move or remove that first." },
   REVISION_NOT_DELETED: {
     status: 409,
@@ -102,6 +108,12 @@ export const ERRORS = {
     retryable: false,
     message: "{repository} may have {limit} {what}, and would have {would}",
     next: "Delete what is not needed, or ask for more.",
+  },
+  RETENTION_EMPTY: {
+    status: 409,
+    retryable: false,
+    message: "the retention rules of {repository} would delete {count} revisions, but {problem}",
+    next: "Correct the rules, or run them with --force when that is meant.",
   },
   COLLECT_REFUSED: {
     status: 409,
@@ -133,6 +145,12 @@ export const ERRORS = {
     retryable: false,
     message: "tag {tag} points at {current}, not at {expected}",
     next: "Look at it again, then decide.",
+  },
+  TAG_UNMOVED: {
+    status: 409,
+    retryable: false,
+    message: "tag {tag} has pointed at {current} ever since it was made",
+    next: "Set it to the revision you mean: `ferry tag`.",
   },
   TAG_LOCKED: { status: 409, retryable: false, message: "tag {tag} is locked", next: "Unlock it first, if you may: `ferry tag --unlock`." },
   TAG_UNKNOWN: {
@@ -171,6 +189,12 @@ export const ERRORS = {
     retryable: false,
     message: "{count} chunks are not proven to be stored by this upload",
     next: "Reserve and send the listed chunks under the next attempt.",
+  },
+  CHUNK_CONDEMNED: {
+    status: 409,
+    retryable: false,
+    message: "{count} chunks of revision {revision} are listed for collection, so nothing new may name them",
+    next: "Pull the revision and push it: those chunks are sent anew.",
   },
   CHUNK_UNKNOWN: {
     status: 404,

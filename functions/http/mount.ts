@@ -28,6 +28,8 @@ type Handled<N extends RouteName> = {
   services: Services;
   caller: Caller;
   repository: RepositorySummary;
+  /** The repository's name, as the path has it: for routes that are `unresolved`. */
+  named: RepositoryName;
   params: RouteParams<Routes[N]>;
   query: RouteQuery<Routes[N]>;
   body: RouteBody<Routes[N]>;
@@ -41,12 +43,14 @@ export function mount<N extends RouteName>(app: Hono<Edge>, name: N, handle: (in
     const services = c.get("services");
     const caller = route.needs === "public" ? NOBODY : await authenticated(c, services);
     c.set("caller", caller);
-    const repository = await scoped(c, route, services, caller);
+    const named = scoped(c, route, caller);
+    const resolved = named !== undefined && !route.unresolved;
     const input = {
       ports: services.ports,
       services,
       caller,
-      repository,
+      named,
+      repository: resolved ? await getRepository(services.ports, named) : undefined,
       params: parsed(route.params, c.req.param(), "path"),
       query: route.query === undefined ? undefined : parsed(route.query, queryOf(c.req.url), "query"),
       body: route.body === undefined ? undefined : parsed(route.body, await readJson(c.req.raw), "body"),
@@ -65,18 +69,18 @@ async function authenticated(c: EdgeContext, services: Services): Promise<Caller
 }
 
 /** The repository of the path, once the caller may do what the route needs. Without one, the deployment's own right is asked. */
-async function scoped(c: EdgeContext, route: RouteSpec, services: Services, caller: Caller): Promise<RepositorySummary | undefined> {
+function scoped(c: EdgeContext, route: RouteSpec, caller: Caller): RepositoryName | undefined {
   if (route.needs === "public" || route.needs === "token") return undefined;
   if (route.deployment) {
     demandDeployment(caller, route.needs);
     return undefined;
   }
   const { namespace, name } = c.req.param();
-  const repository = parsed(z.object({ repository: RepositoryName }), { repository: `${namespace}/${name}` }, "path") as {
+  const { repository } = parsed(z.object({ repository: RepositoryName }), { repository: `${namespace}/${name}` }, "path") as {
     repository: RepositoryName;
   };
-  demand(caller, route.needs, repository.repository);
-  return getRepository(services.ports, repository.repository);
+  demand(caller, route.needs, repository);
+  return repository;
 }
 
 /** Of two values for one key one reader takes the first and another the last, so each is given once. */

@@ -17,7 +17,7 @@ import { pooled, STORE_WIDTH } from "./pool.ts";
 import type { Caller, Ports, Proof } from "./ports.ts";
 import { asCommit, checkHead, publishRevision, refuseChunks, summaryOfRecord, UNPROVEN_PAGE } from "./publish.ts";
 import type { CommitRecord } from "./records.ts";
-import { envelopeOf, resolveRevision } from "./revisions.ts";
+import { findBase } from "./revisions.ts";
 import { openSession, type Session } from "./sessions.ts";
 
 type Request = z.output<typeof CommitRequest>;
@@ -78,7 +78,7 @@ async function makeRevision(work: Work): Promise<RevisionSummary> {
 }
 
 function isRefusal(error: unknown): error is FerryError {
-  return error instanceof FerryError && ["BRANCH_MOVED", "CHUNK_UNPROVEN", "RECIPE_UNPROVEN"].includes(error.code);
+  return error instanceof FerryError && ["BRANCH_MOVED", "CHUNK_UNPROVEN", "RECIPE_UNPROVEN", "QUOTA_EXCEEDED"].includes(error.code);
 }
 
 /** This operation's record, if it landed before and an index at `tailSeq` knows. */
@@ -91,7 +91,7 @@ async function ownRecord({ ports, caller, repository, session, request }: Work, 
 
 async function parentEnvelope({ ports, repository, session, request }: Work): Promise<OpenEnvelope | null> {
   const base = request.parent ?? session.base;
-  return base === null ? null : envelopeOf(ports, await resolveRevision(ports, repository, base));
+  return base === null ? null : findBase(ports, repository, base);
 }
 
 /** Every chunk of the manifest with its size. Throws RECIPE_UNPROVEN, MANIFEST_INVALID. */

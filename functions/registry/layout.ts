@@ -7,7 +7,7 @@
  *   recipes/<2 hex>/<sha256>.json                    canonical JSON, named by its digest; never collected
  *   manifests/<sha256>.<attempt>.json                envelope {manifest, placement}; the digest covers `manifest`
  *   repositories/<repositoryId>/log/<seq12>.json     repository log (create-only, hash-chained); writing one is the commit point
- *   purges/<repositoryId>                            note: a purge of this repository may have stopped half-way; gone when it is done
+ *   purges/<repositoryId>.<operationId>              note of a repository's purge that may have stopped half-way; gone when it is done
  *   collect/intent/<run>                             collection's flag that commits must read; kept at least 30 days
  *   collect/run/<run>.json                           progress of a run
  *   collect/work/<run>/…                             what a run found so far: live-<part>-<N>, again-<part>-<N>, garbage-<part>, final-<part>
@@ -15,6 +15,7 @@
  */
 import type { RepositoryId } from "../../shared/contract/repositories.ts";
 import type { Digest } from "../../shared/digest.ts";
+import type { OperationId } from "../../shared/names.ts";
 
 export const FORMAT_KEY = "sys/format.json";
 export const SYSTEM_LOG_PREFIX = "sys/log/";
@@ -53,8 +54,8 @@ export function chunkKey(sha256: Digest, tag: string): string {
   return CHUNK_PREFIX + chunkPath(sha256, tag);
 }
 
-export function purgeNoteKey(id: RepositoryId): string {
-  return PURGE_NOTE_PREFIX + id;
+export function purgeNoteKey(id: RepositoryId, operationId: OperationId): string {
+  return `${PURGE_NOTE_PREFIX}${id}.${operationId}`;
 }
 
 export function recipeKey(recipe: Digest): string {

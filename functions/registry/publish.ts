@@ -6,7 +6,7 @@
  *   4. the index follows; only then is anything acknowledged. If that fails, the retry with the same operation id finds the revision.
  */
 import { canonical } from "../../shared/canonical.ts";
-import type { Origin, RepositoryId, RepositorySummary, RevisionSummary, Source } from "../../shared/contract/repositories.ts";
+import type { Origin, RepositoryId, RepositorySummary, RevisionSummary, Source, Usage } from "../../shared/contract/repositories.ts";
 import { type Digest, sha256 } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { contentEntries, type Manifest, manifestDigest } from "../../shared/manifest.ts";
@@ -16,6 +16,7 @@ import { envelopeKey } from "./layout.ts";
 import { append, type Body, withWhole } from "./log.ts";
 import { repositoryLog } from "./logs.ts";
 import type { Ports } from "./ports.ts";
+import { refuseOverQuota } from "./quota.ts";
 import { type CommitRecord, encodeRecord, type Placement, type RepositoryRecord } from "./records.ts";
 
 /** `places`: every chunk of the manifest once, sorted by digest. `attempt`: what CHUNK_UNPROVEN counts on from. */
@@ -50,9 +51,12 @@ export async function publishRevision(ports: Ports, publication: Publication): P
   const placement: Placement = places.map(({ sha256, size, tag }) => [sha256, size, tag]);
   // The key says the content: a retry with the same placement writes the same bytes, another placement has another key. It also says the
   // day: a key is written within one day only, so collection, which waits for 72 h, never deletes one that is written again.
+  const growth = growthOf(publication);
+  await refuseOverQuota(ports, repository, growth);
   const publishedAtMs = ports.clock.now();
   const day = Math.floor(publishedAtMs / DAY_MS);
-  const attempt = (await sha256(canonical([operationId, digest, placement, day]))).slice(0, 16);
+  // And whose it is: an operation id is one act's in one repository, and another repository's may be the same.
+  const attempt = (await sha256(canonical([repository.id, operationId, digest, placement, day]))).slice(0, 16);
   await ports.stores.home.bucket.put(
     envelopeKey(digest, attempt),
     encodeRecord({ v: 1, repositoryId: repository.id, manifest, placement }),
@@ -62,6 +66,7 @@ export async function publishRevision(ports: Ports, publication: Publication): P
     if (ports.clock.now() - publishedAtMs > PUBLISH_MS_MAX)
       throw new FerryError("STORAGE_UNAVAILABLE", { store: "home", problem: "the commit took too long" });
     await checkHead(ports, repository.id, publication.branch, publication.parent);
+    await refuseOverQuota(ports, repository, growth);
     return bodyOf(publication, { digest, attempt, at });
   });
   return asCommit(record);
@@ -108,6 +113,12 @@ export function summaryOfRecord(record: CommitRecord): RevisionSummary {
   };
 }
 
+/** What the repository's usage grows by. */
+function growthOf({ manifest, newBytes, newChunks }: Publication): Usage {
+  const logicalBytes = contentEntries(manifest).reduce((sum, file) => sum + file.size, 0);
+  return { logicalBytes, storedBytes: newBytes, objects: newChunks };
+}
+
 /** After publishing: one of this look and the collector's second scan must see the other. */
 async function refuseCondemned(ports: Ports, { places, attempt }: Publication): Promise<void> {
   const chunks = await condemnedOf(ports, places);
@@ -129,7 +140,7 @@ async function bodyOf(publication: Publication, named: { digest: Digest; attempt
     attempt: named.attempt,
     message,
     fileCount: manifest.files.length,
-    sizeBytes: contentEntries(manifest).reduce((sum, file) => sum + file.size, 0),
+    sizeBytes: growthOf(publication).logicalBytes,
     chunkCount: places.length,
     newBytes,
     newChunks,

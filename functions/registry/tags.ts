@@ -3,7 +3,7 @@ import { DEFAULT_BRANCH, type RepositorySummary, type Tag } from "../../shared/c
 import { FerryError } from "../../shared/errors.ts";
 import type { OperationId, RefName, RevisionId } from "../../shared/names.ts";
 import { actOnce } from "./acts.ts";
-import { demandLiving, knownRevision, livingState, namedIn, valueOf } from "./living.ts";
+import { demandLiving, knownRevision, livingState, namedIn, valueAt } from "./living.ts";
 import type { Body } from "./log.ts";
 import { repositoryLog } from "./logs.ts";
 import type { Caller, Ports, RepositoryState } from "./ports.ts";
@@ -33,8 +33,8 @@ export async function setTag(ports: Ports, caller: Caller, repository: Repositor
   const act = { operationId: request.operationId, actor: caller.name };
   const record = await actOnce(repositoryLog(ports, repository.id), act, onTag("tag", tag), async (): Promise<Body<RepositoryRecord>> => {
     const state = await livingState(ports, repository);
-    if (valueOf(state.branches, tag) !== undefined) throw new FerryError("REQUEST_INVALID", { problem: `tag: ${tag} is a branch` });
-    checkTag(tag, valueOf(state.tags, tag) ?? null, expectationOf(repository, state, request));
+    if (valueAt(state.branches, tag) !== undefined) throw new FerryError("REQUEST_INVALID", { problem: `tag: ${tag} is a branch` });
+    checkTag(tag, valueAt(state.tags, tag) ?? null, expectationOf(repository, state, request));
     const revision = namedIn(repository, state, request.ref);
     return movedTag(ports, repository, state, { tag, revision, message: request.message });
   });
@@ -50,8 +50,8 @@ export async function movedTag(
 ): Promise<Body<RepositoryRecord>> {
   if (lockedTags.includes(move.tag)) throw new FerryError("TAG_LOCKED", { tag: move.tag });
   demandLiving(await knownRevision(ports, repository, move.revision));
-  const from = valueOf(tags, move.tag) ?? null;
-  return { op: "tag", repositoryId: repository.id, ...move, from, fromSeq: valueOf(tagSeqs, move.tag) ?? null };
+  const from = valueAt(tags, move.tag) ?? null;
+  return { op: "tag", repositoryId: repository.id, ...move, from, fromSeq: valueAt(tagSeqs, move.tag) ?? null };
 }
 
 type Expectation = { expected: RevisionId | null | undefined; force: boolean };
@@ -69,7 +69,7 @@ export function checkTag(tag: RefName, current: RevisionId | null, { expected, f
 
 /** What a tag points at. Throws TAG_UNKNOWN. */
 export function tagIn(repository: RepositorySummary, { tags }: RepositoryState, tag: RefName): RevisionId {
-  const revision = valueOf(tags, tag);
+  const revision = valueAt(tags, tag);
   if (revision === undefined) throw new FerryError("TAG_UNKNOWN", { repository: repository.repository, tag });
   return revision;
 }
@@ -137,7 +137,7 @@ export async function deleteBranch(
   const act = { operationId: removal.operationId, actor: caller.name };
   const kind = { op: "unbranch" as const, isSame: (record: { branch: RefName }) => record.branch === branch };
   await actOnce(repositoryLog(ports, repository.id), act, kind, async (): Promise<Body<RepositoryRecord>> => {
-    const from = valueOf((await livingState(ports, repository)).branches, branch);
+    const from = valueAt((await livingState(ports, repository)).branches, branch);
     if (from === undefined) throw new FerryError("BRANCH_UNKNOWN", { repository: repository.repository, branch });
     if (removal.expected !== undefined && removal.expected !== from) {
       throw new FerryError("BRANCH_MOVED", { branch, current: from, expected: removal.expected });

@@ -5,7 +5,7 @@
  * verified and held by a repository that the caller may pull. Any other chunk is sent again under the upload's own key: to know a digest
  * gives nothing, and the answer is the same whether or not somebody else stores it.
  */
-import { DEFAULT_BRANCH, type RepositorySummary } from "../../shared/contract/repositories.ts";
+import { DEFAULT_BRANCH, type RepositorySummary, type Usage } from "../../shared/contract/repositories.ts";
 import {
   CONFIRM_PAGE_MAX,
   type Confirmation,
@@ -22,20 +22,21 @@ import type { RefName, RevisionId } from "../../shared/names.ts";
 import type { Recipe } from "../../shared/recipe.ts";
 import { may } from "./access.ts";
 import { storeRecipe } from "./envelopes.ts";
+import { livingState, valueAt } from "./living.ts";
 import { withWhole } from "./log.ts";
-import { repositoryLog, systemLog } from "./logs.ts";
+import { systemLog } from "./logs.ts";
 import { pooled, STORE_WIDTH } from "./pool.ts";
 import type { Caller, ChunkEntry, Ports, Proof } from "./ports.ts";
-import { envelopeOf, resolveRevision } from "./revisions.ts";
+import { refuseOverQuota } from "./quota.ts";
+import { findBase } from "./revisions.ts";
 import { openSession, readSession, SESSION_SECONDS_MAX, type Session, sealSession } from "./sessions.ts";
 
 /** Opens an upload, or offers the caller's unfinished one of this branch again, so that a killed push goes on with no local state. */
 export async function openUpload(ports: Ports, caller: Caller, repository: RepositorySummary, branch: RefName): Promise<Upload> {
   const mode = await ticketMode(ports, undefined);
-  const log = repositoryLog(ports, repository.id);
-  const { seq, branches, tags } = await withWhole(log, () => ports.repositories.refs(repository.id));
-  if (tags[branch] !== undefined) throw new FerryError("REQUEST_INVALID", { problem: `branch: ${branch} is a tag` });
-  const parent = branches[branch] ?? null;
+  const { seq, branches, tags } = await livingState(ports, repository);
+  if (valueAt(tags, branch) !== undefined) throw new FerryError("REQUEST_INVALID", { problem: `branch: ${branch} is a tag` });
+  const parent = valueAt(branches, branch) ?? null;
   const key = { repositoryId: repository.id, branch, principal: caller.tokenId };
   const unfinished = await ports.uploads.current(key);
   const again = unfinished !== null && (await readSession(ports, unfinished)) !== null ? unfinished : null;
@@ -98,11 +99,17 @@ export async function reserveChunks(
   });
   const news = new Map<Digest, Proof>();
   for (const { claim, proof } of verdicts) if (proof !== null) news.set(claim.sha256, proof);
+  const places = verdicts.flatMap(({ claim, proof }) => (proof?.state === "reserved" ? [{ ...claim, tag: proof.tag }] : []));
+  if (places.length > 0) await refuseOverQuota(ports, repository, growthOf(places));
   if (news.size > 0) await ports.uploads.record(session.id, news);
   const have = verdicts.filter(({ proof }) => proof?.state !== "reserved").map(({ claim }) => claim.sha256);
-  const places = verdicts.flatMap(({ claim, proof }) => (proof?.state === "reserved" ? [{ ...claim, tag: proof.tag }] : []));
   if (mode === "md5") for (const { sha256, md5 } of places) if (md5 === undefined) throw needsMd5(sha256);
   return { have, tickets: places.length === 0 ? null : await ports.stores.home.chunks.tickets(mode, places) };
+}
+
+/** What these tickets bring when a commit names all of them; the commit looks again at all pages together. */
+function growthOf(places: readonly { size: number }[]): Usage {
+  return { logicalBytes: 0, storedBytes: places.reduce((sum, { size }) => sum + size, 0), objects: places.length };
 }
 
 function needsMd5(sha256: Digest): FerryError {
@@ -156,7 +163,7 @@ async function basePlaces(
   session: Session,
 ): Promise<ReadonlyMap<Digest, { size: number; tag: string }>> {
   if (session.base === null) return new Map();
-  return (await envelopeOf(ports, await resolveRevision(ports, repository, session.base))).places;
+  return (await findBase(ports, repository, session.base))?.places ?? new Map();
 }
 
 /**
