@@ -167,7 +167,7 @@ export function askSample(world: World, name: RouteName, sample: Sample = world.
 }
 
 /** A stack, a path of this machine, or a place in the sources. */
-const INSIDES = /\n\s+at |node_modules|file:\/\/|\.(ts|js|mjs):\d|\/(work|home|root|tmp|usr)\//;
+const INSIDES = /\n\s+at |node_modules|file:\/\/|\.(ts|js|mjs):\d|(?<![\w/])\/(work|home|root|tmp|usr|var)\//;
 
 /** Checks all that every refusal has in common, and returns it. */
 export async function refusal(response: Response, expected: ErrorCode | readonly ErrorCode[], said: string): Promise<Problem> {
