@@ -39,7 +39,7 @@ const NOBODY: Caller = { tokenId: "", name: "nobody", scopes: [], expiresAt: nul
 
 export function mount<N extends RouteName>(app: Hono<Edge>, name: N, handle: (input: Handled<N>) => Promise<RouteAnswer<Routes[N]>>): void {
   const route: RouteSpec = ROUTES[name];
-  app.on(route.method, route.path, async (c) => {
+  const respond = async (c: EdgeContext): Promise<Response> => {
     const services = c.get("services");
     const caller = route.needs === "public" ? NOBODY : await authenticated(c, services);
     c.set("caller", caller);
@@ -57,7 +57,13 @@ export function mount<N extends RouteName>(app: Hono<Edge>, name: N, handle: (in
     };
     const answer = await handle(input as Handled<N>);
     return route.status === 204 ? c.body(null, 204) : c.json(answer as object, route.status);
-  });
+  };
+  app.on(route.method, route.path, (c) => respond(c).catch(throwError));
+}
+
+/** Hono hands only errors to onError: anything else that was thrown would end the request without an answer. */
+function throwError(thrown: unknown): never {
+  throw thrown instanceof Error ? thrown : new FerryError("INTERNAL", {}, { cause: thrown });
 }
 
 async function authenticated(c: EdgeContext, services: Services): Promise<Caller> {

@@ -69,6 +69,14 @@ function propertiesOf(schema: z.ZodType | undefined): Record<string, unknown> {
 }
 
 function jsonSchema(schema: z.ZodType, io: "input" | "output"): Node {
-  const { $schema: _, ...node } = z.toJSONSchema(schema, { io, unrepresentable: "any" });
+  const { $schema: _, ...node } = z.toJSONSchema(schema, {
+    io,
+    unrepresentable: "any",
+    override({ zodSchema, jsonSchema: described }) {
+      // Answers may get new members: only what is parsed strictly is closed.
+      const { def } = zodSchema._zod;
+      if (io === "output" && def.type === "object" && def.catchall === undefined) delete described.additionalProperties;
+    },
+  });
   return node;
 }

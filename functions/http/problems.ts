@@ -25,7 +25,7 @@ export function answerProblem(c: EdgeContext, thrown: unknown): Response {
   });
 }
 
-/** Unknown failures become INTERNAL: their text may hold anything, so it goes to the log's class name only. */
+/** Unknown failures become INTERNAL. */
 function asFerryError(thrown: unknown): FerryError {
   if (thrown instanceof FerryError) return thrown;
   if (thrown instanceof HTTPException && thrown.status < 500)
@@ -53,6 +53,7 @@ function withoutControl({ retryAfterSeconds: _, ...details }: ErrorDetails): Err
   return details;
 }
 
+/** Of the cause its class and its place: what it says may hold a command with its values, an address, a password. */
 function logFailure(c: EdgeContext, error: FerryError, requestId: string): void {
   const cause = error.cause instanceof Error ? error.cause : null;
   c.get("services")?.log({
@@ -60,7 +61,7 @@ function logFailure(c: EdgeContext, error: FerryError, requestId: string): void 
     requestId,
     code: error.code,
     problem: error.message,
-    cause: cause === null ? null : `${cause.name}: ${cause.message}`.slice(0, 300),
-    at: cause?.stack?.split("\n")[1]?.trim().slice(0, 200) ?? null,
+    cause: cause?.name ?? null,
+    at: /^\s+at .{1,200}/m.exec(cause?.stack?.slice(cause.message.length) ?? "")?.[0].trim() ?? null,
   });
 }
