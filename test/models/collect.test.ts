@@ -106,7 +106,7 @@ test("each rule of commit and collection is needed", (t) => {
     unsafe("a reference keeps any variant of its key", { exactKeys: false }),
     unsafe("an intent is written twice, servers keep the first", { intentWrittenOnce: false }),
     unsafe("intents go when the deletes were sent", { intentGoes: "when its deletes were sent" }),
-    unsafe("intents go while uploads live that know their keys", { intentGoes: "after 30 days, uploads or not" }),
+    unsafe("intents go 30 days after they were published, whatever lives", { intentGoes: "after 30 days, uploads or not" }),
     unsafe("intents go, the index is scrubbed only before the deletes", { ...INTENT_GOES, scrubIndex: "before the deletes" }),
     unsafe("intents go, the index is never scrubbed", { ...INTENT_GOES, scrubIndex: "never" }),
     unsafe("content addresses as keys, intents go when the deletes were sent", {
