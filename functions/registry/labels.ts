@@ -3,7 +3,7 @@ import type { LabelRequest } from "../../shared/contract/lifecycle.ts";
 import { Labels, Metrics, type RepositorySummary, type RevisionSummary } from "../../shared/contract/repositories.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { actOnce } from "./acts.ts";
-import { demandLiving, knownRevision, livingState, namedIn } from "./living.ts";
+import { demandLiving, knownRevision, livingState, namedRevision } from "./living.ts";
 import type { Body } from "./log.ts";
 import { repositoryLog } from "./logs.ts";
 import type { Caller, Ports } from "./ports.ts";
@@ -23,8 +23,8 @@ export async function setLabels(
 ): Promise<RevisionSummary> {
   const act = { operationId: request.operationId, actor: caller.name };
   const record = await actOnce(repositoryLog(ports, repository.id), act, { op: "label" }, async (): Promise<Body<RepositoryRecord>> => {
-    const revision = namedIn(repository, await livingState(ports, repository), ref);
-    const { labels, metrics } = demandLiving(await knownRevision(ports, repository, revision));
+    const entry = await namedRevision(ports, repository, await livingState(ports, repository), ref);
+    const { revision, labels, metrics } = demandLiving(entry);
     return {
       op: "label",
       repositoryId: repository.id,

@@ -27,6 +27,19 @@ export function namedIn(repository: RepositorySummary, { branches, tags }: Repos
   return revision;
 }
 
+/** The same, with what is known of it. */
+export async function namedRevision(
+  ports: Ports,
+  repository: RepositorySummary,
+  state: RepositoryState,
+  ref: string,
+): Promise<RevisionEntry> {
+  const id = namedIn(repository, state, ref);
+  const entry = await withWhole(repositoryLog(ports, repository.id), () => ports.repositories.findRevision(repository.id, id));
+  if (entry === null) throw new FerryError("REF_UNKNOWN", { repository: repository.repository, ref });
+  return entry;
+}
+
 /** A revision, in the trash or not, in an index that is at the log's tail. Throws REVISION_UNKNOWN, also for what was purged. */
 export async function knownRevision(ports: Ports, repository: RepositorySummary, revision: RevisionId): Promise<RevisionEntry> {
   const log = repositoryLog(ports, repository.id);

@@ -1,11 +1,5 @@
 /** Retention: what no rule of a repository keeps moves into the trash. */
-import {
-  type KeepReason,
-  RETENTION_REVISIONS_MAX,
-  RETENTION_SCAN_MAX,
-  type RetentionPlan,
-  type RetentionRequest,
-} from "../../shared/contract/lifecycle.ts";
+import { RETENTION_REVISIONS_MAX, RETENTION_SCAN_MAX, type RetentionPlan, type RetentionRequest } from "../../shared/contract/lifecycle.ts";
 import type { RepositorySummary, Retention } from "../../shared/contract/repositories.ts";
 import { FerryError } from "../../shared/errors.ts";
 import type { RevisionId } from "../../shared/names.ts";
@@ -124,7 +118,7 @@ function lineOf({ revision, branch, time, sizeBytes }: Omit<Candidate, "metrics"
 }
 
 function countsOf(keeps: Keeps): RetentionPlan["keptBy"] {
-  const counts = { head: 0, tag: 0, last: 0, every: 0, days: 0, best: 0 } satisfies Record<KeepReason, number>;
+  const counts = { head: 0, tag: 0, last: 0, every: 0, days: 0, best: 0 };
   for (const reasons of keeps.values()) for (const reason of reasons) counts[reason]++;
   return counts;
 }

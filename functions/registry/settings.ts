@@ -14,11 +14,11 @@ export async function setSettings(
   caller: Caller,
   repository: RepositorySummary,
   { settings, operationId }: { settings: RepositorySettings; operationId: OperationId },
-): Promise<RepositorySettings> {
+): Promise<{ settings: RepositorySettings }> {
   const act = { operationId, actor: caller.name };
   const record = await actOnce(repositoryLog(ports, repository.id), act, { op: "settings" }, async (): Promise<Body<RepositoryRecord>> => {
     await livingState(ports, repository);
     return { op: "settings", repositoryId: repository.id, settings };
   });
-  return record.settings;
+  return { settings: record.settings };
 }

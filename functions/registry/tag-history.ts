@@ -5,7 +5,7 @@ import { FerryError } from "../../shared/errors.ts";
 import type { RefName, RevisionId } from "../../shared/names.ts";
 import { actOnce } from "./acts.ts";
 import { seqOfCursor } from "./history.ts";
-import { livingState, valueAt } from "./living.ts";
+import { knownRevision, livingState, valueAt } from "./living.ts";
 import { type Body, catchUp, readRecord } from "./log.ts";
 import { repositoryLog } from "./logs.ts";
 import type { Caller, Ports } from "./ports.ts";
@@ -47,7 +47,7 @@ export async function rollbackTag(
     const current = tagIn(repository, state, tag);
     if (expected !== undefined) checkTag(tag, current, { expected, force: false });
     const revision = await earlierOf(ports, repository, tag, { current, seq: valueAt(state.tagSeqs, tag) ?? 0 });
-    return movedTag(ports, repository, state, { tag, revision, message });
+    return movedTag(repository, state, await knownRevision(ports, repository, revision), { tag, message });
   });
   return { tag: record.tag, revision: record.revision, seq: record.seq };
 }

@@ -3,10 +3,10 @@ import { DEFAULT_BRANCH, type RepositorySummary, type Tag } from "../../shared/c
 import { FerryError } from "../../shared/errors.ts";
 import type { OperationId, RefName, RevisionId } from "../../shared/names.ts";
 import { actOnce } from "./acts.ts";
-import { demandLiving, knownRevision, livingState, namedIn, valueAt } from "./living.ts";
+import { demandLiving, livingState, namedIn, namedRevision, valueAt } from "./living.ts";
 import type { Body } from "./log.ts";
 import { repositoryLog } from "./logs.ts";
-import type { Caller, Ports, RepositoryState } from "./ports.ts";
+import type { Caller, Ports, RepositoryState, RevisionEntry } from "./ports.ts";
 import type { RepositoryRecord } from "./records.ts";
 
 type SetTag = {
@@ -35,23 +35,23 @@ export async function setTag(ports: Ports, caller: Caller, repository: Repositor
     const state = await livingState(ports, repository);
     if (valueAt(state.branches, tag) !== undefined) throw new FerryError("REQUEST_INVALID", { problem: `tag: ${tag} is a branch` });
     checkTag(tag, valueAt(state.tags, tag) ?? null, expectationOf(repository, state, request));
-    const revision = namedIn(repository, state, request.ref);
-    return movedTag(ports, repository, state, { tag, revision, message: request.message });
+    const entry = await namedRevision(ports, repository, state, request.ref);
+    return movedTag(repository, state, entry, { tag, message: request.message });
   });
   return { tag: record.tag, revision: record.revision, seq: record.seq };
 }
 
 /** The record that points a tag at a living revision; its `fromSeq` makes the tag's history a chain. Throws TAG_LOCKED. */
-export async function movedTag(
-  ports: Ports,
+export function movedTag(
   repository: RepositorySummary,
   { tags, tagSeqs, lockedTags }: RepositoryState,
-  move: { tag: RefName; revision: RevisionId; message: string },
-): Promise<Body<RepositoryRecord>> {
+  entry: RevisionEntry,
+  move: { tag: RefName; message: string },
+): Body<RepositoryRecord> {
   if (lockedTags.includes(move.tag)) throw new FerryError("TAG_LOCKED", { tag: move.tag });
-  demandLiving(await knownRevision(ports, repository, move.revision));
+  const { revision } = demandLiving(entry);
   const from = valueAt(tags, move.tag) ?? null;
-  return { op: "tag", repositoryId: repository.id, ...move, from, fromSeq: valueAt(tagSeqs, move.tag) ?? null };
+  return { op: "tag", repositoryId: repository.id, ...move, revision, from, fromSeq: valueAt(tagSeqs, move.tag) ?? null };
 }
 
 type Expectation = { expected: RevisionId | null | undefined; force: boolean };

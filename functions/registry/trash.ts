@@ -153,6 +153,7 @@ function deletionOf({ revision, deletedAt }: RevisionEntry): string {
   return deletedAt;
 }
 
+/** Each once. */
 function sorted(revisions: readonly RevisionId[]): RevisionId[] {
-  return [...revisions].sort();
+  return [...new Set(revisions)].sort();
 }

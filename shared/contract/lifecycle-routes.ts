@@ -20,6 +20,7 @@ import {
   RollbackRequest,
   SearchPage,
   SearchQuery,
+  Settings,
   SettingsRequest,
   TagHistory,
   TagLock,
@@ -30,7 +31,7 @@ import {
   UntrashRequest,
   UsageQuery,
 } from "./lifecycle.ts";
-import { REPOSITORY_PATH, RepositoryId, RepositorySettings, RepositorySummary, RevisionSummary, Tag } from "./repositories.ts";
+import { REPOSITORY_PATH, RepositoryId, RepositorySummary, RevisionSummary, Tag } from "./repositories.ts";
 import type { RouteSpec } from "./routes.ts";
 
 const tagged = z.object({ tag: RefName });
@@ -209,7 +210,7 @@ export const LIFECYCLE_ROUTES = {
     needs: "admin",
     status: 200,
     body: SettingsRequest,
-    answer: RepositorySettings,
+    answer: Settings,
   },
   runRetention: {
     method: "POST",

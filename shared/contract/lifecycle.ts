@@ -20,11 +20,7 @@ export const RETENTION_REVISIONS_MAX = 1000;
 
 const message = z.string().max(4000).default("");
 const operationId = OperationId;
-const revisions = z
-  .array(RevisionId)
-  .min(1)
-  .max(REVISIONS_PAGE_MAX)
-  .refine((ids) => new Set(ids).size === ids.length, "a revision is named twice");
+const revisions = z.array(RevisionId).min(1).max(REVISIONS_PAGE_MAX);
 const seqCursor = z.string().regex(/^[0-9]{1,15}(?![\s\S])/, "not a cursor of ours");
 const flag = z.enum(["true", "false"]).default("false");
 
@@ -230,6 +226,7 @@ export type RepositoryPurgeRequest = z.output<typeof RepositoryPurgeRequest>;
 
 /** Replaces them whole. */
 export const SettingsRequest = z.strictObject({ settings: RepositorySettings, operationId });
+export const Settings = z.object({ settings: RepositorySettings });
 
 /** `retention`: these rules instead of the repository's. `force`: also when they keep nothing, or name a metric that no revision has. */
 export const RetentionRequest = z.strictObject({
@@ -240,17 +237,15 @@ export const RetentionRequest = z.strictObject({
 });
 export type RetentionRequest = z.output<typeof RetentionRequest>;
 
-/** Why a revision is kept; several may hold. */
-export const KeepReason = z.enum(["head", "tag", "last", "every", "days", "best"]);
-export type KeepReason = z.infer<typeof KeepReason>;
-
-/** `deletes`: oldest first. `more`: there are more than one run takes; run it again. */
+/** `keptBy`: several may keep one. `deletes`: oldest first. `more`: there are more than one run takes; run it again. */
 export const RetentionPlan = z.object({
   dryRun: z.boolean(),
   scanned: z.int(),
   kept: z.int(),
-  keptBy: z.record(KeepReason, z.int()),
+  keptBy: z.object({ head: z.int(), tag: z.int(), last: z.int(), every: z.int(), days: z.int(), best: z.int() }),
   deletes: z.array(z.object({ revision: RevisionId, branch: z.string(), time: z.string(), sizeBytes: z.int() })),
   more: z.boolean(),
 });
 export type RetentionPlan = z.infer<typeof RetentionPlan>;
+/** Why a revision is kept. */
+export type KeepReason = keyof RetentionPlan["keptBy"];

@@ -9,7 +9,8 @@ const HEX64 = /^[0-9a-f]{64}$/;
 const HEX40 = /^[0-9a-f]{40}$/;
 
 /** Free words: any key is theirs. */
-const isLabels = ({ at }: Place) => at.at(-1) === "labels";
+const isWords = (key: unknown) => key === "labels" || key === "metrics";
+const isLabels = ({ at }: Place) => isWords(at.at(-1));
 
 type Refuse = (said: string, body: JsonObject | string) => Promise<string>;
 
@@ -46,13 +47,23 @@ const OTHER_TYPES: Record<string, unknown[]> = {
   null: [0, true, {}, []],
 };
 /** Places where null is a value of its own. */
-const NULLABLE = new Set(["setTag expected", "commit parent"]);
+const NULLABLE = new Set([
+  ...["setTag expected", "commit parent", "clone expected", "restoreBranch expected"],
+  ...["setLabels labels.step", "setLabels labels.old", "setLabels metrics.loss", "setSettings settings.retention"],
+  ...["", ".logicalBytes", ".storedBytes", ".objects"].map((at) => `setSettings settings.quota${at}`),
+]);
 
 /** May be left out; which of `chunk` and `recipe` a file needs is the manifest's to say. */
 const OPTIONAL = new Set([
   ...["store", "expected", "force", "message", "mode", "md5", "labels", "stores", "expiresInSeconds", "dryRun", "shareMax"],
   ...["chunk", "recipe"],
+  ...["metrics", "merge", "reason", "now", "repository", "retention", "keepLast", "keepEvery", "keepDays", "keepBest"],
+  ...["quota", "logicalBytes", "storedBytes", "objects"],
 ]);
+/** Optional elsewhere, needed here. */
+const NEEDED = new Set(["createRepository repository"]);
+/** May be left out here. */
+const LEFT_OUT = new Set(["commit attempt", "purgeRevisions revisions", "purgeRevisions revisions.0"]);
 
 function typeOf(value: unknown): string {
   if (value === null) return "null";
@@ -98,8 +109,11 @@ for (const name of WITH_BODY) {
 
   test(`${name}: whatever the route needs must be there`, () =>
     spoil(name, async (body, refuse) => {
-      const members = placesOf(body).filter(({ at }) => typeof at.at(-1) === "string" && !at.includes("labels"));
-      const needed = members.filter(({ at }) => !OPTIONAL.has(String(at.at(-1))) && !(name === "commit" && at[0] === "attempt"));
+      const members = placesOf(body).filter(({ at }) => typeof at.at(-1) === "string" && !at.some(isWords));
+      const needed = members.filter(({ at }) => {
+        const place = `${name} ${at.join(".")}`;
+        return NEEDED.has(place) || !(OPTIONAL.has(String(at.at(-1))) || LEFT_OUT.has(place));
+      });
       for (const place of needed) {
         await refuse(`no ${told(place)}`, changed(body, place.at, undefined));
       }
@@ -182,6 +196,7 @@ const LIMITS: [RouteName, string[], number][] = [
   ["createToken", ["scopes"], 32],
   ["createToken", ["scopes", "0", "actions"], 5],
   ["createToken", ["scopes", "0", "stores"], 64],
+  ["trashRevisions", ["revisions"], 100],
 ];
 
 for (const [name, at, most] of LIMITS) {

@@ -111,20 +111,29 @@ test("an encoded path is one path to the check and to the handler: no spelling o
 
 const HERE = { namespace: "team", name: "model" };
 const UNKNOWN: [RouteName, Record<string, string>, ErrorCode][] = [
-  ...ROUTE_NAMES.filter((name) => routeOf(name).path.includes(":name")).flatMap(
+  ...ROUTE_NAMES.filter((name) => routeOf(name).path.includes(":name") && name !== "clone").flatMap(
     (name): [RouteName, Record<string, string>, ErrorCode][] => [
       [name, { namespace: "team", name: "nothing" }, "REPOSITORY_UNKNOWN"],
       [name, { namespace: "nobody", name: "model" }, "REPOSITORY_UNKNOWN"],
       [name, { namespace: "Team", name: "Model" }, "REPOSITORY_UNKNOWN"],
     ],
   ),
-  ...(["resolve", "manifest", "readRecipes", "download"] as const).flatMap((name): [RouteName, Record<string, string>, ErrorCode][] => [
-    [name, { ...HERE, ref: "nothing" }, "REF_UNKNOWN"],
-    [name, { ...HERE, ref: "Main" }, "REF_UNKNOWN"],
-    [name, { ...HERE, ref: "0123456789".repeat(4) }, "REF_UNKNOWN"],
-  ]),
+  ...(["resolve", "manifest", "readRecipes", "download", "setLabels", "diff"] as const).flatMap(
+    (name): [RouteName, Record<string, string>, ErrorCode][] => [
+      [name, { ...HERE, ref: "nothing" }, "REF_UNKNOWN"],
+      [name, { ...HERE, ref: "Main" }, "REF_UNKNOWN"],
+      [name, { ...HERE, ref: "0123456789".repeat(4) }, "REF_UNKNOWN"],
+    ],
+  ),
   ["deleteTag", { ...HERE, tag: "nothing" }, "TAG_UNKNOWN"],
   ["deleteTag", { ...HERE, tag: "main" }, "TAG_UNKNOWN"],
+  ...(["lockTag", "unlockTag", "tagHistory", "rollbackTag"] as const).flatMap((name): [RouteName, Record<string, string>, ErrorCode][] => [
+    [name, { ...HERE, tag: "nothing" }, "TAG_UNKNOWN"],
+    [name, { ...HERE, tag: "main" }, "TAG_UNKNOWN"],
+    [name, { ...HERE, tag: "constructor" }, "TAG_UNKNOWN"],
+  ]),
+  ["restoreRepository", { id: "0123456789abcdef" }, "REPOSITORY_UNKNOWN"],
+  ["purgeRepository", { id: "0123456789abcdef" }, "REPOSITORY_UNKNOWN"],
   ["deleteBranch", { ...HERE, branch: "nothing" }, "BRANCH_UNKNOWN"],
   ["deleteBranch", { ...HERE, branch: "v1" }, "BRANCH_UNKNOWN"],
   ["deleteBranch", { ...HERE, branch: "main" }, "BRANCH_NOT_DELETABLE"],
@@ -187,7 +196,6 @@ async function wrongUploads(world: World): Promise<string[]> {
     ...[
       "x",
       "x.y",
-      ".",
       "..x",
       "a.b.c",
       `${upload}x`,

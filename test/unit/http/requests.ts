@@ -1,8 +1,9 @@
 /** One request of each route that succeeds, so that what a test spoils of it is the only thing wrong; and what every refusal must be like. */
 import assert from "node:assert/strict";
+import type { FerryClient } from "../../../shared/client.ts";
 import { Problem, ROUTES, type RouteName, type RouteSpec } from "../../../shared/contract/routes.ts";
 import { ERRORS, type ErrorCode, isErrorCode } from "../../../shared/errors.ts";
-import { RefName, type RepositoryName } from "../../../shared/names.ts";
+import { RefName, type RepositoryName, type RevisionId } from "../../../shared/names.ts";
 import { encodeRecipe, type Recipe, recipeDigest } from "../../../shared/recipe.ts";
 import { ENDPOINT, type MemoryApp, memoryApp, operationId, repositoryName } from "../../support/memory-app.ts";
 import { digestOf, entriesOf, type Files, Pusher } from "../../support/pusher.ts";
@@ -15,7 +16,10 @@ const JOINED = "aaaabbbbbb";
 export type JsonObject = { [key: string]: unknown };
 export type Sample = { params?: Record<string, string>; query?: Record<string, string>; body?: JsonObject };
 
-/** An app with a repository that has two branches, a tag, a recipe and an open upload; a token that may do everything. */
+/**
+ * An app with a repository that has two branches, two tags, a recipe, a revision in the trash and an open upload; another repository in
+ * the trash; a token that may do everything.
+ */
 export type World = {
   app: MemoryApp;
   token: string;
@@ -37,7 +41,8 @@ export async function makeWorld(): Promise<World> {
   const { upload, revision } = await pushAll(pusher, recipe);
   await pusher.push(MODEL, { "config.json": "{}" }, { branch: RefName.parse("other") });
   await client.call("setTag", { repository: MODEL, params: { tag: "v1" }, body: { ref: "main", operationId: operationId() } });
-  const named = { upload, revision, spare: spare.description.id, recipe, recipeDigest: await recipeDigest(encodeRecipe(recipe)) };
+  const trash = await fillTrash(client, pusher);
+  const named = { upload, revision, spare: spare.description.id, recipe, recipeDigest: await recipeDigest(encodeRecipe(recipe)), ...trash };
   const samples = samplesOf(named);
   return { app, token: made.token, upload, sample: (name) => structuredClone(samples[name] ?? {}) };
 }
@@ -58,6 +63,21 @@ function joinedRecipe(): Recipe {
       [1, 0, 6],
     ],
   };
+}
+
+/** Deletes the older revision of a branch, and a repository; the tag `stable` moves once. */
+async function fillTrash(client: FerryClient, pusher: Pusher): Promise<{ old: RevisionId; trashed: RevisionId; gone: string }> {
+  const branch = RefName.parse("other");
+  const pushed = async (text: string) => (await pusher.push(MODEL, { text }, { branch })).revision.revision;
+  const [trashed, old] = [await pushed("first"), await pushed("second")];
+  await pushed("third");
+  await client.call("trashRevisions", { repository: MODEL, body: { revisions: [trashed], operationId: operationId() } });
+  for (const ref of ["main", "other"])
+    await client.call("setTag", { repository: MODEL, params: { tag: "stable" }, body: { ref, force: true, operationId: operationId() } });
+  const repository = repositoryName("team/gone");
+  const { id } = await client.call("createRepository", { body: { repository, operationId: operationId() } });
+  await client.call("deleteRepository", { repository, query: { operationId: operationId() } });
+  return { old, trashed, gone: id };
 }
 
 /** Commits FILES and one file by recipe to main; then opens another upload of it, with every chunk and the recipe sent. */
@@ -81,9 +101,18 @@ async function pushAll(pusher: Pusher, recipe: Recipe): Promise<{ upload: string
   return { upload: (await prove()).upload, revision };
 }
 
-function samplesOf(named: { upload: string; revision: string; spare: string; recipe: Recipe; recipeDigest: string }): {
-  [N in RouteName]?: Sample;
-} {
+type Named = {
+  upload: string;
+  revision: string;
+  spare: string;
+  recipe: Recipe;
+  recipeDigest: string;
+  old: string;
+  trashed: string;
+  gone: string;
+};
+
+function samplesOf(named: Named): { [N in RouteName]?: Sample } {
   const { upload, revision } = named;
   const [a, b] = [digestOf("aaaa"), digestOf("bbbbbb")];
   const joined = { path: "joined.bin", mode: "file", size: JOINED.length, sha256: digestOf(JOINED), recipe: named.recipeDigest };
@@ -118,6 +147,7 @@ function samplesOf(named: { upload: string; revision: string; spare: string; rec
         labels: { step: "1000" },
       },
     },
+    ...lifecycleSamples(named),
     startCollect: { body: { dryRun: true, shareMax: 0.5 } },
     createToken: {
       body: { name: "ci", scopes: [{ repositories: "team/*", actions: ["pull", "push"], stores: ["home"] }], expiresInSeconds: 3600 },
@@ -125,6 +155,42 @@ function samplesOf(named: { upload: string; revision: string; spare: string; rec
     revokeToken: { params: { id: named.spare } },
     probeStore: { params: { store: "home" } },
     setupStore: { params: { store: "home" } },
+  };
+}
+
+function lifecycleSamples({ revision, old, trashed, gone }: Named): { [N in RouteName]?: Sample } {
+  const operation = { operationId: operationId() };
+  const rules = { keepLast: 2, keepEvery: 10, keepDays: 30, keepBest: { metric: "loss", count: 1, order: "min" } };
+  const search = {
+    author: "all",
+    label: "step:1",
+    metric: "loss",
+    since: "2026-01-01T00:00:00Z",
+    until: "2026-01-02T00:00:00Z",
+    text: "x",
+  };
+  return {
+    clone: { body: { from: "team/model", ref: "main", branch: "copy", expected: null, message: "copied", ...operation } },
+    restoreBranch: { params: { branch: "main" }, body: { ref: old, expected: revision, message: "back", ...operation } },
+    setLabels: {
+      params: { ref: "main" },
+      body: { labels: { step: "1000", old: null }, metrics: { loss: "0.031" }, merge: true, ...operation },
+    },
+    diff: { params: { ref: "other" }, query: { base: "main" } },
+    usage: { query: { limit: "10" } },
+    searchRevisions: { query: { namespace: "team", limit: "10", ...search } },
+    lockTag: { params: { tag: "v1" }, body: operation },
+    unlockTag: { params: { tag: "v1" }, query: operation },
+    tagHistory: { params: { tag: "stable" }, query: { limit: "10" } },
+    rollbackTag: { params: { tag: "stable" }, body: { message: "back", ...operation } },
+    trashRevisions: { body: { revisions: [old], reason: "old", ...operation } },
+    restoreRevisions: { body: { revisions: [trashed], ...operation } },
+    purgeRevisions: { body: { revisions: [trashed], now: true, ...operation } },
+    listTrash: { query: { limit: "10" } },
+    restoreRepository: { params: { id: gone }, body: { repository: "team/again", ...operation } },
+    purgeRepository: { params: { id: gone }, body: { now: true, ...operation } },
+    setSettings: { body: { settings: { retention: rules, quota: { logicalBytes: 100, storedBytes: 100, objects: 10 } }, ...operation } },
+    runRetention: { body: { dryRun: true, retention: { keepLast: 1 }, force: false, ...operation } },
   };
 }
 
