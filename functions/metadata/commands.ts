@@ -63,7 +63,21 @@ export function answersTo(count: number, reply: Reply | undefined): readonly Rep
  * sees every write that was answered before it. (For Upstash this is inferred from its having EVAL_RO beside EVAL, not documented.)
  */
 export async function ask(commands: RedisCommands, script: string, keys: readonly string[], args: Command): Promise<readonly Reply[]> {
-  const [state, ...answer] = listOf(await commands.script(script, keys, args));
+  return answerIn(await commands.script(script, keys, args));
+}
+
+/** The same for several keys and arguments, in one call: one after another, but not as one step. */
+export async function askMany(
+  commands: RedisCommands,
+  script: string,
+  questions: readonly { keys: readonly string[]; args: Command }[],
+): Promise<Reply[]> {
+  return commands.pipeline(questions.map(({ keys, args }) => ["EVAL", script, keys.length, ...keys, ...args]));
+}
+
+/** What follows "whole" in a script's answer. Throws INDEX_REBUILDING. */
+export function answerIn(reply: Reply | undefined): readonly Reply[] {
+  const [state, ...answer] = listOf(reply);
   if (state === "whole") return answer;
   if (state === "rebuilding") throw new FerryError("INDEX_REBUILDING");
   throw unavailable("its answer can't be read");

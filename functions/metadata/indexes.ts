@@ -3,6 +3,7 @@ import { RedisChunkIndex } from "./chunks.ts";
 import type { RedisCommands } from "./commands.ts";
 import { keysOf } from "./keys.ts";
 import { RedisLeases } from "./leases.ts";
+import { RedisNotes } from "./notes.ts";
 import { RedisRepositoryIndex } from "./repositories.ts";
 import { RedisSystemIndex } from "./system.ts";
 import { RedisUploads } from "./uploads.ts";
@@ -16,5 +17,6 @@ export function redisIndexes({ commands, generation }: { commands: RedisCommands
     chunks: new RedisChunkIndex(commands, keys),
     uploads: new RedisUploads(commands, keys),
     leases: new RedisLeases(commands, keys),
+    notes: new RedisNotes(commands, keys),
   };
 }

@@ -16,6 +16,7 @@
  *   upload-of:<repository id>:<branch>:<principal>   string   the unfinished upload              24 h after the last touch
  *   lease:<name>                string   <number>:<owner>                                        as long as it was claimed for
  *   lease:<name>:fence          string   number of the newest claim; no lease's name holds a colon
+ *   note:<name>                 string   what recovery knows of this index
  *
  * Marks. A managed Redis may lose keys one by one, or bring older copies back (Upstash: the last writer of a key wins). So every key of
  * a log's index carries the seq of the last record that changed it (`#` in a hash, the member `!<seq>` in a zset), and the head says
@@ -46,6 +47,7 @@ export function keysOf(generation: string) {
       const lease = `${prefix}lease:${name}`;
       return { lease, fence: `${lease}:fence` };
     },
+    note: (name: string) => `${prefix}note:${name}`,
     /** The principal comes last and the other two hold no colon, so no two of these are spelled alike. */
     uploadOf: ({ repositoryId, branch, principal }: UploadKey) => `${prefix}upload-of:${repositoryId}:${branch}:${principal}`,
   };

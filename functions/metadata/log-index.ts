@@ -3,7 +3,19 @@ import { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import type { OperationId } from "../../shared/names.ts";
 import type { LogHead } from "../registry/ports.ts";
-import { ask, type Command, integerOf, type RedisCommands, type Reply, textOf, textOrNull, unavailable } from "./commands.ts";
+import {
+  answerIn,
+  answersTo,
+  ask,
+  askMany,
+  type Command,
+  integerOf,
+  type RedisCommands,
+  type Reply,
+  textOf,
+  textOrNull,
+  unavailable,
+} from "./commands.ts";
 import { INDEX, ITEMS_MAX } from "./lua.ts";
 
 type Link = { seq: number; prev: Digest | null; operationId: OperationId };
@@ -13,9 +25,34 @@ const PAGE_MAX = ITEMS_MAX - 1;
 /** Fields that one script looks up; more are asked for in turn. */
 const FIELDS_SLICE = 1_000;
 
+/** Scripts of one call; with its arguments one is 50 KB at most, and 4 KB as a rule. */
+const SCRIPTS_SLICE = 100;
+
 export async function readHead(commands: RedisCommands, script: string, keys: readonly string[]): Promise<LogHead | null> {
+  return headIn(await commands.script(script, keys, []));
+}
+
+/** Heads of several indexes, by the keys of each. */
+export async function readHeads(commands: RedisCommands, script: string, indexes: readonly (readonly string[])[]) {
+  const heads: (LogHead | null)[] = [];
+  for (let at = 0; at < indexes.length; at += SCRIPTS_SLICE) {
+    const slice = indexes.slice(at, at + SCRIPTS_SLICE).map((keys) => ({ keys, args: [] }));
+    heads.push(...answersTo(slice.length, await askMany(commands, script, slice)).map(headIn));
+  }
+  return heads;
+}
+
+/** Runs an apply script with these arguments, one after another. */
+export async function applyAll(commands: RedisCommands, script: string, keys: readonly string[], changes: readonly Command[]) {
+  for (let at = 0; at < changes.length; at += SCRIPTS_SLICE) {
+    const slice = changes.slice(at, at + SCRIPTS_SLICE).map((args) => ({ keys, args }));
+    for (const reply of await askMany(commands, script, slice)) answerIn(reply);
+  }
+}
+
+function headIn(reply: Reply): LogHead | null {
   try {
-    return headOf(await ask(commands, script, keys, []));
+    return headOf(answerIn(reply));
   } catch (error) {
     if (error instanceof FerryError && error.code === "INDEX_REBUILDING") return null;
     throw error;

@@ -175,6 +175,13 @@ const RELEASE = `
 if not held or owner ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])`;
 
+/** KEYS: note. ARGV: expected ('' for none), text. 1 when the note says `text` now, also when this is sent twice. */
+const SWAP = `
+local said = redis.call('GET', KEYS[1]) or ''
+if said ~= ARGV[1] and said ~= ARGV[2] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1`;
+
 /** The scripts of a log's index, by its shape and what its records change. */
 export function logScripts(shape: string, change: string) {
   return { head: script(shape, SOUND, HEAD), begin: script(shape, SOUND, BEGIN), apply: script(shape, SOUND, ADMIT, change, APPLY) };
@@ -190,6 +197,7 @@ export const UPLOAD = {
   /** ARGV: digests. 1 or 0 for each. */
   hasRecipes: script(TOUCH, "return touched(redis.call('SMISMEMBER', KEYS[2], unpack(ARGV, 2)))"),
 };
+export const NOTE = { read: script("return redis.call('GET', KEYS[1])"), swap: script(SWAP) };
 export const LEASE = { acquire: script(HELD, ACQUIRE), release: script(HELD, RELEASE) };
 
 export function script(...parts: string[]): string {

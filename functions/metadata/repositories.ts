@@ -2,13 +2,13 @@
 import { type RepositoryId, Usage } from "../../shared/contract/repositories.ts";
 import type { Digest } from "../../shared/digest.ts";
 import { type OperationId, type RefName, RevisionId } from "../../shared/names.ts";
-import type { EnvelopeFate, LogHead, RepositoryIndex, RepositoryState, RevisionEntry } from "../registry/ports.ts";
+import type { EnvelopeFate, Hashed, LogHead, RepositoryIndex, RepositoryState, RevisionEntry } from "../registry/ports.ts";
 import type { RepositoryRecord } from "../registry/records.ts";
 import { decodeFate, decodeRevision, decodeSettings, encodeChanges, encodeRevision, seq12, unreadable } from "./codec.ts";
 import { ask, type Command, integerOf, type RedisCommands, type Reply, textOf, textOrNull } from "./commands.ts";
 import { changesOf, revisionOf } from "./entries.ts";
 import type { Keys } from "./keys.ts";
-import { beginReplay, findOperation, linkOf, readFields, readHead, readPage } from "./log-index.ts";
+import { applyAll, beginReplay, findOperation, linkOf, readFields, readHead, readHeads, readPage } from "./log-index.ts";
 import { REPOSITORY } from "./lua-repository.ts";
 
 export class RedisRepositoryIndex implements RepositoryIndex {
@@ -24,12 +24,26 @@ export class RedisRepositoryIndex implements RepositoryIndex {
     return readHead(this.#commands, REPOSITORY.head, this.#all(id));
   }
 
+  heads(ids: readonly RepositoryId[]): Promise<(LogHead | null)[]> {
+    return readHeads(
+      this.#commands,
+      REPOSITORY.head,
+      ids.map((id) => this.#all(id)),
+    );
+  }
+
   begin(id: RepositoryId, tailSeq: number): Promise<LogHead> {
     return beginReplay(this.#commands, REPOSITORY.begin, this.#all(id), tailSeq);
   }
 
   async apply(record: RepositoryRecord, hash: Digest): Promise<void> {
-    await ask(this.#commands, REPOSITORY.apply, this.#all(record.repositoryId), [...linkOf(record, hash), ...changeOf(record)]);
+    await ask(this.#commands, REPOSITORY.apply, this.#all(record.repositoryId), argumentsOf({ record, hash }));
+  }
+
+  async applyMany(records: readonly Hashed<RepositoryRecord>[]): Promise<void> {
+    const [first] = records;
+    if (first === undefined) return;
+    await applyAll(this.#commands, REPOSITORY.apply, this.#all(first.record.repositoryId), records.map(argumentsOf));
   }
 
   async refs(id: RepositoryId): Promise<RepositoryState> {
@@ -77,6 +91,11 @@ export class RedisRepositoryIndex implements RepositoryIndex {
     const { head, revisions, order } = this.#keys.repository(id);
     return [head, revisions, order];
   }
+}
+
+/** ARGV of the apply script. */
+function argumentsOf({ record, hash }: Hashed<RepositoryRecord>): Command {
+  return [...linkOf(record, hash), ...changeOf(record)];
 }
 
 /** ARGV 5… of the apply script. */

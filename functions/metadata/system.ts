@@ -2,13 +2,13 @@
 import type { RepositoryId, RepositorySummary } from "../../shared/contract/repositories.ts";
 import { Digest } from "../../shared/digest.ts";
 import { type OperationId, RepositoryName } from "../../shared/names.ts";
-import type { LogHead, SystemIndex, TokenEntry, TrashedRepository } from "../registry/ports.ts";
+import type { Hashed, LogHead, SystemIndex, TokenEntry, TrashedRepository } from "../registry/ports.ts";
 import type { SystemRecord } from "../registry/records.ts";
 import { decodeRepository, decodeToken, decodeTrashed, encodePerson, encodeRepository, encodeToken, unreadable } from "./codec.ts";
 import { ask, type Command, type RedisCommands } from "./commands.ts";
 import { repositoryOf, tokenOf } from "./entries.ts";
 import type { Keys } from "./keys.ts";
-import { beginReplay, findOperation, linkOf, readFields, readHead, readPage } from "./log-index.ts";
+import { applyAll, beginReplay, findOperation, linkOf, readFields, readHead, readPage } from "./log-index.ts";
 import { SYSTEM } from "./lua-system.ts";
 
 /** Tokens that one round of a listing asks for. */
@@ -32,7 +32,11 @@ export class RedisSystemIndex implements SystemIndex {
   }
 
   async apply(record: SystemRecord, hash: Digest): Promise<void> {
-    await ask(this.#commands, SYSTEM.apply, this.#all(), [...linkOf(record, hash), ...changeOf(record)]);
+    await ask(this.#commands, SYSTEM.apply, this.#all(), argumentsOf({ record, hash }));
+  }
+
+  async applyMany(records: readonly Hashed<SystemRecord>[]): Promise<void> {
+    await applyAll(this.#commands, SYSTEM.apply, this.#all(), records.map(argumentsOf));
   }
 
   async findRepository(name: RepositoryName): Promise<RepositorySummary | null> {
@@ -107,6 +111,11 @@ export class RedisSystemIndex implements SystemIndex {
     const { head, names, order, tokens } = this.#keys;
     return [head, names, order, tokens];
   }
+}
+
+/** ARGV of the apply script. */
+function argumentsOf({ record, hash }: Hashed<SystemRecord>): Command {
+  return [...linkOf(record, hash), ...changeOf(record)];
 }
 
 /** ARGV 5… of the apply script. */

@@ -91,6 +91,8 @@ export interface Stores {
 
 /** How far an index has applied a log: the newest record's seq and SHA-256. Seq 0 with null: an empty log. */
 export type LogHead = { seq: number; hash: Digest | null };
+/** A record and the SHA-256 of its bytes. */
+export type Hashed<R> = { record: R; hash: Digest };
 
 /**
  * Both indexes below: a record is applied if its seq is head + 1, skipped if it is not newer, refused (INDEX_REBUILDING) if it would
@@ -106,6 +108,8 @@ export interface SystemIndex {
    */
   begin(tailSeq: number): Promise<LogHead>;
   apply(record: SystemRecord, hash: Digest): Promise<void>;
+  /** Records that follow one another, in few calls. After a throw some of the first may be applied. */
+  applyMany(records: readonly Hashed<SystemRecord>[]): Promise<void>;
   findRepository(name: RepositoryName): Promise<RepositorySummary | null>;
   /** Names of living repositories; absent from the map: none. */
   namesOf(ids: readonly RepositoryId[]): Promise<Map<RepositoryId, RepositoryName>>;
@@ -144,8 +148,12 @@ export type EnvelopeFate = { state: "living" } | { state: "purged"; commitSeq: n
 
 export interface RepositoryIndex {
   head(id: RepositoryId): Promise<LogHead | null>;
+  /** Of many repositories, in few calls. */
+  heads(ids: readonly RepositoryId[]): Promise<(LogHead | null)[]>;
   begin(id: RepositoryId, tailSeq: number): Promise<LogHead>;
   apply(record: RepositoryRecord, hash: Digest): Promise<void>;
+  /** Records of one repository that follow one another, in few calls. After a throw some of the first may be applied. */
+  applyMany(records: readonly Hashed<RepositoryRecord>[]): Promise<void>;
   /** All that is not about single revisions, at one moment. */
   refs(id: RepositoryId): Promise<RepositoryState>;
   /** What became of an envelope, by the attempt in its name; null: the index knows no record that names it. */
@@ -170,6 +178,17 @@ export interface ChunkIndex {
   add(entries: readonly (ChunkEntry & { sha256: Digest })[]): Promise<void>;
   /** Forgets entries that still have these tags. An entry written meanwhile may be lost with them: a hint less. */
   remove(entries: readonly { sha256: Digest; tag: string }[]): Promise<void>;
+}
+
+/**
+ * Short texts that recovery notes in the index about the index itself. They are lost, or set back, together with what they speak of: an
+ * index that still holds a note holds all that was written before it.
+ */
+export interface Notes {
+  /** Read where writes are acknowledged. */
+  read(name: string): Promise<string | null>;
+  /** Writes `text` if the note still says `expected` (null: there is none). False: it does not, and nothing changed. */
+  swap(name: string, expected: string | null, text: string): Promise<boolean>;
 }
 
 /** Time-limited claims on work that is safe, but wasteful, to do twice. */
@@ -220,6 +239,7 @@ export type Ports = {
   chunks: ChunkIndex;
   uploads: Uploads;
   leases: Leases;
+  notes: Notes;
   margins: Margins;
   cache: ImmutableCache;
 };

@@ -175,6 +175,37 @@ function applying(make: MakeIndexes): void {
     assert.deepEqual(await answersOf(repositoryQuestions(repositories)), before);
   });
 
+  test("many records at once leave what they leave one by one, whatever of them is applied already", async () => {
+    const alone = make().repositories;
+    const { entries } = await fullChain();
+    await replay(follower(alone), entries);
+    const { repositories } = make();
+    await repositories.begin(ID, entries.length);
+    await repositories.applyMany([]);
+    await repositories.applyMany(entries.slice(0, 4));
+    await repositories.applyMany(entries.slice(2));
+    assert.deepEqual(await answersOf(repositoryQuestions(repositories)), await answersOf(repositoryQuestions(alone)));
+    const other = make().repositories;
+    await other.begin(ID, 0);
+    await assert.rejects(other.applyMany([...entries.slice(0, 2), ...entries.slice(3)]), REBUILDING);
+    assert.equal((await other.head(ID))?.seq, 2);
+  });
+
+  test("heads of many are what each one's head is", async () => {
+    const { repositories, loseKey } = make();
+    const ids = Array.from({ length: 120 }, (_, at) => repositoryIdOf(`many ${at}`));
+    for (const [at, id] of ids.entries()) {
+      if (at % 3 === 0) continue;
+      const { record, hash } = await repositoryChain().add(commit(id, "main", "c1"));
+      await repositories.begin(id, at % 3 === 1 ? 1 : 5);
+      await repositories.apply(record, hash);
+    }
+    await loseKey(`repo:${ids[4]}:revisions`);
+    const heads = await repositories.heads(ids);
+    assert.deepEqual(heads, await Promise.all(ids.map((id) => repositories.head(id))));
+    assert.equal(heads.filter((head) => head !== null).length, 39);
+  });
+
   test("what is applied is read at once", async () => {
     const { repositories } = make();
     const chain = repositoryChain();

@@ -1,8 +1,9 @@
 /** What every implementation of the index ports promises, tried on each of them: `metadataSuite(name, make)`. */
-import type { ChunkIndex, Leases, RepositoryIndex, SystemIndex, Uploads } from "../../functions/registry/ports.ts";
+import type { ChunkIndex, Leases, Notes, RepositoryIndex, SystemIndex, Uploads } from "../../functions/registry/ports.ts";
 import { chunkIndexSuite } from "./metadata-chunks.ts";
 import { leasesSuite } from "./metadata-leases.ts";
 import { lifecycleSuite } from "./metadata-lifecycle.ts";
+import { notesSuite } from "./metadata-notes.ts";
 import { repositoryIndexSuite } from "./metadata-repositories.ts";
 import { systemIndexSuite } from "./metadata-system.ts";
 import { uploadsSuite } from "./metadata-uploads.ts";
@@ -14,6 +15,7 @@ export type Indexes = {
   chunks: ChunkIndex;
   uploads: Uploads;
   leases: Leases;
+  notes: Notes;
   /** As if one key had vanished; spelled as in functions/metadata/keys.ts without the prefix. */
   loseKey(key: string): void | Promise<void>;
 };
@@ -28,4 +30,5 @@ export function metadataSuite(name: string, make: MakeIndexes): void {
   chunkIndexSuite(name, make);
   uploadsSuite(name, make);
   leasesSuite(name, make);
+  notesSuite(name, make);
 }

@@ -16,9 +16,17 @@ import {
 import { chunkEntry, proofOf, UPLOAD, UPLOAD_KEY } from "./index-values.ts";
 
 /** Texts that a call of these sends, and that must not come back in an error. */
-export const SENT = ["team/llama", digestOf("one"), UPLOAD, "text-of-an-upload", UPLOAD_KEY.principal, "owner-of-a-lease"];
+export const SENT = [
+  "team/llama",
+  digestOf("one"),
+  UPLOAD,
+  "text-of-an-upload",
+  UPLOAD_KEY.principal,
+  "owner-of-a-lease",
+  "text-of-a-note",
+];
 
-export async function indexCalls({ system, repositories, chunks, uploads, leases }: Omit<Indexes, "loseKey">) {
+export async function indexCalls({ system, repositories, chunks, uploads, leases, notes }: Omit<Indexes, "loseKey">) {
   const id = repositoryIdOf("team/llama");
   const created = await systemChain().add(create("team/llama"));
   const committed = await repositoryChain().add(commit(id, "main", "c1"));
@@ -27,6 +35,7 @@ export async function indexCalls({ system, repositories, chunks, uploads, leases
     "system.head": () => system.head(),
     "system.begin": () => system.begin(1),
     "system.apply": () => system.apply(created.record, created.hash),
+    "system.applyMany": () => system.applyMany([created]),
     "system.findRepository": () => system.findRepository(nameOf("team/llama")),
     "system.namesOf": () => system.namesOf([id]),
     "system.listRepositories": () => system.listRepositories({ limit: 10 }),
@@ -36,8 +45,10 @@ export async function indexCalls({ system, repositories, chunks, uploads, leases
     "system.listTokens": () => system.listTokens(),
     "system.findOperation": () => system.findOperation(operationOf("system", 1)),
     "repositories.head": () => repositories.head(id),
+    "repositories.heads": () => repositories.heads([id, id]),
     "repositories.begin": () => repositories.begin(id, 1),
     "repositories.apply": () => repositories.apply(committed.record, committed.hash),
+    "repositories.applyMany": () => repositories.applyMany([committed]),
     "repositories.refs": () => repositories.refs(id),
     "repositories.envelopeFate": () => repositories.envelopeFate(id, attemptOf("c1")),
     "repositories.findRevision": () => repositories.findRevision(id, revisionOf("c1")),
@@ -56,6 +67,8 @@ export async function indexCalls({ system, repositories, chunks, uploads, leases
     "uploads.forget": () => uploads.forget(UPLOAD_KEY),
     "leases.acquire": () => leases.acquire("collect", "owner-of-a-lease", 60_000),
     "leases.release": () => leases.release("collect", "owner-of-a-lease"),
+    "notes.read": () => notes.read("sound"),
+    "notes.swap": () => notes.swap("sound", null, "text-of-a-note"),
   };
   return Object.entries(calls).map(([name, call]) => ({ name, call }));
 }

@@ -49,6 +49,7 @@ export async function memoryApp(options: MemoryStoresOptions & { decorate?: (por
     chunks: indexes.chunks,
     uploads: indexes.uploads,
     leases: indexes.leases,
+    notes: indexes.notes,
     margins: Margins.parse({}),
     cache: new MemoryCache(64 * MiB),
   };

@@ -2,7 +2,7 @@
  * The index ports in memory: real implementations for domain tests, held to test/suites/metadata.ts like those on Redis.
  * Answers are copies, so nobody changes the index by changing an answer.
  */
-import type { ChunkEntry, ChunkIndex, Clock, Leases, Proof, UploadKey, Uploads } from "../../functions/registry/ports.ts";
+import type { ChunkEntry, ChunkIndex, Clock, Leases, Notes, Proof, UploadKey, Uploads } from "../../functions/registry/ports.ts";
 import type { Digest } from "../../shared/digest.ts";
 import { MemoryRepositoryIndex } from "./memory-repositories.ts";
 import { MemorySystemIndex } from "./memory-system.ts";
@@ -117,17 +117,33 @@ export class MemoryLeases implements Leases {
   }
 }
 
+export class MemoryNotes implements Notes {
+  readonly notes = new Map<string, string>();
+
+  async read(name: string): Promise<string | null> {
+    return this.notes.get(name) ?? null;
+  }
+
+  async swap(name: string, expected: string | null, text: string): Promise<boolean> {
+    const said = this.notes.get(name) ?? null;
+    if (said !== expected && said !== text) return false;
+    this.notes.set(name, text);
+    return true;
+  }
+}
+
 export type MemoryIndexes = {
   system: MemorySystemIndex;
   repositories: MemoryRepositoryIndex;
   chunks: MemoryChunkIndex;
   uploads: MemoryUploads;
   leases: MemoryLeases;
+  notes: MemoryNotes;
   /** As if Redis were new. */
   wipe(): void;
   /** As if one key had vanished. Spelled as in functions/metadata/keys.ts without the prefix: `sys`, `sys:names`, `repo:<id>:order`, … */
   loseKey(key: string): void;
-  /** Returns what rolls both logs' indexes back to now, consistently: only a comparison with the bucket can find that. */
+  /** Returns what rolls the logs' indexes and the notes back to now, consistently: only a comparison with the bucket can find that. */
   snapshot(): () => void;
 };
 
@@ -138,6 +154,7 @@ export function memoryIndexes({ clock }: { clock: Clock }): MemoryIndexes {
     chunks: new MemoryChunkIndex(),
     uploads: new MemoryUploads(clock),
     leases: new MemoryLeases(clock),
+    notes: new MemoryNotes(),
   };
   return {
     ...indexes,
@@ -147,9 +164,9 @@ export function memoryIndexes({ clock }: { clock: Clock }): MemoryIndexes {
   };
 }
 
-type Parts = Pick<MemoryIndexes, "system" | "repositories" | "chunks" | "uploads" | "leases">;
+type Parts = Pick<MemoryIndexes, "system" | "repositories" | "chunks" | "uploads" | "leases" | "notes">;
 
-function wipe({ system, repositories, chunks, uploads, leases }: Parts): void {
+function wipe({ system, repositories, chunks, uploads, leases, notes }: Parts): void {
   system.log.lose("head");
   repositories.logs.clear();
   chunks.entries.clear();
@@ -157,6 +174,7 @@ function wipe({ system, repositories, chunks, uploads, leases }: Parts): void {
   uploads.unfinished.clear();
   leases.held.clear();
   leases.numbers.clear();
+  notes.notes.clear();
 }
 
 function loseKey(parts: Parts, key: string): void {
@@ -169,15 +187,19 @@ function loseKey(parts: Parts, key: string): void {
   else if (kind === "upload") parts.uploads.uploads.get(name)?.proofs.clear();
   else if (kind === "upload-of") parts.uploads.unfinished.delete(key.slice("upload-of:".length));
   else if (kind === "lease" && part === "fence") parts.leases.numbers.delete(name);
+  else if (kind === "note") parts.notes.notes.delete(name);
   else if (kind === "lease") parts.leases.held.delete(name);
   else throw new RangeError(`${key} is no key of the index`);
 }
 
-function snapshot({ system, repositories }: Parts): () => void {
+function snapshot({ system, repositories, notes }: Parts): () => void {
+  const said = new Map(notes.notes);
   const undos = [system.log.snapshot(), ...[...repositories.logs.values()].map((log) => log.snapshot())];
   const known = new Set(repositories.logs.keys());
   return () => {
     for (const undo of undos) undo();
+    notes.notes.clear();
+    for (const [name, text] of said) notes.notes.set(name, text);
     for (const id of repositories.logs.keys()) if (!known.has(id)) repositories.logs.delete(id);
   };
 }

@@ -1,6 +1,6 @@
 /** The indexes of the repositories' logs in memory. Answers are copies. */
 import { changesOf, revisionOf } from "../../functions/metadata/entries.ts";
-import type { EnvelopeFate, LogHead, RepositoryIndex, RepositoryState, RevisionEntry } from "../../functions/registry/ports.ts";
+import type { EnvelopeFate, Hashed, LogHead, RepositoryIndex, RepositoryState, RevisionEntry } from "../../functions/registry/ports.ts";
 import type { RepositoryRecord } from "../../functions/registry/records.ts";
 import { type RepositoryId, RepositorySettings, type Usage } from "../../shared/contract/repositories.ts";
 import type { Digest } from "../../shared/digest.ts";
@@ -25,6 +25,10 @@ export class MemoryRepositoryIndex implements RepositoryIndex {
     return this.logs.get(id)?.head() ?? null;
   }
 
+  heads(ids: readonly RepositoryId[]): Promise<(LogHead | null)[]> {
+    return Promise.all(ids.map((id) => this.head(id)));
+  }
+
   async begin(id: RepositoryId, tailSeq: number): Promise<LogHead> {
     const log = this.logs.get(id) ?? new MemoryLog<State, RepositoryRecord>(emptyState, fold);
     this.logs.set(id, log);
@@ -33,6 +37,10 @@ export class MemoryRepositoryIndex implements RepositoryIndex {
 
   async apply(record: RepositoryRecord, hash: Digest): Promise<void> {
     this.#log(record.repositoryId).apply(record, hash);
+  }
+
+  async applyMany(records: readonly Hashed<RepositoryRecord>[]): Promise<void> {
+    for (const { record, hash } of records) await this.apply(record, hash);
   }
 
   async refs(id: RepositoryId): Promise<RepositoryState> {

@@ -1,6 +1,6 @@
 /** The index of the deployment's log in memory. Answers are copies. */
 import { repositoryOf, tokenOf } from "../../functions/metadata/entries.ts";
-import type { LogHead, SystemIndex, TokenEntry, TrashedRepository } from "../../functions/registry/ports.ts";
+import type { Hashed, LogHead, SystemIndex, TokenEntry, TrashedRepository } from "../../functions/registry/ports.ts";
 import type { SystemRecord } from "../../functions/registry/records.ts";
 import type { RepositoryId, RepositorySummary } from "../../shared/contract/repositories.ts";
 import type { Digest } from "../../shared/digest.ts";
@@ -26,6 +26,10 @@ export class MemorySystemIndex implements SystemIndex {
 
   async apply(record: SystemRecord, hash: Digest): Promise<void> {
     this.log.apply(record, hash);
+  }
+
+  async applyMany(records: readonly Hashed<SystemRecord>[]): Promise<void> {
+    for (const { record, hash } of records) this.log.apply(record, hash);
   }
 
   async findRepository(name: RepositoryName): Promise<RepositorySummary | null> {
