@@ -80,9 +80,10 @@ export class DiskPart implements Part {
       write: (bytes: Uint8Array) => {
         begun.hash.update(bytes);
         placing.push(bytes);
+        return null;
       },
     };
-    const request = { url, offset: placing.offset, sizeBytes: chunk.size };
+    const request = { url, offset: placing.offset, end: chunk.size, sizeBytes: chunk.size };
     // All bytes came, but the answer did not end: nothing is left to ask for.
     const answer =
       placing.offset === chunk.size

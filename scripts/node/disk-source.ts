@@ -12,15 +12,14 @@ import type {
   SourceFile,
   StoreAnswer,
 } from "../../shared/transfer/ports.ts";
-import { KiB } from "../../shared/units.ts";
+import { MiB } from "../../shared/units.ts";
 import { scanFile } from "./scan.ts";
 import { OpenSource } from "./source-file.ts";
 import type { StatCache } from "./stat-cache.ts";
-import type { Transport } from "./transport.ts";
+import type { BodyReader, Transport } from "./transport.ts";
 import { type WalkRequest, walk } from "./walk.ts";
 
-/** One read and one write to the socket. A connection holds two of them at most. */
-const PIECE_BYTES = 512 * KiB;
+const READ_BYTES = MiB;
 
 export class DiskSource implements Source {
   readonly #request: WalkRequest;
@@ -63,9 +62,14 @@ export class DiskSource implements Source {
   holds(file: SourceFile, chunk: LocalChunk, signal: AbortSignal): Promise<boolean> {
     return OpenSource.use(file, async (source) => {
       const hash = createHash("sha256");
-      for await (const bytes of readRanges(source, chunk.ranges)) {
+      const reader = new RangeReader(source, chunk.ranges);
+      const buffer = Buffer.allocUnsafeSlow(Math.min(READ_BYTES, chunk.size));
+      for (let leftBytes = chunk.size; leftBytes > 0; ) {
         signal.throwIfAborted();
+        const bytes = buffer.subarray(0, Math.min(buffer.length, leftBytes));
+        await reader.fill(bytes);
         hash.update(bytes);
+        leftBytes -= bytes.length;
       }
       const isHeld = hash.digest("hex") === chunk.sha256;
       if (!isHeld) this.#cache?.forget(file);
@@ -75,30 +79,39 @@ export class DiskSource implements Source {
 }
 
 /** The last bytes leave only when the file is still the one that was hashed: a store that checks nothing must not get others. */
-async function* bodyOf(source: OpenSource, chunk: LocalChunk): AsyncGenerator<Uint8Array> {
+function bodyOf(source: OpenSource, chunk: LocalChunk): BodyReader {
+  const reader = new RangeReader(source, chunk.ranges);
   let leftBytes = chunk.size;
-  for await (const bytes of readRanges(source, chunk.ranges)) {
-    leftBytes -= bytes.length;
+  return async (buffer) => {
+    await reader.fill(buffer);
+    leftBytes -= buffer.length;
     if (leftBytes === 0) await source.check();
-    yield bytes;
-  }
+  };
 }
 
-/** The concatenation of `ranges`, in pieces. A fresh buffer each time: whoever takes one may keep it. */
-async function* readRanges(source: OpenSource, ranges: readonly Range[]): AsyncGenerator<Uint8Array> {
-  let leftBytes = ranges.reduce((sum, [, length]) => sum + length, 0);
-  let piece = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, leftBytes));
-  let filled = 0;
-  for (const [offset, length] of ranges) {
-    for (let done = 0; done < length; ) {
-      const bytes = piece.subarray(filled, filled + Math.min(length - done, piece.length - filled));
-      await source.fill(bytes, offset + done);
-      done += bytes.length;
-      filled += bytes.length;
-      if (filled < piece.length) continue;
-      yield piece;
-      leftBytes -= filled;
-      [piece, filled] = [Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, leftBytes)), 0];
+/** Reads the concatenation of `ranges`. */
+class RangeReader {
+  readonly #source: OpenSource;
+  readonly #ranges: readonly Range[];
+  #next = 0;
+  /** Bytes of the next range that were read. */
+  #done = 0;
+
+  constructor(source: OpenSource, ranges: readonly Range[]) {
+    this.#source = source;
+    this.#ranges = ranges;
+  }
+
+  /** Fills the buffer; the ranges have as much left. */
+  async fill(buffer: Uint8Array): Promise<void> {
+    for (let filled = 0; filled < buffer.length; ) {
+      const [offset, length] = this.#ranges[this.#next] ?? [0, 0];
+      const piece = buffer.subarray(filled, filled + Math.min(length - this.#done, buffer.length - filled));
+      if (piece.length === 0) throw new RangeError("the ranges are shorter than the chunk");
+      await this.#source.fill(piece, offset + this.#done);
+      filled += piece.length;
+      this.#done += piece.length;
+      if (this.#done === length) [this.#next, this.#done] = [this.#next + 1, 0];
     }
   }
 }

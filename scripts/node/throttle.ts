@@ -15,11 +15,6 @@ export class Throttle {
     this.#machine = machine;
   }
 
-  /** Waits until `bytes` may pass. */
-  async take(bytes: number, signal: AbortSignal): Promise<void> {
-    await this.spend(bytes, signal);
-  }
-
   /** Counts bytes that have passed. Null, or how long the next ones must wait; an abort ends the wait. */
   spend(bytes: number, signal: AbortSignal): Promise<void> | null {
     if (this.#bytesPerSecond === undefined) return null;

@@ -10,9 +10,10 @@ import { DiskSource } from "./disk-source.ts";
 import { DiskTarget } from "./disk-target.ts";
 import { MACHINE } from "./machine.ts";
 import { StatCache } from "./stat-cache.ts";
+import { StoreTransport } from "./store-transport.ts";
 import { Throttle } from "./throttle.ts";
 import type { Transport } from "./transport.ts";
-import { UndiciTransport } from "./undici-transport.ts";
+import { WatchedTransport } from "./watched-transport.ts";
 
 export type EngineOptions = {
   /** Requests to the store at once. */
@@ -22,6 +23,8 @@ export type EngineOptions = {
   bandwidthBytesPerSecond?: number;
   /** A connection on which no byte moves for so long is given up, and another one goes on. */
   stallSeconds?: number;
+  /** `undici`: as a reference in tests; costs twice the CPU. */
+  transport?: "raw" | "undici";
   /** Where the engine keeps what saves work next time; made when missing. */
   cacheDir: string;
   /** Believe that a file is what it was when device, inode, size and time of change are. */
@@ -79,11 +82,19 @@ function connectionsOf({ connections, memoryBytes = MEMORY_BYTES }: EngineOption
   return Math.max(1, Math.min(connections ?? usual, Math.floor(memoryBytes / CONNECTION_BYTES)));
 }
 
+async function transportOf({ transport = "raw" }: EngineOptions, connections: number): Promise<Transport> {
+  if (transport === "raw") return new StoreTransport(connections, process.env);
+  const { UndiciTransport } = await import("./undici-transport.ts");
+  return new UndiciTransport(connections);
+}
+
 async function withTransport<T>(options: EngineOptions, connections: number, work: (transport: Transport) => Promise<T>): Promise<T> {
   // Every request listens to the signal that stops the transfer. Node 20 takes more than ten listeners for a leak, and says so on stderr.
   setMaxListeners(0);
   const throttle = new Throttle(options.bandwidthBytesPerSecond, MACHINE);
-  const transport = new UndiciTransport({ connections, stallSeconds: options.stallSeconds ?? STALL_SECONDS, throttle });
+  const inner = await transportOf(options, connections);
+  const { stallSeconds = STALL_SECONDS } = options;
+  const transport = new WatchedTransport(inner, { stallSeconds, throttle, nowMs: MACHINE.nowMs });
   try {
     return await work(transport);
   } finally {

@@ -1,34 +1,49 @@
 /** How the engine's adapters speak HTTP with a store. Adapters behind it differ in cost, not in what they answer. */
 import type { StoreAnswer } from "../../shared/transfer/ports.ts";
+import { KiB } from "../../shared/units.ts";
+
+/** Of an answer that refuses; what comes after is not read. */
+export const REFUSAL_BYTES_MAX = 64 * KiB;
 
 /** Where the body of an answer goes. What it throws ends the request and is thrown by `get`. */
 export type BodySink = {
   /** The store sends the whole although a rest was asked for: what is to come starts at byte 0. */
   restart(): void;
-  write(bytes: Uint8Array): void;
+  /** The bytes are the transport's again when this returns. Resolves: little more should come before. */
+  write(bytes: Uint8Array): Promise<void> | null;
 };
 
+/** Asks for the bytes from `offset` to `end` (exclusive) of an object. */
 export type GetRequest = {
   url: string;
-  /** First byte wanted; the rest of the `sizeBytes` is asked for. */
   offset: number;
+  end: number;
   sizeBytes: number;
+  /** On a new connection. */
+  fresh?: boolean;
 };
+
+/** Fills the whole buffer with the next bytes of a body. */
+export type BodyReader = (buffer: Uint8Array) => Promise<void>;
 
 export type PutRequest = {
   method: string;
   url: string;
   headers: Record<string, string>;
   sizeBytes: number;
-  /** Called once. What it throws ends the request and is thrown by `put`. */
-  body: () => AsyncGenerator<Uint8Array>;
+  /** Called anew for each try. What the reader throws ends the request and is thrown by `put`. */
+  body: () => BodyReader;
+  /** On a new connection. */
+  fresh?: boolean;
 };
 
 export type TransportOptions = { signal: AbortSignal; onBytes: (bytes: number) => void };
 
+/** `get`: exactly the bytes asked for were given to the sink. No status but 200 and 206 gives it any. */
+export type GetAnswer = StoreAnswer | { kind: "complete" };
+
 export type Transport = {
-  /** `complete`: exactly the bytes asked for were given to the sink. No status but 200 and 206 gives it any. */
-  get(request: GetRequest, sink: BodySink, options: TransportOptions): Promise<StoreAnswer | { kind: "complete" }>;
+  get(request: GetRequest, sink: BodySink, options: TransportOptions): Promise<GetAnswer>;
   put(request: PutRequest, options: TransportOptions): Promise<StoreAnswer>;
   close(): Promise<void>;
 };
@@ -42,4 +57,9 @@ export function storeCode(body: string): string {
 export function retryAfterSeconds(header: string | undefined): number {
   const seconds = Number(header ?? "");
   return Number.isFinite(seconds) && seconds > 0 ? seconds : 0;
+}
+
+export function answered(status: number, body: Uint8Array, retryAfter: string | undefined): StoreAnswer & { kind: "answered" } {
+  const text = Buffer.from(body.buffer, body.byteOffset, body.length).toString("utf8");
+  return { kind: "answered", status, code: storeCode(text), retryAfterSeconds: retryAfterSeconds(retryAfter) };
 }

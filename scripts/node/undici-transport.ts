@@ -1,123 +1,125 @@
-/** The transport for every network: proxies from the environment, chunked answers. Costs about twice the CPU of raw sockets. */
-import { type Dispatcher, EnvHttpProxyAgent } from "undici";
-import { problemOf } from "../../shared/errors.ts";
+/** The transport for every network: proxies from the environment, redirects, chunked content. Costs about twice the CPU of raw sockets. */
+import { type Dispatcher, EnvHttpProxyAgent, interceptors } from "undici";
 import type { StoreAnswer } from "../../shared/transfer/ports.ts";
 import { KiB } from "../../shared/units.ts";
-import { fsCode } from "./fs-errors.ts";
-import type { Throttle } from "./throttle.ts";
+import { contentOf, rangeHeader } from "./get-content.ts";
+import { problemText } from "./raw-socket.ts";
 import {
+  answered,
+  type BodyReader,
   type BodySink,
+  type GetAnswer,
   type GetRequest,
   type PutRequest,
-  retryAfterSeconds,
-  storeCode,
+  REFUSAL_BYTES_MAX,
   type Transport,
   type TransportOptions,
 } from "./transport.ts";
 
 const CONNECT_SECONDS = 10;
-const ERROR_BODY_BYTES_MAX = 64 * KiB;
+const REDIRECTS_MAX = 3;
+const PIECE_BYTES = 512 * KiB;
 
-export type UndiciOptions = { connections: number; stallSeconds: number; throttle: Throttle };
+type Headers = Record<string, string | string[] | undefined>;
 
 export class UndiciTransport implements Transport {
-  readonly #agent: Dispatcher;
-  readonly #options: UndiciOptions;
+  readonly #agent: EnvHttpProxyAgent;
+  readonly #redirected: Dispatcher;
 
-  constructor(options: UndiciOptions) {
-    this.#options = options;
+  constructor(connections: number) {
     this.#agent = new EnvHttpProxyAgent({
-      connections: options.connections,
+      connections,
       pipelining: 1,
       connect: { timeout: CONNECT_SECONDS * 1000 },
-      headersTimeout: options.stallSeconds * 1000,
-      bodyTimeout: options.stallSeconds * 1000,
+      // Whoever watches the request knows better (watched-transport.ts).
+      headersTimeout: 0,
+      bodyTimeout: 0,
     });
+    this.#redirected = this.#agent.compose(interceptors.redirect({ maxRedirections: REDIRECTS_MAX }));
   }
 
-  get(request: GetRequest, sink: BodySink, options: TransportOptions): Promise<StoreAnswer | { kind: "complete" }> {
+  get(request: GetRequest, sink: BodySink, options: TransportOptions): Promise<GetAnswer> {
     return new Promise((resolve, reject) => {
       const { origin, pathname, search } = new URL(request.url);
-      const headers: Record<string, string> = { "accept-encoding": "identity" };
-      if (request.offset > 0) headers["range"] = `bytes=${request.offset}-`;
-      const receiver = new Receiver({ request, sink, options, throttle: this.#options.throttle, resolve, reject, explain: this.#broken });
-      this.#agent.dispatch({ origin, path: pathname + search, method: "GET", headers }, receiver);
+      const range = rangeHeader(request);
+      const headers = { "accept-encoding": "identity", ...(range === null ? {} : { range }) };
+      const receiver = new Receiver({ request, sink, options, resolve, reject });
+      this.#redirected.dispatch({ origin, path: pathname + search, method: "GET", headers }, receiver);
     });
   }
 
+  /** Redirects of a PUT are not followed: a ticket is signed for one host. */
   async put(request: PutRequest, { signal, onBytes }: TransportOptions): Promise<StoreAnswer> {
     const { origin, pathname, search } = new URL(request.url);
-    let bodyFailure: { error: unknown } | null = null;
-    const { throttle } = this.#options;
-    async function* body() {
-      try {
-        for await (const bytes of request.body()) {
-          await throttle.take(bytes.length, signal);
-          onBytes(bytes.length);
-          yield bytes;
-        }
-      } catch (error) {
-        bodyFailure = { error };
-        throw error;
-      }
-    }
+    const body = new Body(request, onBytes);
     const headers = { ...request.headers, "content-length": String(request.sizeBytes) };
     try {
       // undici takes any async iterable as a body; its type names only some.
-      const stream = body() as unknown as Dispatcher.DispatchOptions["body"];
-      const response = await this.#agent.request({
-        origin,
-        path: pathname + search,
-        method: request.method as "PUT",
-        headers,
-        body: stream ?? null,
-        signal,
-      });
-      const text = await boundedText(response.body);
-      return answered(response.statusCode, text, response.headers["retry-after"]);
+      const stream = body.pieces() as unknown as NonNullable<Dispatcher.DispatchOptions["body"]>;
+      const method = request.method as "PUT";
+      const response = await this.#agent.request({ origin, path: pathname + search, method, headers, body: stream, signal });
+      return answered(response.statusCode, await beginningOf(response.body), single(response.headers["retry-after"]));
     } catch (error) {
-      const failure: { error: unknown } | null = bodyFailure;
-      if (failure !== null) throw (failure as { error: unknown }).error;
+      body.throwFailure();
       signal.throwIfAborted();
-      return this.#broken(error);
+      return { kind: "broken", problem: problemText(error) };
     }
   }
 
   async close(): Promise<void> {
     await this.#agent.destroy();
   }
-
-  readonly #broken = (error: unknown): StoreAnswer & { kind: "broken" } => {
-    const code = fsCode(error);
-    const problem = code === "" ? problemOf(error) : code;
-    const isStall = code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT";
-    return isStall ? { kind: "broken", problem, stalledSeconds: this.#options.stallSeconds } : { kind: "broken", problem };
-  };
 }
 
-function answered(status: number, text: string, retryAfter: string | string[] | undefined): StoreAnswer & { kind: "answered" } {
-  const header = Array.isArray(retryAfter) ? retryAfter[0] : retryAfter;
-  return { kind: "answered", status, code: storeCode(text), retryAfterSeconds: retryAfterSeconds(header) };
+class Body {
+  readonly #read: BodyReader;
+  readonly #sizeBytes: number;
+  readonly #onBytes: (bytes: number) => void;
+  #failure: { error: unknown } | null = null;
+
+  constructor({ body, sizeBytes }: PutRequest, onBytes: (bytes: number) => void) {
+    this.#read = body();
+    this.#sizeBytes = sizeBytes;
+    this.#onBytes = onBytes;
+  }
+
+  /** A fresh buffer each time: undici keeps what it got. */
+  async *pieces(): AsyncGenerator<Uint8Array> {
+    for (let leftBytes = this.#sizeBytes; leftBytes > 0; ) {
+      const piece = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, leftBytes));
+      try {
+        await this.#read(piece);
+      } catch (error) {
+        this.#failure = { error };
+        throw error;
+      }
+      leftBytes -= piece.length;
+      this.#onBytes(piece.length);
+      yield piece;
+    }
+  }
+
+  throwFailure(): void {
+    if (this.#failure !== null) throw this.#failure.error;
+  }
 }
 
-async function boundedText(body: AsyncIterable<Uint8Array>): Promise<string> {
+async function beginningOf(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   let sizeBytes = 0;
   for await (const piece of body) {
     sizeBytes += piece.length;
-    if (sizeBytes <= ERROR_BODY_BYTES_MAX) pieces.push(piece);
+    if (sizeBytes <= REFUSAL_BYTES_MAX) pieces.push(piece);
   }
-  return Buffer.concat(pieces).toString("utf8");
+  return Buffer.concat(pieces);
 }
 
 type Receiving = {
   request: GetRequest;
   sink: BodySink;
   options: TransportOptions;
-  throttle: Throttle;
-  resolve: (answer: StoreAnswer | { kind: "complete" }) => void;
+  resolve: (answer: GetAnswer) => void;
   reject: (error: unknown) => void;
-  explain: (error: unknown) => StoreAnswer & { kind: "broken" };
 };
 
 /** Takes one answer apart as it comes. */
@@ -126,17 +128,16 @@ class Receiver implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | null = null;
   readonly #stop = () => this.#controller?.abort(new Error("stopped"));
   #status = 0;
-  #retryAfter: string | string[] | undefined;
-  #leftBytes: number;
-  #hasLength = false;
-  readonly #errorBody: Uint8Array[] = [];
-  #errorBytes = 0;
+  #retryAfter: string | undefined;
+  /** Null: the body is no content. */
+  #content: { leftBytes: number; hasLength: boolean } | null = null;
+  readonly #refusal: Uint8Array[] = [];
+  #refusalBytes = 0;
   /** What ended the request from this side. */
   #failure: { thrown: unknown } | { problem: string } | null = null;
 
   constructor(receiving: Receiving) {
     this.#receiving = receiving;
-    this.#leftBytes = receiving.request.sizeBytes - receiving.request.offset;
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -146,83 +147,66 @@ class Receiver implements Dispatcher.DispatchHandler {
     else signal.addEventListener("abort", this.#stop, { once: true });
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: Record<string, string | string[] | undefined>): void {
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
     if (status < 200) return;
+    const { request, sink } = this.#receiving;
     this.#status = status;
-    this.#retryAfter = headers["retry-after"];
-    if (!this.#hasContent()) return;
-    const problem = this.#headProblem(status, headers);
-    if (problem !== null) this.#give({ problem }, controller);
+    this.#retryAfter = single(headers["retry-after"]);
+    const content = contentOf(request, status, (name) => single(headers[name]));
+    if (content.kind === "problem") this.#give({ problem: content.problem }, controller);
+    if (content.kind !== "content") return;
+    this.#content = { leftBytes: content.bytes, hasLength: content.hasLength };
+    if (content.offset !== request.offset) sink.restart();
   }
 
   onResponseData(controller: Dispatcher.DispatchController, bytes: Buffer): void {
-    if (!this.#hasContent()) this.#keepErrorBody(bytes);
-    else if (bytes.length > this.#leftBytes) this.#give({ problem: "the answer is longer than the chunk" }, controller);
-    else this.#take(controller, bytes);
+    const content = this.#content;
+    if (content === null) this.#keepRefusal(bytes);
+    else if (bytes.length > content.leftBytes) this.#give({ problem: "the answer is longer than the chunk" }, controller);
+    else {
+      content.leftBytes -= bytes.length;
+      this.#take(controller, bytes);
+    }
   }
 
   #take(controller: Dispatcher.DispatchController, bytes: Buffer): void {
-    const { sink, options, throttle } = this.#receiving;
-    this.#leftBytes -= bytes.length;
+    const { sink, options } = this.#receiving;
     try {
-      sink.write(bytes);
+      options.onBytes(bytes.length);
+      const waiting = sink.write(bytes);
+      if (waiting === null) return;
+      controller.pause();
+      void waiting.then(() => controller.resume());
     } catch (thrown) {
       this.#give({ thrown }, controller);
-      return;
     }
-    options.onBytes(bytes.length);
-    const waiting = throttle.spend(bytes.length, options.signal);
-    if (waiting === null) return;
-    controller.pause();
-    void waiting.then(() => controller.resume());
   }
 
   onResponseEnd(): void {
     this.#detach();
     const { resolve, sink } = this.#receiving;
-    if (!this.#hasContent()) resolve(answered(this.#status, Buffer.concat(this.#errorBody).toString("utf8"), this.#retryAfter));
-    else if (this.#leftBytes === 0) resolve({ kind: "complete" });
+    const content = this.#content;
+    if (content === null) resolve(answered(this.#status, Buffer.concat(this.#refusal), this.#retryAfter));
+    else if (content.leftBytes === 0) resolve({ kind: "complete" });
     else {
       // Without a length it may be anything, such as a login page: none of it is kept.
-      if (!this.#hasLength) sink.restart();
+      if (!content.hasLength) sink.restart();
       resolve({ kind: "broken", problem: "the answer ended too early" });
     }
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.#detach();
-    const { options, resolve, reject, explain } = this.#receiving;
+    const { options, resolve, reject } = this.#receiving;
     if (this.#failure !== null && "thrown" in this.#failure) reject(this.#failure.thrown);
     else if (options.signal.aborted) reject(options.signal.reason);
-    else if (this.#failure !== null) resolve({ kind: "broken", problem: this.#failure.problem });
-    else resolve(explain(error));
+    else resolve({ kind: "broken", problem: this.#failure?.problem ?? problemText(error) });
   }
 
-  /** Null when the body is what was asked for. */
-  #headProblem(status: number, headers: Record<string, string | string[] | undefined>): string | null {
-    const { request, sink } = this.#receiving;
-    const encoding = headers["content-encoding"];
-    if (encoding !== undefined && encoding !== "identity") return "the answer is compressed";
-    if (status === 200 && request.offset > 0) {
-      sink.restart();
-      this.#leftBytes = request.sizeBytes;
-    }
-    if (status === 206 && !startsAt(headers["content-range"], request.offset)) return "the answer is another range";
-    const length = headers["content-length"];
-    this.#hasLength = length !== undefined;
-    return length === undefined || Number(length) === this.#leftBytes
-      ? null
-      : `the answer has ${String(length)} bytes instead of ${this.#leftBytes}`;
-  }
-
-  #hasContent(): boolean {
-    return this.#status === 200 || this.#status === 206;
-  }
-
-  #keepErrorBody(bytes: Buffer): void {
-    this.#errorBytes += bytes.length;
+  #keepRefusal(bytes: Buffer): void {
+    this.#refusalBytes += bytes.length;
     // A copy: undici uses its buffer again.
-    if (this.#errorBytes <= ERROR_BODY_BYTES_MAX) this.#errorBody.push(Buffer.from(bytes));
+    if (this.#refusalBytes <= REFUSAL_BYTES_MAX) this.#refusal.push(Buffer.from(bytes));
   }
 
   #give(failure: { thrown: unknown } | { problem: string }, controller: Dispatcher.DispatchController): void {
@@ -235,6 +219,6 @@ class Receiver implements Dispatcher.DispatchHandler {
   }
 }
 
-function startsAt(contentRange: string | string[] | undefined, offset: number): boolean {
-  return typeof contentRange === "string" && contentRange.startsWith(`bytes ${offset}-`);
+function single(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
 }

@@ -1,3 +1,4 @@
 import { transferFaultsSuite } from "../suites/transfer-faults.ts";
 
-transferFaultsSuite("undici", {});
+transferFaultsSuite("undici", { transport: "undici" });
+transferFaultsSuite("raw sockets", { transport: "raw" });

@@ -1,3 +1,4 @@
 import { transferSuite } from "../../suites/transfer.ts";
 
-transferSuite("undici", {});
+transferSuite("undici", { transport: "undici" });
+transferSuite("raw sockets", { transport: "raw" });

@@ -1,0 +1,45 @@
+/** How stores are spoken with: by raw sockets where they do, by undici where a proxy stands between or an answer has another form. */
+import type { StoreAnswer } from "../../shared/transfer/ports.ts";
+import { mayUseProxy } from "./proxy-env.ts";
+import { RawTransport } from "./raw-transport.ts";
+import type { BodySink, GetAnswer, GetRequest, PutRequest, Transport, TransportOptions } from "./transport.ts";
+
+export class StoreTransport implements Transport {
+  readonly #raw = new RawTransport();
+  readonly #connections: number;
+  readonly #env: Readonly<Record<string, string | undefined>>;
+  #other: Promise<Transport> | null = null;
+  /** Origins that do not answer plainly. */
+  readonly #foreign = new Set<string>();
+
+  constructor(connections: number, env: Readonly<Record<string, string | undefined>>) {
+    this.#connections = connections;
+    this.#env = env;
+  }
+
+  async get(request: GetRequest, sink: BodySink, options: TransportOptions): Promise<GetAnswer> {
+    const url = new URL(request.url);
+    if (this.#foreign.has(url.origin) || mayUseProxy(url, this.#env)) return (await this.#undici()).get(request, sink, options);
+    const answer = await this.#raw.get(request, sink, options);
+    if (answer.kind !== "foreign") return answer;
+    const other = await (await this.#undici()).get(request, sink, options);
+    // A login page is foreign, too, but not for long.
+    if (other.kind === "complete") this.#foreign.add(url.origin);
+    return other;
+  }
+
+  async put(request: PutRequest, options: TransportOptions): Promise<StoreAnswer> {
+    return mayUseProxy(new URL(request.url), this.#env) ? (await this.#undici()).put(request, options) : this.#raw.put(request, options);
+  }
+
+  async close(): Promise<void> {
+    this.#raw.close();
+    await (await this.#other)?.close();
+  }
+
+  /** Loaded only where it is needed: it is large. */
+  #undici(): Promise<Transport> {
+    this.#other ??= import("./undici-transport.ts").then(({ UndiciTransport }) => new UndiciTransport(this.#connections));
+    return this.#other;
+  }
+}
