@@ -33,6 +33,8 @@ export type ContentEntry = z.infer<typeof ContentEntry>;
 export const Manifest = z.strictObject({ v: z.literal(1), files: z.array(FileEntry).max(FILES_MAX) });
 export type Manifest = z.infer<typeof Manifest>;
 
+/** Of a path that is too long only the beginning is repeated. */
+const PATH_TOLD_MAX = 1024;
 const EMPTY_DIGEST = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /** Sorts the entries and checks what a schema can't say. Throws PATH_UNSAFE or MANIFEST_INVALID naming the file. */
@@ -47,7 +49,7 @@ export function makeManifest(files: readonly FileEntry[]): Manifest {
 
 function checkEntry(file: FileEntry): void {
   const problem = pathProblem(file.path) ?? (file.mode === "link" ? linkProblem(file.path, file.target) : null);
-  if (problem !== null) throw new FerryError("PATH_UNSAFE", { path: file.path, problem });
+  if (problem !== null) throw new FerryError("PATH_UNSAFE", { path: file.path.slice(0, PATH_TOLD_MAX), problem });
   if (file.mode === "link") return;
   const wrong = contentProblem(file);
   if (wrong !== null) throw new FerryError("MANIFEST_INVALID", { problem: `${file.path}: ${wrong}` });

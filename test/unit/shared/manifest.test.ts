@@ -72,7 +72,7 @@ test("property: a parsed manifest has exactly the bytes that its digest covers, 
 
 test("every unsafe path, tree and link is refused and named; their neighbours pass", () => {
   for (const { name, path: unsafe } of UNSAFE_PATHS)
-    assert.throws(() => makeManifest([emptyFile(unsafe)]), refuses("PATH_UNSAFE", unsafe), name);
+    assert.throws(() => makeManifest([emptyFile(unsafe)]), refuses("PATH_UNSAFE", unsafe.slice(0, 1024)), name);
   for (const { path: at, target } of UNSAFE_LINKS)
     assert.throws(() => makeManifest([link(at, target)]), refuses("PATH_UNSAFE", at), target);
   for (const { name, paths } of UNSAFE_TREES) {
