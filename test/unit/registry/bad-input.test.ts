@@ -74,7 +74,7 @@ test(`${UNSAFE_PATHS.length} unsafe paths, as files and as links: each commit is
   assert.deepEqual(await objects(here), before);
   const revision = await commit(
     here,
-    SAFE_PATHS.map(({ path }) => emptyFile(path)),
+    SAFE_PATHS.map(({ path }, at) => emptyFile(`${at}/${path}`)),
   );
   assert.equal(revision.fileCount, SAFE_PATHS.length);
 });
@@ -349,32 +349,34 @@ for (const word of ["constructor", "toString", "valueOf", "hasOwnProperty", "isP
 
 test("an operation id that was used for another act is refused, and that act is not done", async () => {
   const { app, pusher } = await ground();
-  const { revision } = await pusher.push(MODEL, FILES);
+  await pusher.push(MODEL, FILES);
   await pusher.push(MODEL, FILES, { branch: refName("other") });
   const used = operationId();
   const [query, operation] = [{ operationId: used }, { operationId: used }];
   await app.admin.call("setTag", { repository: MODEL, params: { tag: "v1" }, body: { ref: "main", ...operation } });
   const before = await app.admin.call("describeRepository", { repository: MODEL });
   const { upload, parent } = await pusher.open(MODEL);
-  const acts: [string, Promise<unknown>][] = [
-    ["setTag of another tag", app.admin.call("setTag", { repository: MODEL, params: { tag: "v2" }, body: { ref: "main", ...operation } })],
-    ["deleteTag", app.admin.call("deleteTag", { repository: MODEL, params: { tag: "v1" }, query })],
-    ["deleteBranch", app.admin.call("deleteBranch", { repository: MODEL, params: { branch: "other" }, query })],
-    ["commit", pusher.commit(MODEL, upload, FILES, { parent, ...operation })],
-  ];
-  for (const [name, act] of acts) assert.match((await failure(act, name)).message, /was used for another act/, name);
-  assert.deepEqual(await app.admin.call("describeRepository", { repository: MODEL }), before);
-  assert.equal(revision.seq, 1);
-  const system = operationId();
-  await app.admin.call("createRepository", { body: { repository: repositoryName("team/one"), operationId: system } });
-  for (const [name, act] of [
+  const acts: [string, () => Promise<unknown>][] = [
     [
-      "createRepository of another name",
-      app.admin.call("createRepository", { body: { repository: repositoryName("team/two"), operationId: system } }),
+      "setTag of another tag",
+      () => app.admin.call("setTag", { repository: MODEL, params: { tag: "v2" }, body: { ref: "main", ...operation } }),
     ],
-    ["deleteRepository", app.admin.call("deleteRepository", { repository: repositoryName("team/one"), query: { operationId: system } })],
-  ] as [string, Promise<unknown>][])
-    assert.equal((await failure(act, name)).code, "REQUEST_INVALID", name);
+    ["deleteTag", () => app.admin.call("deleteTag", { repository: MODEL, params: { tag: "v1" }, query })],
+    ["deleteBranch", () => app.admin.call("deleteBranch", { repository: MODEL, params: { branch: "other" }, query })],
+    ["commit", () => pusher.commit(MODEL, upload, FILES, { parent, ...operation })],
+  ];
+  for (const [name, act] of acts) assert.match((await failure(act(), name)).message, /was used for another act/, name);
+  assert.deepEqual(await app.admin.call("describeRepository", { repository: MODEL }), before);
+  const [one, two] = [repositoryName("team/one"), repositoryName("team/two")];
+  const system = { operationId: operationId() };
+  await app.admin.call("createRepository", { body: { repository: one, ...system } });
+  const again = await failure(
+    app.admin.call("createRepository", { body: { repository: two, ...system } }),
+    "createRepository of another name",
+  );
+  assert.equal(again.code, "REQUEST_INVALID");
+  const removal = await failure(app.admin.call("deleteRepository", { repository: one, query: system }), "deleteRepository");
+  assert.equal(removal.code, "REQUEST_INVALID");
 });
 
 test("an operation id that was used for a commit of other content is refused, not answered with that other revision", {
