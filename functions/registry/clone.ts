@@ -5,9 +5,9 @@
 import type { CloneRequest, RestoreRequest } from "../../shared/contract/lifecycle.ts";
 import type { RepositorySummary, RevisionSummary } from "../../shared/contract/repositories.ts";
 import { RESERVE_PAGE_MAX } from "../../shared/contract/uploads.ts";
-import type { Digest } from "../../shared/digest.ts";
+import { type Digest, toHex } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
-import type { OperationId, RefName, RepositoryName, RevisionId } from "../../shared/names.ts";
+import { OperationId, type RefName, type RepositoryName, type RevisionId } from "../../shared/names.ts";
 import { demand } from "./access.ts";
 import { findAct } from "./acts.ts";
 import type { OpenEnvelope } from "./envelopes.ts";
@@ -94,11 +94,13 @@ async function countUnverified(ports: Ports, places: readonly Place[]): Promise<
 }
 
 /** Whether the store checked no more than an MD5 when it took the chunk (docs/decisions/0003): its own repository alone may name it. */
-function isClaimed(tag: string): boolean {
+export function isClaimed(tag: string): boolean {
   return Number.parseInt(tag.slice(0, 2), 16) >= 0x80;
 }
 
-async function makeTarget(ports: Ports, caller: Caller, target: RepositoryName, operationId: OperationId): Promise<RepositorySummary> {
+/** Its own act in another log, by an operation id of its own: one clone's id may serve for several targets. */
+async function makeTarget(ports: Ports, caller: Caller, target: RepositoryName, clone: OperationId): Promise<RepositorySummary> {
+  const operationId = OperationId.parse(toHex((await ports.keyed.mac("clone", target, clone)).subarray(0, 16)));
   await createRepository(ports, caller, { repository: target, operationId }).catch((error: unknown) => {
     if (!(error instanceof FerryError) || error.code !== "REPOSITORY_EXISTS") throw error;
   });
