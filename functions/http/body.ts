@@ -57,6 +57,7 @@ function parse(text: string): unknown {
  * colon. Deep JSON would exhaust the stack of whoever walks it, many values the memory. Text that is no JSON may give any counts.
  */
 function shapeOf(text: string): { members: number } {
+  const membersAt = new Uint32Array(DEPTH_MAX + 2);
   let [depth, values, members] = [0, 1, 0];
   for (let i = 0; i < text.length; i++) {
     switch (text[i]) {
@@ -68,17 +69,19 @@ function shapeOf(text: string): { members: number } {
         break;
       case ":":
         members++;
+        membersAt[depth] = (membersAt[depth] ?? 0) + 1;
         break;
       case "[":
       case "{":
         values++;
-        depth++;
+        membersAt[++depth] = 0;
         break;
       case "]":
       case "}":
         depth--;
     }
     if (depth > DEPTH_MAX) throw invalid(`it is nested deeper than ${DEPTH_MAX}`);
+    if ((membersAt[depth] ?? 0) > MEMBERS_MAX) throw invalid(`it has an object with more than ${MEMBERS_MAX} keys`);
     if (values > VALUES_MAX) throw invalid(`it has more than ${VALUES_MAX} values`);
   }
   return { members };
@@ -102,7 +105,6 @@ function countMembers(value: unknown): number {
   if (typeof value !== "object" || value === null) return 0;
   if (Array.isArray(value)) return value.reduce((sum: number, item) => sum + countMembers(item), 0);
   const keys = Object.keys(value);
-  if (keys.length > MEMBERS_MAX) throw invalid(`it has an object with more than ${MEMBERS_MAX} keys`);
   if (keys.includes("__proto__")) throw invalid("__proto__ is no key of ours");
   return Object.values(value).reduce((sum: number, item) => sum + countMembers(item), keys.length);
 }
