@@ -1,8 +1,8 @@
 /** Entries as texts in Redis. What can't be read was written by another version or a person: a new generation is the way out. */
 import * as z from "zod";
 import { TokenDescription } from "../../shared/contract/access.ts";
-import { type RepositoryId, RepositorySettings, RepositorySummary, RevisionSummary } from "../../shared/contract/repositories.ts";
-import type { Digest } from "../../shared/digest.ts";
+import { Block, type RepositoryId, RepositorySettings, RepositorySummary, RevisionSummary } from "../../shared/contract/repositories.ts";
+import { Digest } from "../../shared/digest.ts";
 import type { RevisionId } from "../../shared/names.ts";
 import type { ChunkEntry, EnvelopeFate, Proof, RevisionEntry, TokenEntry, TrashedRepository } from "../registry/ports.ts";
 import { unavailable } from "./commands.ts";
@@ -10,14 +10,22 @@ import { packHex, unpackHex } from "./packing.ts";
 
 // ---- logs' indexes ----------------------------------------------------------------------------------------------------------
 
-/** `<id> <time> <creator>`: the id first, for a script reads it; the creator's name last, for it may hold spaces. */
-export function encodeRepository({ id, createdAt, createdBy }: RepositorySummary): string {
-  return `${id} ${createdAt} ${createdBy}`;
+/** `<id> <time> <block> <creator>`: scripts read the id and replace the block; the creator's name is last, for it may hold spaces. */
+export function encodeRepository({ id, createdAt, createdBy, blocked }: RepositorySummary): string {
+  return `${id} ${createdAt} ${encodeBlock(blocked)} ${createdBy}`;
 }
 
 export function decodeRepository(repository: string, text: string): RepositorySummary {
-  const [, id, createdAt, createdBy] = /^(\S+) (\S+) ([\s\S]*)$/.exec(text) ?? [];
-  return read(RepositorySummary, { repository, id, createdAt, createdBy });
+  const [, id, createdAt, block = "", createdBy] = /^(\S+) (\S+) (\S+) ([\s\S]*)$/.exec(text) ?? [];
+  const blocked = block === NO_BLOCK ? null : read(Block, parseJson(block));
+  return read(RepositorySummary, { repository, id, createdAt, createdBy, blocked });
+}
+
+const NO_BLOCK = "-";
+
+/** A text without spaces. */
+export function encodeBlock(block: Block | null): string {
+  return block === null ? NO_BLOCK : withoutSpaces(block);
 }
 
 /** The entry of the trash, as a script makes it: `<time> <who> <name>`, then the repository's own. */
@@ -28,17 +36,38 @@ export function decodeTrashed(text: string): TrashedRepository {
 
 /** A text without spaces. */
 export function encodePerson(actor: string): string {
-  return JSON.stringify(actor).replaceAll(" ", "\\u0020");
+  return withoutSpaces(actor);
 }
 
-/** Without the hash, which is the field's name, and the time of revocation, which a script writes before a `|`. */
-export function encodeToken({ hash: _, revokedAt: __, ...entry }: TokenEntry): string {
+function withoutSpaces(value: unknown): string {
+  return JSON.stringify(value).replaceAll(" ", "\\u0020");
+}
+
+const Token = TokenDescription.omit({ previousUntil: true, lastUsedAt: true }).extend({
+  secrets: z.array(z.object({ hash: Digest, until: z.string().nullable() })).min(1),
+});
+
+/** What no later record changes; scripts put the rest before it. */
+export function encodeToken({ secrets: _, revokedAt: __, rotatedAt: ___, ...entry }: TokenEntry): string {
   return JSON.stringify(entry);
 }
 
-export function decodeToken(hash: Digest, text: string): TokenEntry {
-  const at = text.indexOf("|");
-  return { hash, ...read(TokenDescription, { ...objectIn(text.slice(at + 1)), revokedAt: at > 0 ? text.slice(0, at) : null }) };
+/** `<revoked at>|<rotated at>|<hash>:<until> …|<entry>`, where each of the times may be empty. */
+export function decodeToken(text: string): TokenEntry {
+  const [, revokedAt = "", rotatedAt = "", secrets = "", entry = ""] = /^([^|]*)\|([^|]*)\|([^|]*)\|([\s\S]*)$/.exec(text) ?? [];
+  return read(Token, {
+    ...objectIn(entry),
+    revokedAt: orNull(revokedAt),
+    rotatedAt: orNull(rotatedAt),
+    secrets: secrets.split(" ").map((secret) => {
+      const at = secret.indexOf(":");
+      return { hash: secret.slice(0, at), until: orNull(secret.slice(at + 1)) };
+    }),
+  });
+}
+
+function orNull(text: string): string | null {
+  return text === "" ? null : text;
 }
 
 const Revision = RevisionSummary.extend({ attempt: z.string() });

@@ -1,26 +1,34 @@
 /** What a log record leaves in an index: pure projections, the same for every implementation of the ports. */
-import type { RepositorySummary } from "../../shared/contract/repositories.ts";
+import type { Block, RepositorySummary } from "../../shared/contract/repositories.ts";
 import type { RevisionEntry, TokenEntry } from "../registry/ports.ts";
 import type { CommitRecord, RepositoryRecord, SystemRecord } from "../registry/records.ts";
 
 type CreateRecord = Extract<SystemRecord, { op: "repository.create" }>;
+type BlockRecord = Extract<SystemRecord, { op: "repository.block" }>;
 type LabelRecord = Extract<RepositoryRecord, { op: "label" }>;
 type TokenRecord = Extract<SystemRecord, { op: "token.create" }>;
 
 export function repositoryOf(record: CreateRecord): RepositorySummary {
-  return { repository: record.repository, id: record.repositoryId, createdAt: record.at, createdBy: record.actor };
+  return { repository: record.repository, id: record.repositoryId, createdAt: record.at, createdBy: record.actor, blocked: null };
+}
+
+export function blockOf({ at, actor, reason }: BlockRecord): Block {
+  return { at, by: actor, reason };
 }
 
 export function tokenOf(record: TokenRecord): TokenEntry {
   return {
-    hash: record.tokenHash,
     id: record.tokenId,
     name: record.name,
+    kind: record.kind,
     scopes: record.scopes,
+    networks: record.networks,
     createdAt: record.at,
     createdBy: record.actor,
     expiresAt: record.expiresAt,
     revokedAt: null,
+    rotatedAt: null,
+    secrets: [{ hash: record.tokenHash, until: null }],
   };
 }
 

@@ -2,7 +2,7 @@
 import { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import type { OperationId } from "../../shared/names.ts";
-import type { LogHead } from "../registry/ports.ts";
+import type { FoundOperation, LogHead } from "../registry/ports.ts";
 import {
   answerIn,
   answersTo,
@@ -79,9 +79,15 @@ export function linkOf(record: Link, hash: Digest): Command {
   return [record.seq, record.prev ?? "", hash, record.operationId];
 }
 
-export async function findOperation(commands: RedisCommands, head: string, operationId: OperationId): Promise<number | null> {
-  const [seq] = await ask(commands, INDEX.findOperation, [head], [operationId]);
-  return seq === null ? null : integerOf(seq);
+/** @param fence a seq that the index must have reached. */
+export async function findOperation(
+  commands: RedisCommands,
+  head: string,
+  operationId: OperationId,
+  fence: number,
+): Promise<FoundOperation> {
+  const [headSeq, seq] = await ask(commands, INDEX.findOperation, [head], [operationId, fence]);
+  return { headSeq: integerOf(headSeq), seq: seq === null ? null : integerOf(seq) };
 }
 
 /** Values of a hash's fields, null where there is none. Slices of fields one after another. */
@@ -90,11 +96,12 @@ export async function readFields(
   keys: readonly [head: string, hash: string],
   mark: string,
   fields: readonly string[],
+  fence: number,
 ): Promise<(string | null)[]> {
   const values: (string | null)[] = [];
   for (let at = 0; at < fields.length; at += FIELDS_SLICE) {
     const slice = fields.slice(at, at + FIELDS_SLICE);
-    const answer = await ask(commands, INDEX.fields, keys, [mark, ...slice]);
+    const answer = await ask(commands, INDEX.fields, keys, [mark, ...slice, fence]);
     if (answer.length !== slice.length) throw unavailable(`it gave ${answer.length} answers to ${slice.length} questions`);
     values.push(...answer.map(textOrNull));
   }
@@ -111,6 +118,8 @@ type PageQuery = {
   limit: number;
   /** Where the hash's field begins in a member, as Lua counts: from 1, or from the end when negative. */
   fieldFrom: number;
+  /** A seq that the index must have reached. */
+  fence: number;
 };
 
 /** Field and value of one page of a listing, in order. */
@@ -119,9 +128,9 @@ export async function readPage(
   keys: readonly [head: string, order: string, hash: string],
   query: PageQuery,
 ): Promise<{ field: string; value: string }[]> {
-  const { mark, order, first, last, limit, fieldFrom } = query;
+  const { mark, order, first, last, limit, fieldFrom, fence } = query;
   if (limit > PAGE_MAX) throw new RangeError(`a page has at most ${PAGE_MAX} entries, not ${limit}`);
-  const answer = await ask(commands, INDEX.page, keys, [mark, order, first, last, limit, fieldFrom]);
+  const answer = await ask(commands, INDEX.page, keys, [mark, order, first, last, limit, fieldFrom, fence]);
   const entries: { field: string; value: string }[] = [];
   for (let at = 0; at < answer.length; at += 2) entries.push({ field: textOf(answer[at]), value: textOf(answer[at + 1]) });
   return entries;

@@ -1,5 +1,5 @@
 /** What the records of a repository's log change, and the scripts of its index. Common rules: lua.ts. */
-import { logScripts, script } from "./lua.ts";
+import { FENCE, logScripts, script } from "./lua.ts";
 
 const SHAPE = "local shape = {{'hash', 'revisions'}, {'zset', 'revisions'}}";
 
@@ -114,7 +114,7 @@ end`;
 /** ARGV: a name. The revision of that branch, else of that tag, else nil. The head alone knows all refs, so only it must be whole. */
 const RESOLVE = `
 local seq, replayTo, branch, tag = unpack(redis.call('HMGET', KEYS[1], 'seq', 'replayTo', 'b:' .. ARGV[1], 't:' .. ARGV[1]))
-if not seq or tonumber(replayTo) > tonumber(seq) then return {'rebuilding'} end
+if behind(seq, replayTo) then return {'rebuilding'} end
 return {'whole', branch or (tag and string.sub(tag, 1, 40))}`;
 
 /** Field and value of all that the head holds but the ring, in no order. As large as the repository has refs. */
@@ -128,14 +128,19 @@ for i = 1, #fields, 2 do
     head[fields[i]] = fields[i + 1]
   end
 end
-if not head.seq or tonumber(head.replayTo) > tonumber(head.seq) then return {'rebuilding'} end
+if behind(head.seq, head.replayTo) then return {'rebuilding'} end
 return answer`;
 
 /** KEYS: head, revisions. ARGV: attempt. Seq that ended the repository or nil, and what is known of the envelope or nil. */
 const FATE = `
 local seq, replayTo, expected, ended = unpack(redis.call('HMGET', KEYS[1], 'seq', 'replayTo', 'mark:revisions', 'ended'))
 local found, fate = unpack(redis.call('HMGET', KEYS[2], '#', 'e:' .. ARGV[1]))
-if not seq or tonumber(replayTo) > tonumber(seq) or found ~= expected then return {'rebuilding'} end
+if behind(seq, replayTo) or found ~= expected then return {'rebuilding'} end
 return {'whole', ended, fate}`;
 
-export const REPOSITORY = { ...logScripts(SHAPE, CHANGE), resolve: script(RESOLVE), state: script(STATE), fate: script(FATE) };
+export const REPOSITORY = {
+  ...logScripts(SHAPE, CHANGE),
+  resolve: script(FENCE, RESOLVE),
+  state: script(FENCE, STATE),
+  fate: script(FENCE, FATE),
+};

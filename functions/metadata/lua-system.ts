@@ -1,14 +1,19 @@
 /** What the records of the system log change, and the scripts of its index. Common rules: lua.ts. */
-import { logScripts } from "./lua.ts";
+import { logScripts, script, WHOLE } from "./lua.ts";
+
+/** Secrets of one token that are valid at the same time. */
+const SECRETS_MAX = 8;
 
 const SHAPE = "local shape = {{'hash', 'names'}, {'zset', 'names'}, {'hash', 'tokens'}}";
 
 /**
- * ARGV 5: op, then create: id, name, summary (begins with the id) · delete: id, time, who (no spaces) · restore: id, name · purge: id ·
- * token.create: id, hash, entry · token.revoke: id, time.
+ * ARGV 5: op, then create: id, name, summary (begins with the id; the third word is the block) · delete: id, time, who (no spaces) ·
+ * restore: id, name · purge: id · block, unblock: id, the summary's new block · token.create: id, hash, entry · token.rotate: id, hash,
+ * until when the old secrets may live, time · token.revoke: id, time.
  *
- * Invariants: an id is living, in the trash, or neither; ids and living names map one to one; a token's first revocation stays (its time
- * stands before the entry's '|'). A repository that can't be where the record takes it from stays where it is.
+ * Invariants: an id is living, in the trash, or neither; ids and living names map one to one; `b:<id>` is there exactly for summaries with
+ * a block; a token's first revocation stays; every secret of a token is a field `h:`, and nothing else is; a secret's end never moves
+ * later. A repository that can't be where the record takes it from stays where it is. Times are compared as texts.
  */
 const CHANGE = `
 local _, names, order, tokens = unpack(KEYS)
@@ -41,6 +46,7 @@ local change = {}
 change['repository.create'] = function()
   take(id)
   takeFromTrash()
+  redis.call('HDEL', names, 'b:' .. id)
   put(ARGV[7], ARGV[8])
   mark('names', names, order)
 end
@@ -58,21 +64,66 @@ change['repository.restore'] = function()
   mark('names', names, order)
 end
 change['repository.purge'] = function()
-  takeFromTrash()
+  if takeFromTrash() then redis.call('HDEL', names, 'b:' .. id) end
   mark('names', names, order)
 end
+change['repository.block'] = function()
+  local name = redis.call('HGET', names, 'i:' .. id)
+  if name then
+    local first, last = string.match(redis.call('HGET', names, 'n:' .. name), '^([^ ]+ [^ ]+ )[^ ]+( .*)$')
+    redis.call('HSET', names, 'n:' .. name, first .. ARGV[7] .. last)
+    if ARGV[5] == 'repository.block' then
+      redis.call('HSET', names, 'b:' .. id, ARGV[1])
+    else
+      redis.call('HDEL', names, 'b:' .. id)
+    end
+  end
+  mark('names', names, order)
+end
+change['repository.unblock'] = change['repository.block']
+
+local function secretsOf(entry)
+  return string.gmatch(string.match(entry, '^[^|]*|[^|]*|([^|]*)'), '([^ :]+):([^ ]*)')
+end
+
 change['token.create'] = function()
-  redis.call('HSET', tokens, 'i:' .. id, ARGV[7])
-  if redis.call('HSET', tokens, 'h:' .. ARGV[7], '|' .. ARGV[8]) == 1 then
-    redis.call('HSET', tokens, 'k:' .. redis.call('HINCRBY', tokens, 'count', 1), ARGV[7])
+  local entry = redis.call('HGET', tokens, 't:' .. id)
+  if entry then
+    for hash in secretsOf(entry) do redis.call('HDEL', tokens, 'h:' .. hash) end
+  else
+    redis.call('HSET', tokens, 'k:' .. redis.call('HINCRBY', tokens, 'count', 1), id)
+  end
+  redis.call('HSET', tokens, 't:' .. id, '||' .. ARGV[7] .. ':|' .. ARGV[8], 'h:' .. ARGV[7], id)
+  mark('tokens', tokens)
+end
+change['token.rotate'] = function()
+  local entry = redis.call('HGET', tokens, 't:' .. id)
+  if entry then
+    local revoked, rest = string.match(entry, '^([^|]*)|[^|]*|[^|]*(|.*)$')
+    local secrets = {ARGV[7] .. ':'}
+    for hash, till in secretsOf(entry) do
+      if till == '' or till > ARGV[8] then till = ARGV[8] end
+      if till > ARGV[9] and #secrets < ${SECRETS_MAX} and hash ~= ARGV[7] then
+        secrets[#secrets + 1] = hash .. ':' .. till
+      else
+        redis.call('HDEL', tokens, 'h:' .. hash)
+      end
+    end
+    redis.call('HSET', tokens, 't:' .. id, revoked .. '|' .. ARGV[9] .. '|' .. table.concat(secrets, ' ') .. rest, 'h:' .. ARGV[7], id)
   end
   mark('tokens', tokens)
 end
 change['token.revoke'] = function()
-  local hash = redis.call('HGET', tokens, 'i:' .. id)
-  local entry = hash and redis.call('HGET', tokens, 'h:' .. hash)
-  if entry and string.sub(entry, 1, 1) == '|' then redis.call('HSET', tokens, 'h:' .. hash, ARGV[7] .. entry) end
+  local entry = redis.call('HGET', tokens, 't:' .. id)
+  if entry and string.sub(entry, 1, 1) == '|' then redis.call('HSET', tokens, 't:' .. id, ARGV[7] .. entry) end
   mark('tokens', tokens)
 end`;
 
-export const SYSTEM = logScripts(SHAPE, CHANGE);
+/** KEYS: head, tokens. ARGV: hash of a secret. The entry of its token, or nil. */
+const TOKEN = `
+local expected = whole('tokens')
+local found, id = unpack(redis.call('HMGET', KEYS[2], '#', 'h:' .. ARGV[1]))
+if not expected or found ~= expected then return {'rebuilding'} end
+return {'whole', id and redis.call('HGET', KEYS[2], 't:' .. id)}`;
+
+export const SYSTEM = { ...logScripts(SHAPE, CHANGE), token: script(WHOLE, TOKEN) };

@@ -29,11 +29,22 @@ local function sound()
   return tonumber(head[1]), head[2], tonumber(head[3])
 end`;
 
-/** whole(name): the mark that the head expects of a key; nil while there is no head or a replay is running. */
-const WHOLE = `
+/**
+ * behind(seq, replayTo): whether a head is missing, is being replayed, or is older than the reader knows the log to be. The last ARGV of
+ * every read is that fence: an index may go back to what it was between two reads, and then says nothing (test/models/log-model.ts).
+ */
+export const FENCE = `
+local function behind(seq, replayTo)
+  return not seq or tonumber(replayTo) > tonumber(seq) or tonumber(seq) < tonumber(ARGV[#ARGV])
+end`;
+
+/** whole(name): the mark that the head expects of a key; nil while the head is behind. */
+export const WHOLE = `
+${FENCE.trim()}
+
 local function whole(name)
   local seq, replayTo, mark = unpack(redis.call('HMGET', KEYS[1], 'seq', 'replayTo', 'mark:' .. name))
-  if not seq or tonumber(replayTo) > tonumber(seq) then return nil end
+  if behind(seq, replayTo) then return nil end
   return mark
 end`;
 
@@ -112,7 +123,7 @@ return advance()`;
 /** KEYS: head, hash. ARGV: mark, fields. One value or nil for each field. */
 const FIELDS = `
 local expected = whole(ARGV[1])
-local values = redis.call('HMGET', KEYS[2], '#', unpack(ARGV, 2))
+local values = redis.call('HMGET', KEYS[2], '#', unpack(ARGV, 2, #ARGV - 1))
 if not expected or values[1] ~= expected then return {'rebuilding'} end
 values[1] = 'whole'
 return values`;
@@ -138,17 +149,17 @@ for i = 2, #fields do
 end
 return answer`;
 
-/** ARGV: operation id. Seq of its record among the newest 256, or nil. */
+/** ARGV: operation id. Seq of the head, and of the operation's record among the newest 256 or nil. */
 const FIND_OPERATION = `
 local fields = {'seq', 'replayTo'}
 for slot = 0, 255 do fields[#fields + 1] = 'r' .. slot end
 local values = redis.call('HMGET', KEYS[1], unpack(fields))
-if not values[1] or tonumber(values[2]) > tonumber(values[1]) then return {'rebuilding'} end
+if behind(values[1], values[2]) then return {'rebuilding'} end
 for i = 3, #fields do
   local seq, id = string.match(values[i] or '', '^(%d+):(.*)$')
-  if id == ARGV[1] then return {'whole', seq} end
+  if id == ARGV[1] then return {'whole', values[1], seq} end
 end
-return {'whole', false}`;
+return {'whole', values[1], false}`;
 
 /** KEYS: proofs, recipes. ARGV: lifetime in seconds, then as told. Invariant: whatever is stored of an upload has an end. */
 const TOUCH = `
@@ -186,7 +197,7 @@ return 1`;
 export function logScripts(shape: string, change: string) {
   return { head: script(shape, SOUND, HEAD), begin: script(shape, SOUND, BEGIN), apply: script(shape, SOUND, ADMIT, change, APPLY) };
 }
-export const INDEX = { fields: script(WHOLE, FIELDS), page: script(WHOLE, PAGE), findOperation: script(FIND_OPERATION) };
+export const INDEX = { fields: script(WHOLE, FIELDS), page: script(WHOLE, PAGE), findOperation: script(FENCE, FIND_OPERATION) };
 export const UPLOAD = {
   /** ARGV: digests. */
   proofs: script(TOUCH, "return touched(redis.call('HMGET', KEYS[1], unpack(ARGV, 2)))"),

@@ -2,7 +2,7 @@
 import { type RepositoryId, Usage } from "../../shared/contract/repositories.ts";
 import type { Digest } from "../../shared/digest.ts";
 import { type OperationId, type RefName, RevisionId } from "../../shared/names.ts";
-import type { EnvelopeFate, Hashed, LogHead, RepositoryIndex, RepositoryState, RevisionEntry } from "../registry/ports.ts";
+import type { EnvelopeFate, FoundOperation, Hashed, LogHead, RepositoryIndex, RepositoryState, RevisionEntry } from "../registry/ports.ts";
 import type { RepositoryRecord } from "../registry/records.ts";
 import { decodeFate, decodeRevision, decodeSettings, encodeChanges, encodeRevision, seq12, unreadable } from "./codec.ts";
 import { ask, type Command, integerOf, type RedisCommands, type Reply, textOf, textOrNull } from "./commands.ts";
@@ -14,10 +14,16 @@ import { REPOSITORY } from "./lua-repository.ts";
 export class RedisRepositoryIndex implements RepositoryIndex {
   readonly #commands: RedisCommands;
   readonly #keys: Keys;
+  readonly #fence: number;
 
-  constructor(commands: RedisCommands, keys: Keys) {
+  constructor(commands: RedisCommands, keys: Keys, fence = 0) {
     this.#commands = commands;
     this.#keys = keys;
+    this.#fence = fence;
+  }
+
+  atLeast(seq: number): RepositoryIndex {
+    return new RedisRepositoryIndex(this.#commands, this.#keys, seq);
   }
 
   head(id: RepositoryId): Promise<LogHead | null> {
@@ -47,12 +53,12 @@ export class RedisRepositoryIndex implements RepositoryIndex {
   }
 
   async refs(id: RepositoryId): Promise<RepositoryState> {
-    return stateOf(await ask(this.#commands, REPOSITORY.state, [this.#keys.repository(id).head], []));
+    return stateOf(await ask(this.#commands, REPOSITORY.state, [this.#keys.repository(id).head], [this.#fence]));
   }
 
   async envelopeFate(id: RepositoryId, attempt: string): Promise<EnvelopeFate | null> {
     const { head, revisions } = this.#keys.repository(id);
-    const [ended, fate] = await ask(this.#commands, REPOSITORY.fate, [head, revisions], [attempt]);
+    const [ended, fate] = await ask(this.#commands, REPOSITORY.fate, [head, revisions], [attempt, this.#fence]);
     if (ended !== null) return { state: "ended", seq: integerOf(ended) };
     const text = textOrNull(fate);
     return text === null ? null : decodeFate(text);
@@ -60,12 +66,12 @@ export class RedisRepositoryIndex implements RepositoryIndex {
 
   async findRevision(id: RepositoryId, revision: RevisionId): Promise<RevisionEntry | null> {
     const { head, revisions } = this.#keys.repository(id);
-    const [text = null] = await readFields(this.#commands, [head, revisions], "revisions", [revision]);
+    const [text = null] = await readFields(this.#commands, [head, revisions], "revisions", [revision], this.#fence);
     return text === null ? null : decodeRevision(revision, text);
   }
 
   async resolveName(id: RepositoryId, name: RefName): Promise<RevisionId | null> {
-    const [revision] = await ask(this.#commands, REPOSITORY.resolve, [this.#keys.repository(id).head], [name]);
+    const [revision] = await ask(this.#commands, REPOSITORY.resolve, [this.#keys.repository(id).head], [name, this.#fence]);
     return revision === null ? null : revisionIdOf(revision);
   }
 
@@ -77,13 +83,21 @@ export class RedisRepositoryIndex implements RepositoryIndex {
     // A member begins with its branch (none: the history of all), and no name holds a colon. ';' is what comes after every digit and ':'.
     const place = `${query.branch ?? ""}:`;
     const first = query.before === undefined ? `(${query.branch ?? ""};` : `(${place}${seq12(query.before)}`;
-    const page = { mark: "revisions", order: "ZREVRANGEBYLEX", first, last: `[${place}`, limit: query.limit, fieldFrom: -40 } as const;
+    const page = {
+      mark: "revisions",
+      order: "ZREVRANGEBYLEX",
+      first,
+      last: `[${place}`,
+      limit: query.limit,
+      fieldFrom: -40,
+      fence: this.#fence,
+    } as const;
     const entries = await readPage(this.#commands, [head, order, revisions], page);
     return entries.map(({ field, value }) => decodeRevision(revisionIdOf(field), value));
   }
 
-  findOperation(id: RepositoryId, operationId: OperationId): Promise<number | null> {
-    return findOperation(this.#commands, this.#keys.repository(id).head, operationId);
+  findOperation(id: RepositoryId, operationId: OperationId): Promise<FoundOperation> {
+    return findOperation(this.#commands, this.#keys.repository(id).head, operationId, this.#fence);
   }
 
   /** In the order of the scripts' shape. */

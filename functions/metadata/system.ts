@@ -1,12 +1,21 @@
 /** The index of the deployment's own log on Redis: names of repositories, and tokens. */
 import type { RepositoryId, RepositorySummary } from "../../shared/contract/repositories.ts";
-import { Digest } from "../../shared/digest.ts";
+import type { Digest } from "../../shared/digest.ts";
 import { type OperationId, RepositoryName } from "../../shared/names.ts";
-import type { Hashed, LogHead, SystemIndex, TokenEntry, TrashedRepository } from "../registry/ports.ts";
+import type { FoundOperation, Hashed, LogHead, SystemIndex, TokenEntry, TrashedRepository } from "../registry/ports.ts";
 import type { SystemRecord } from "../registry/records.ts";
-import { decodeRepository, decodeToken, decodeTrashed, encodePerson, encodeRepository, encodeToken, unreadable } from "./codec.ts";
-import { ask, type Command, type RedisCommands } from "./commands.ts";
-import { repositoryOf, tokenOf } from "./entries.ts";
+import {
+  decodeRepository,
+  decodeToken,
+  decodeTrashed,
+  encodeBlock,
+  encodePerson,
+  encodeRepository,
+  encodeToken,
+  unreadable,
+} from "./codec.ts";
+import { ask, type Command, type RedisCommands, textOrNull } from "./commands.ts";
+import { blockOf, repositoryOf, tokenOf } from "./entries.ts";
 import type { Keys } from "./keys.ts";
 import { applyAll, beginReplay, findOperation, linkOf, readFields, readHead, readPage } from "./log-index.ts";
 import { SYSTEM } from "./lua-system.ts";
@@ -16,11 +25,19 @@ const TOKENS_PAGE = 500;
 
 export class RedisSystemIndex implements SystemIndex {
   readonly #commands: RedisCommands;
+  readonly #keyring: Keys;
   readonly #keys: Keys["system"];
+  readonly #fence: number;
 
-  constructor(commands: RedisCommands, keys: Keys) {
+  constructor(commands: RedisCommands, keys: Keys, fence = 0) {
     this.#commands = commands;
+    this.#keyring = keys;
     this.#keys = keys.system;
+    this.#fence = fence;
+  }
+
+  atLeast(seq: number): SystemIndex {
+    return new RedisSystemIndex(this.#commands, this.#keyring, seq);
   }
 
   head(): Promise<LogHead | null> {
@@ -45,11 +62,11 @@ export class RedisSystemIndex implements SystemIndex {
   }
 
   async namesOf(ids: readonly RepositoryId[]): Promise<Map<RepositoryId, RepositoryName>> {
-    const names = await this.#names(ids.map((id) => `i:${id}`));
+    const values = await this.#names(ids.flatMap((id) => [`i:${id}`, `b:${id}`]));
     const found = new Map<RepositoryId, RepositoryName>();
     ids.forEach((id, at) => {
-      const name = names[at] ?? null;
-      if (name !== null) found.set(id, parsed(RepositoryName.safeParse(name)));
+      const [name = null, block = null] = values.slice(2 * at, 2 * at + 2);
+      if (name !== null && block === null) found.set(id, parsed(RepositoryName.safeParse(name)));
     });
     return found;
   }
@@ -68,8 +85,9 @@ export class RedisSystemIndex implements SystemIndex {
   }
 
   async findToken(hash: Digest): Promise<TokenEntry | null> {
-    const [text = null] = await this.#tokens([`h:${hash}`]);
-    return text === null ? null : decodeToken(hash, text);
+    const [reply] = await ask(this.#commands, SYSTEM.token, [this.#keys.head, this.#keys.tokens], [hash]);
+    const text = textOrNull(reply);
+    return text === null ? null : decodeToken(text);
   }
 
   /** In order of creation. Tokens are never taken out of the index, so what is numbered on one round is there on the next. */
@@ -77,33 +95,31 @@ export class RedisSystemIndex implements SystemIndex {
     const tokens: TokenEntry[] = [];
     for (let after = 0; ; after += TOKENS_PAGE) {
       const numbered = await this.#tokens(Array.from({ length: TOKENS_PAGE }, (_, at) => `k:${after + at + 1}`));
-      const hashes = numbered.filter((hash) => hash !== null).map((hash) => parsed(Digest.safeParse(hash)));
-      const entries = await this.#tokens(hashes.map((hash) => `h:${hash}`));
-      hashes.forEach((hash, at) => {
-        tokens.push(decodeToken(hash, entries[at] ?? ""));
-      });
-      if (hashes.length < TOKENS_PAGE) return tokens;
+      const ids = numbered.filter((id) => id !== null);
+      const entries = await this.#tokens(ids.map((id) => `t:${id}`));
+      for (const entry of entries) tokens.push(decodeToken(entry ?? ""));
+      if (ids.length < TOKENS_PAGE) return tokens;
     }
   }
 
-  findOperation(operationId: OperationId): Promise<number | null> {
-    return findOperation(this.#commands, this.#keys.head, operationId);
+  findOperation(operationId: OperationId): Promise<FoundOperation> {
+    return findOperation(this.#commands, this.#keys.head, operationId, this.#fence);
   }
 
   /** Members and fields of one kind, in order; ';' is what comes after ':'. */
   #page(kind: "n" | "t", { after, limit }: { after?: string | undefined; limit: number }) {
     const { head, names, order } = this.#keys;
     const first = after === undefined ? `[${kind}:` : `(${kind}:${after}`;
-    const page = { mark: "names", order: "ZRANGEBYLEX", first, last: `(${kind};`, limit, fieldFrom: 1 } as const;
+    const page = { mark: "names", order: "ZRANGEBYLEX", first, last: `(${kind};`, limit, fieldFrom: 1, fence: this.#fence } as const;
     return readPage(this.#commands, [head, order, names], page);
   }
 
   #names(fields: readonly string[]): Promise<(string | null)[]> {
-    return readFields(this.#commands, [this.#keys.head, this.#keys.names], "names", fields);
+    return readFields(this.#commands, [this.#keys.head, this.#keys.names], "names", fields, this.#fence);
   }
 
   #tokens(fields: readonly string[]): Promise<(string | null)[]> {
-    return readFields(this.#commands, [this.#keys.head, this.#keys.tokens], "tokens", fields);
+    return readFields(this.#commands, [this.#keys.head, this.#keys.tokens], "tokens", fields, this.#fence);
   }
 
   /** In the order of the scripts' shape. */
@@ -129,8 +145,14 @@ function changeOf(record: SystemRecord): Command {
       return [record.op, record.repositoryId, record.repository];
     case "repository.purge":
       return [record.op, record.repositoryId];
+    case "repository.block":
+      return [record.op, record.repositoryId, encodeBlock(blockOf(record))];
+    case "repository.unblock":
+      return [record.op, record.repositoryId, encodeBlock(null)];
     case "token.create":
       return [record.op, record.tokenId, record.tokenHash, encodeToken(tokenOf(record))];
+    case "token.rotate":
+      return [record.op, record.tokenId, record.tokenHash, record.previousUntil, record.at];
     case "token.revoke":
       return [record.op, record.tokenId, record.at];
     default:

@@ -1,17 +1,21 @@
 /** Who may do what: the one place where a scope is held against an act. Deny by default. */
 import type { Action, Scope } from "../../shared/contract/access.ts";
 import { FerryError } from "../../shared/errors.ts";
-import { matchesGlob, type RepositoryName } from "../../shared/names.ts";
+import { matchesGlob, type RepositoryName, type StoreId } from "../../shared/names.ts";
+import { coversNetwork, isInNetwork } from "../../shared/networks.ts";
 import type { Caller } from "./ports.ts";
 
-/** `admin` on a repository includes every other action on it. */
-export function may(caller: Caller, action: Action, repository: RepositoryName): boolean {
-  return caller.scopes.some((scope) => allows(scope, action) && matchesGlob(scope.repositories, repository));
+/** `admin` on a repository includes every other action on it. `store`: the one whose bytes it is about, for acts that are about bytes. */
+export function may(caller: Caller, action: Action, repository: RepositoryName, store?: StoreId): boolean {
+  return caller.scopes.some((scope) => allows(scope, action) && reaches(scope, store) && matchesGlob(scope.repositories, repository));
 }
 
-/** Whether the caller may act on the deployment itself: a scope over everything. */
-export function mayDeployment(caller: Caller, action: Action): boolean {
-  return caller.scopes.some((scope) => coversAll(scope) && allows(scope, action));
+/** Whether the caller may act on the deployment itself: a scope over everything; one that names stores is good for acts on those. */
+export function mayDeployment(caller: Caller, action: Action, store?: StoreId): boolean {
+  return caller.scopes.some((scope) => {
+    const isWide = store === undefined ? scope.stores === undefined : reaches(scope, store);
+    return isWide && coversAll(scope) && allows(scope, action);
+  });
 }
 
 /**
@@ -23,16 +27,35 @@ export function demand(caller: Caller, action: Action, repository: RepositoryNam
   throw new FerryError("REPOSITORY_UNKNOWN", { repository });
 }
 
-export function demandDeployment(caller: Caller, action: Action): void {
-  if (!mayDeployment(caller, action)) throw new FerryError("PERMISSION_DENIED", { action, repository: "this deployment" });
+/** Throws unless the caller, who may do this with the repository, may do it with bytes of this store. */
+export function demandStore(caller: Caller, action: Action, repository: RepositoryName, store: StoreId): void {
+  if (may(caller, action, repository, store)) return;
+  throw new FerryError("PERMISSION_DENIED", { action, repository: `${repository} at store ${store}` });
 }
 
+export function demandDeployment(caller: Caller, action: Action, store?: StoreId): void {
+  if (mayDeployment(caller, action, store)) return;
+  throw new FerryError("PERMISSION_DENIED", { action, repository: store === undefined ? "this deployment" : `store ${store}` });
+}
+
+/** @param address null when it is not known: no network holds it. */
+export function demandNetwork({ networks }: Caller, address: string | null): void {
+  if (networks.length === 0 || (address !== null && networks.some((network) => isInNetwork(network, address)))) return;
+  throw new FerryError("ADDRESS_DENIED", { address: address ?? "an unknown address" });
+}
+
+/** What a token may do and from where. */
+export type Grant = { scopes: readonly Scope[]; networks: readonly string[] };
+
 /** Why `wanted` may not be given by `caller`, or null. A scope is given only whole, by one scope of the maker that covers it. */
-export function excessOf(caller: Caller, wanted: readonly Scope[]): string | null {
-  for (const scope of wanted) {
+export function excessOf(caller: Grant, wanted: Grant): string | null {
+  for (const scope of wanted.scopes) {
     if (!caller.scopes.some((own) => covers(own, scope))) return `${scope.actions.join("+")} on ${scope.repositories}`;
   }
-  return null;
+  if (caller.networks.length === 0) return null;
+  if (wanted.networks.length === 0) return "use from anywhere";
+  const outside = wanted.networks.find((network) => !caller.networks.some((own) => coversNetwork(own, network)));
+  return outside === undefined ? null : `use from ${outside}`;
 }
 
 function covers(own: Scope, wanted: Scope): boolean {
@@ -48,6 +71,10 @@ function coversGlob(own: string, wanted: string): boolean {
 
 function coversAll(scope: Scope): boolean {
   return scope.repositories === "*" || scope.repositories === "**";
+}
+
+function reaches(scope: Scope, store: StoreId | undefined): boolean {
+  return store === undefined || scope.stores === undefined || scope.stores.includes(store);
 }
 
 function allows(scope: Scope, action: Action): boolean {

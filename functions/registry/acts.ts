@@ -1,6 +1,7 @@
 /** Acts that happen once, whoever repeats them and when: append, with the answers that callers of a log need around it. */
 import { FerryError } from "../../shared/errors.ts";
 import { type Act, append, type Body, catchUp, findOwn, type Log } from "./log.ts";
+import type { Ports } from "./ports.ts";
 import type { RepositoryRecord, SystemRecord } from "./records.ts";
 
 type AnyRecord = RepositoryRecord | SystemRecord;
@@ -20,10 +21,10 @@ export async function actOnce<R extends AnyRecord, O extends R["op"], B extends 
   log: Log<R>,
   act: Act,
   kind: Kind<R, O>,
-  prepare: (at: string) => Promise<B>,
+  prepare: (at: string, ports: Ports) => Promise<B>,
 ): Promise<Of<R, O> | Extract<B, null>> {
-  const appended = append<R>(log, act, async (at) => {
-    const body = await prepare(at);
+  const appended = append<R>(log, act, async (at, ports) => {
+    const body = await prepare(at, ports);
     if (body === null) throw new Needless();
     return body;
   });

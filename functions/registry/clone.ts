@@ -3,7 +3,7 @@
  * copied: the new envelope has the source's placement, and from its publication on collection sees the chunks as wanted twice.
  */
 import type { CloneRequest, RestoreRequest } from "../../shared/contract/lifecycle.ts";
-import type { RepositorySummary, RevisionSummary } from "../../shared/contract/repositories.ts";
+import type { Origin, RepositorySummary, RevisionSummary } from "../../shared/contract/repositories.ts";
 import { RESERVE_PAGE_MAX } from "../../shared/contract/uploads.ts";
 import { type Digest, toHex } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
@@ -57,7 +57,10 @@ export async function restoreBranch(
 
 async function findCopy(ports: Ports, caller: Caller, repository: RepositorySummary, copy: Copy): Promise<RevisionSummary | null> {
   const act = { operationId: copy.operationId, actor: caller.name };
-  const kind = { op: "commit" as const, isSame: ({ branch }: { branch: RefName }) => branch === copy.branch };
+  const kind = {
+    op: "commit" as const,
+    isSame: ({ branch, origin }: { branch: RefName; origin: Origin | null }) => branch === copy.branch && origin !== null,
+  };
   const record = await findAct(repositoryLog(ports, repository.id), act, kind);
   return record === null ? null : summaryOfRecord(record);
 }

@@ -18,12 +18,12 @@ import type { Caller, Ports, Proof } from "./ports.ts";
 import { asCommit, checkHead, publishRevision, refuseChunks, summaryOfRecord, UNPROVEN_PAGE } from "./publish.ts";
 import type { CommitRecord } from "./records.ts";
 import { findBase } from "./revisions.ts";
-import { openSession, type Session } from "./sessions.ts";
+import { type OwnSession, openOwnSession } from "./sessions.ts";
 
 type Request = z.output<typeof CommitRequest>;
-type Work = { ports: Ports; caller: Caller; repository: RepositorySummary; session: Session; request: Request };
+type Work = { ports: Ports; caller: Caller; repository: RepositorySummary; session: OwnSession; request: Request };
 /** A chunk of the manifest, with what is known of where it is. */
-type Placed = { sha256: Digest; size: number; tag: string; proof: Proof | null };
+export type Placed = { sha256: Digest; size: number; tag: string; proof: Proof | null };
 
 export async function commitRevision(
   ports: Ports,
@@ -32,7 +32,7 @@ export async function commitRevision(
   upload: string,
   request: Request,
 ): Promise<RevisionSummary> {
-  const session = await openSession(ports, caller, repository.id, upload);
+  const session = await openOwnSession(ports, caller, repository.id, upload);
   const work = { ports, caller, repository, session, request };
   const done = await ownRecord(work, session.sinceSeq);
   if (done !== null) return settle(work, done, []);
@@ -52,9 +52,8 @@ async function makeRevision(work: Work): Promise<RevisionSummary> {
   const manifest = makeManifest(work.request.files);
   await checkHead(work.ports, work.repository.id, work.session.branch, work.request.parent);
   const parent = await parentEnvelope(work);
-  const sizes = await chunkSizes(work, manifest, parent);
-  const placed = await placeChunks(work, sizes, parent);
   const { ports, caller, repository, session, request } = work;
+  const placed = await proveChunks(ports, { uploadId: session.id, attempt: request.attempt, manifest, base: parent });
   const fresh = placed.filter(({ proof }) => proof?.state === "proven");
   const record = await publishRevision(ports, {
     repository,
@@ -94,13 +93,24 @@ async function parentEnvelope({ ports, repository, session, request }: Work): Pr
   return base === null ? null : findBase(ports, repository, base);
 }
 
-/** Every chunk of the manifest with its size. Throws RECIPE_UNPROVEN, MANIFEST_INVALID. */
-async function chunkSizes(work: Work, manifest: Manifest, parent: OpenEnvelope | null): Promise<Map<Digest, number>> {
-  const files = contentEntries(manifest);
-  const known = new Set(parent === null ? [] : contentEntries(parent.manifest).map((file) => file.recipe));
-  const named = [...new Set(files.flatMap((file) => (file.recipe === undefined || known.has(file.recipe) ? [] : [file.recipe])))];
-  const missing = named.length === 0 ? [] : await work.ports.uploads.missingRecipes(work.session.id, named);
+/** `base`: an envelope of this repository, whose recipes and chunks count as proven. */
+export type Proving = { uploadId: string; attempt: number; manifest: Manifest; base: OpenEnvelope | null };
+
+/** Every chunk of the manifest once, sorted by digest, with its place. Throws RECIPE_UNPROVEN, CHUNK_UNPROVEN, MANIFEST_INVALID. */
+export async function proveChunks(ports: Ports, proving: Proving): Promise<Placed[]> {
+  await demandRecipes(ports, proving);
+  return placeChunks(ports, proving, await chunkSizes(ports, proving.manifest));
+}
+
+async function demandRecipes(ports: Ports, { uploadId, manifest, base }: Proving): Promise<void> {
+  const known = new Set(base === null ? [] : contentEntries(base.manifest).map((file) => file.recipe));
+  const recipes = contentEntries(manifest).flatMap(({ recipe }) => (recipe === undefined || known.has(recipe) ? [] : [recipe]));
+  const missing = recipes.length === 0 ? [] : await ports.uploads.missingRecipes(uploadId, [...new Set(recipes)]);
   if (missing.length > 0) throw new FerryError("RECIPE_UNPROVEN", { count: missing.length, recipes: missing.slice(0, UNPROVEN_PAGE) });
+}
+
+async function chunkSizes(ports: Ports, manifest: Manifest): Promise<Map<Digest, number>> {
+  const files = contentEntries(manifest);
   const sizes = new Map<Digest, number>();
   const add = (path: string, chunk: Digest, size: number) => {
     if (size > CHUNK_BYTES_MAX || (sizes.get(chunk) ?? size) !== size)
@@ -112,7 +122,7 @@ async function chunkSizes(work: Work, manifest: Manifest, parent: OpenEnvelope |
     files.filter((file) => file.recipe !== undefined),
     STORE_WIDTH,
     async ({ path, recipe: digest, size, sha256: fileDigest }) => {
-      const recipe = digest === undefined ? null : await findRecipe(work.ports, digest);
+      const recipe = digest === undefined ? null : await findRecipe(ports, digest);
       if (recipe === null) throw new FerryError("RECIPE_UNPROVEN", { count: 1, recipes: [digest] });
       if (recipe.size !== size || recipe.sha256 !== fileDigest)
         throw new FerryError("MANIFEST_INVALID", { problem: `${path}: its recipe makes another file` });
@@ -122,20 +132,20 @@ async function chunkSizes(work: Work, manifest: Manifest, parent: OpenEnvelope |
   return sizes;
 }
 
-async function placeChunks(work: Work, sizes: ReadonlyMap<Digest, number>, parent: OpenEnvelope | null): Promise<Placed[]> {
+async function placeChunks(ports: Ports, { uploadId, attempt, base }: Proving, sizes: ReadonlyMap<Digest, number>): Promise<Placed[]> {
   const digests = [...sizes.keys()].sort();
-  const proofs = await work.ports.uploads.proofs(work.session.id, digests);
+  const proofs = await ports.uploads.proofs(uploadId, digests);
   const placed: Placed[] = [];
   const unproven: Digest[] = [];
   digests.forEach((sha256, at) => {
     const size = sizes.get(sha256) ?? 0;
     const proof = proofs[at] ?? null;
-    const inherited = parent?.places.get(sha256);
+    const inherited = base?.places.get(sha256);
     if (proof !== null && proof.state !== "reserved") placed.push({ sha256, size, tag: proof.tag, proof });
     else if (inherited?.size === size) placed.push({ sha256, size, tag: inherited.tag, proof: null });
     else unproven.push(sha256);
   });
-  if (unproven.length > 0) refuseChunks(unproven, work.request.attempt);
+  if (unproven.length > 0) refuseChunks(unproven, attempt);
   return placed;
 }
 

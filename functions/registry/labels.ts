@@ -22,17 +22,22 @@ export async function setLabels(
   request: LabelRequest,
 ): Promise<RevisionSummary> {
   const act = { operationId: request.operationId, actor: caller.name };
-  const record = await actOnce(repositoryLog(ports, repository.id), act, { op: "label" }, async (): Promise<Body<RepositoryRecord>> => {
-    const entry = await namedRevision(ports, repository, await livingState(ports, repository), ref);
-    const { revision, labels, metrics } = demandLiving(entry);
-    return {
-      op: "label",
-      repositoryId: repository.id,
-      revision,
-      labels: parsed(Labels.safeParse(changed(labels, request.labels, request.merge))),
-      metrics: parsed(Metrics.safeParse(changed(metrics, request.metrics, request.merge))),
-    };
-  });
+  const record = await actOnce(
+    repositoryLog(ports, repository.id),
+    act,
+    { op: "label" },
+    async (_, ports): Promise<Body<RepositoryRecord>> => {
+      const entry = await namedRevision(ports, repository, await livingState(ports, repository), ref);
+      const { revision, labels, metrics } = demandLiving(entry);
+      return {
+        op: "label",
+        repositoryId: repository.id,
+        revision,
+        labels: parsed(Labels.safeParse(changed(labels, request.labels, request.merge))),
+        metrics: parsed(Metrics.safeParse(changed(metrics, request.metrics, request.merge))),
+      };
+    },
+  );
   const entry = await knownRevision(ports, repository, record.revision);
   return summaryOf({ ...entry, labels: record.labels, metrics: record.metrics, modifiedBy: record.actor, modifiedAt: record.at });
 }

@@ -7,12 +7,17 @@
  *   recipes/<2 hex>/<sha256>.json                    canonical JSON, named by its digest; never collected
  *   manifests/<sha256>.<attempt>.json                envelope {manifest, placement}; the digest covers `manifest`
  *   repositories/<repositoryId>/log/<seq12>.json     repository log (create-only, hash-chained); writing one is the commit point
+ *   sessions/<repositoryId>/open/<session>.json      a named session: its upload, branch and number of parts (create-only)
+ *   sessions/<repositoryId>/parts/<upload>/<part4>   files and chunk places of a sealed part (create-only; only the places may change)
+ *   sessions/<repositoryId>/ends/<session>~<upload>  whether the session was aborted or decided for a commit (create-only)
  *   purges/<repositoryId>.<operationId>              note of a repository's purge that may have stopped half-way; gone when it is done
+ *   recent/<minute10>/<repositoryId>.<seq12>         a record of this seq is about to be written: where recovery looks first; kept two days
  *   collect/intent/<run>                             collection's flag that commits must read; kept at least 30 days
  *   collect/run/<run>.json                           progress of a run
  *   collect/work/<run>/…                             what a run found so far: live-<part>-<N>, again-<part>-<N>, garbage-<part>, final-<part>
  *   probe/…                                          scratch objects of a probe; removed by it
  */
+import type { SessionName } from "../../shared/contract/parts.ts";
 import type { RepositoryId } from "../../shared/contract/repositories.ts";
 import type { Digest } from "../../shared/digest.ts";
 import type { OperationId } from "../../shared/names.ts";
@@ -25,13 +30,38 @@ export const CHUNK_PREFIX = "chunks/";
 export const ENVELOPE_PREFIX = "manifests/";
 export const RUN_PREFIX = "collect/run/";
 export const PURGE_NOTE_PREFIX = "purges/";
+export const RECENT_PREFIX = "recent/";
+export const REPOSITORIES_PREFIX = "repositories/";
+/** Objects below it serve for a week, and may be deleted in any order once they are older than two. */
+export const SESSION_PREFIX = "sessions/";
 
 export function systemLogKey(seq: number): string {
   return `${SYSTEM_LOG_PREFIX}${seq12(seq)}.json`;
 }
 
 export function repositoryLogPrefix(id: RepositoryId): string {
-  return `repositories/${id}/log/`;
+  return `${REPOSITORIES_PREFIX}${id}/log/`;
+}
+
+/** Null for what is no record of a repository. */
+export function repositoryOfKey(key: string): RepositoryId | null {
+  const [, id] = /^repositories\/([0-9a-f]{16})\/log\/\d{12}\.json$/.exec(key) ?? [];
+  return id === undefined ? null : (id as RepositoryId);
+}
+
+/** @param minute whole minutes since 1970 */
+export function recentPrefix(minute: number): string {
+  return `${RECENT_PREFIX}${String(minute).padStart(10, "0")}/`;
+}
+
+export function recentKey(minute: number, id: RepositoryId, seq: number): string {
+  return `${recentPrefix(minute)}${id}.${seq12(seq)}`;
+}
+
+/** Null for anything else. */
+export function recentOfKey(key: string): { minute: number; id: RepositoryId; seq: number } | null {
+  const [, minute, id, seq] = /^recent\/(\d{10})\/([0-9a-f]{16})\.(\d{12})$/.exec(key) ?? [];
+  return id === undefined ? null : { minute: Number(minute), id: id as RepositoryId, seq: Number(seq) };
 }
 
 export function repositoryLogKey(id: RepositoryId, seq: number): string {
@@ -52,6 +82,43 @@ export function chunkPath(sha256: Digest, tag: string): string {
 
 export function chunkKey(sha256: Digest, tag: string): string {
   return CHUNK_PREFIX + chunkPath(sha256, tag);
+}
+
+export function sessionPrefix(id: RepositoryId): string {
+  return `${SESSION_PREFIX}${id}/open/`;
+}
+
+export function sessionKey(id: RepositoryId, session: SessionName): string {
+  return `${sessionPrefix(id)}${session}.json`;
+}
+
+/** @param upload the upload's id: 16 hex characters, of its own for each session. */
+export function partPrefix(id: RepositoryId, upload: string): string {
+  return `${SESSION_PREFIX}${id}/parts/${upload}/`;
+}
+
+export function partKey(id: RepositoryId, upload: string, part: number): string {
+  return partPrefix(id, upload) + String(part).padStart(4, "0");
+}
+
+/** Throws RangeError on anything else. */
+export function partOfKey(key: string): number {
+  const [, digits] = /\/parts\/[0-9a-f]{16}\/(\d{4})$/.exec(key) ?? [];
+  if (digits === undefined) throw new RangeError(`${key} is not a part's key`);
+  return Number(digits);
+}
+
+export function sessionEndPrefix(id: RepositoryId): string {
+  return `${SESSION_PREFIX}${id}/ends/`;
+}
+
+export function sessionEndKey(id: RepositoryId, session: SessionName, upload: string): string {
+  return `${sessionEndPrefix(id)}${session}~${upload}`;
+}
+
+/** The session's name in a key of its opening or its end. */
+export function sessionOfKey(key: string): string {
+  return key.slice(key.lastIndexOf("/") + 1).replace(/(\.json|~[0-9a-f]{16})$/, "");
 }
 
 export function purgeNoteKey(id: RepositoryId, operationId: OperationId): string {

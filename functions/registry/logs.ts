@@ -4,6 +4,7 @@ import { repositoryLogKey, repositoryLogPrefix, SYSTEM_LOG_PREFIX, systemLogKey 
 import type { Log } from "./log.ts";
 import type { Ports } from "./ports.ts";
 import { decodeRecord, RepositoryRecord, SystemRecord } from "./records.ts";
+import { markRecent } from "./recovery/recent.ts";
 
 export function systemLog(ports: Ports): Log<SystemRecord> {
   return {
@@ -14,7 +15,14 @@ export function systemLog(ports: Ports): Log<SystemRecord> {
     prefix: SYSTEM_LOG_PREFIX,
     key: systemLogKey,
     decode: (bytes, key) => decodeRecord(SystemRecord, bytes, key),
-    index: ports.system,
+    index: {
+      head: () => ports.system.head(),
+      begin: (tailSeq) => ports.system.begin(tailSeq),
+      apply: (record, hash) => ports.system.apply(record, hash),
+      applyMany: (records) => ports.system.applyMany(records),
+      findOperation: (operationId, atLeastSeq) => ports.system.atLeast(atLeastSeq).findOperation(operationId),
+    },
+    fenced: (seq) => ({ ...ports, system: ports.system.atLeast(seq) }),
   };
 }
 
@@ -28,11 +36,14 @@ export function repositoryLog(ports: Ports, id: RepositoryId): Log<RepositoryRec
     prefix: repositoryLogPrefix(id),
     key: (seq) => repositoryLogKey(id, seq),
     decode: (bytes, key) => decodeRecord(RepositoryRecord, bytes, key),
+    mark: (seq) => markRecent(ports, id, seq),
     index: {
       head: () => index.head(id),
       begin: (tailSeq) => index.begin(id, tailSeq),
       apply: (record, hash) => index.apply(record, hash),
-      findOperation: (operationId) => index.findOperation(id, operationId),
+      applyMany: (records) => index.applyMany(records),
+      findOperation: (operationId, atLeastSeq) => index.atLeast(atLeastSeq).findOperation(id, operationId),
     },
+    fenced: (seq) => ({ ...ports, repositories: index.atLeast(seq) }),
   };
 }

@@ -2,7 +2,7 @@
  * What the domain needs from the world, as small roles. Each says how it fails; an adapter keeps that promise or throws.
  * Common to all: a call that got no clear answer throws INDEX_UNAVAILABLE or STORAGE_UNAVAILABLE; it never returns as if it knew.
  */
-import type { Scope, TokenDescription } from "../../shared/contract/access.ts";
+import type { Scope, TokenDescription, WhoAmI } from "../../shared/contract/access.ts";
 import type { DownloadBatch } from "../../shared/contract/downloads.ts";
 import type {
   Refs,
@@ -17,6 +17,7 @@ import type { TicketBatch, TicketMode } from "../../shared/contract/uploads.ts";
 import type { Digest } from "../../shared/digest.ts";
 import type { OperationId, RefName, RepositoryName, RevisionId, StoreId } from "../../shared/names.ts";
 import type { Margins } from "./collect/margins.ts";
+import type { Limits } from "./limits.ts";
 import type { RepositoryRecord, SystemRecord } from "./records.ts";
 
 export interface Clock {
@@ -99,6 +100,9 @@ export type Hashed<R> = { record: R; hash: Digest };
  * leave a gap. What they answer is whole: an index that finds itself incomplete (keys lost, replay unfinished) throws INDEX_REBUILDING
  * and never says "there is none". Applying is atomic and safe to repeat.
  */
+/** `seq`: of the record that carries an operation, among the newest 256 up to `headSeq`; null: not among them. */
+export type FoundOperation = { seq: number | null; headSeq: number };
+
 export interface SystemIndex {
   /** Null when there is no whole index here: replay the log from the start. Never throws INDEX_REBUILDING. */
   head(): Promise<LogHead | null>;
@@ -111,7 +115,7 @@ export interface SystemIndex {
   /** Records that follow one another, in few calls. After a throw some of the first may be applied. */
   applyMany(records: readonly Hashed<SystemRecord>[]): Promise<void>;
   findRepository(name: RepositoryName): Promise<RepositorySummary | null>;
-  /** Names of living repositories; absent from the map: none. */
+  /** Names of living repositories; absent from the map: none, or one whose downloads are blocked. */
   namesOf(ids: readonly RepositoryId[]): Promise<Map<RepositoryId, RepositoryName>>;
   /** A repository in the trash, by id. */
   findTrashed(id: RepositoryId): Promise<TrashedRepository | null>;
@@ -119,15 +123,19 @@ export interface SystemIndex {
   listTrash(query: { after?: string | undefined; limit: number }): Promise<TrashedRepository[]>;
   /** In order of name, after `after`. */
   listRepositories(query: { after?: string | undefined; limit: number }): Promise<RepositorySummary[]>;
+  /** By any of its secrets, also one that ended since. */
   findToken(hash: Digest): Promise<TokenEntry | null>;
   listTokens(): Promise<TokenEntry[]>;
-  /** Seq of the record that carries this operation, among the newest 256; null: not among them. */
-  findOperation(operationId: OperationId): Promise<number | null>;
+  findOperation(operationId: OperationId): Promise<FoundOperation>;
+  /** The same index, for reads that throw INDEX_REBUILDING when it is, or has gone back to, before `seq`. */
+  atLeast(seq: number): SystemIndex;
 }
 
 export type TrashedRepository = RepositorySummary & { deletedAt: string; deletedBy: string };
 
-export type TokenEntry = TokenDescription & { hash: Digest };
+/** `secrets`: the newest first, which has no end of its own; at most 8. */
+export type TokenEntry = Omit<TokenDescription, "lastUsedAt" | "previousUntil"> & { secrets: Secret[] };
+export type Secret = { hash: Digest; until: string | null };
 
 /** A revision and where its envelope is. */
 export type RevisionEntry = RevisionSummary & { attempt: string };
@@ -166,7 +174,9 @@ export interface RepositoryIndex {
     id: RepositoryId,
     query: { branch?: RefName | undefined; before?: number | undefined; limit: number },
   ): Promise<RevisionEntry[]>;
-  findOperation(id: RepositoryId, operationId: OperationId): Promise<number | null>;
+  findOperation(id: RepositoryId, operationId: OperationId): Promise<FoundOperation>;
+  /** As SystemIndex has it; for reads of one repository. */
+  atLeast(seq: number): RepositoryIndex;
 }
 
 /** Where one copy of a chunk is, and one repository that holds it. Only a hint for dedup: losing it costs an upload. */
@@ -220,8 +230,43 @@ export type UploadKey = { repositoryId: RepositoryId; branch: RefName; principal
 
 // ---- callers ----------------------------------------------------------------------------------------------------------------
 
-/** Who asks: a checked token, or nobody. */
-export type Caller = { tokenId: string; name: string; scopes: readonly Scope[]; expiresAt: string | null };
+/**
+ * Who asks: a checked token, or nobody. `tokenId` stays when the secret changes: uploads belong to it, limits count by it.
+ * `networks`: from where the token may be used; empty: from anywhere.
+ */
+export type Caller = {
+  tokenId: string;
+  name: string;
+  kind: WhoAmI["kind"];
+  scopes: readonly Scope[];
+  networks: readonly string[];
+  expiresAt: string | null;
+};
+
+/** When tokens were used last. In no log: losing it costs knowledge, no right. */
+export interface TokenUses {
+  /** Keeps the time, unless one is there that is less than an hour older. */
+  note(tokenId: string, atMs: number): Promise<void>;
+  /** Milliseconds since 1970; null: not known. */
+  lastUsed(tokenIds: readonly string[]): Promise<(number | null)[]>;
+}
+
+/** Callers behind short tokens, which end by themselves and are in no log: losing one costs its holder another exchange. */
+export interface ShortTokens {
+  keep(hash: Digest, caller: Caller, seconds: number): Promise<void>;
+  find(hash: Digest): Promise<Caller | null>;
+}
+
+/** `least` must be there; up to `most` is taken. More than a minute's worth counts as a minute's worth. */
+export type Want = { bucket: string; perMinute: number; least: number; most: number };
+/** `left` after it. `waitMs`: until `least` would be there, 0 when it was taken. `fullMs`: until the bucket is full again. */
+export type Taken = { taken: number; left: number; waitMs: number; fullMs: number };
+
+/** Token buckets: each fills at its rate and holds what comes in a minute. Losing them costs a minute without limits. */
+export interface Meters {
+  /** From every bucket, or from none when one has too little. */
+  take(wants: readonly Want[], nowMs: number): Promise<Taken[]>;
+}
 
 /** A pure cache of immutable bytes by key (envelopes, recipes, log records): may forget at any time. */
 export interface ImmutableCache {
@@ -239,7 +284,11 @@ export type Ports = {
   chunks: ChunkIndex;
   uploads: Uploads;
   leases: Leases;
+  uses: TokenUses;
+  shortTokens: ShortTokens;
+  meters: Meters;
   notes: Notes;
   margins: Margins;
+  limits: Limits;
   cache: ImmutableCache;
 };

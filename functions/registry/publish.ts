@@ -37,6 +37,8 @@ export type Publication = {
   places: readonly { sha256: Digest; size: number; tag: string }[];
   newBytes: number;
   newChunks: number;
+  /** Asked last, right before the commit point; throws to refuse. */
+  decide?: () => Promise<void>;
 };
 
 /** How many digests an error names; the caller redoes them and comes again. */
@@ -62,11 +64,12 @@ export async function publishRevision(ports: Ports, publication: Publication): P
     encodeRecord({ v: 1, repositoryId: repository.id, manifest, placement }),
   );
   await refuseCondemned(ports, publication);
-  const record = await append(repositoryLog(ports, repository.id), { operationId, actor: author, sinceSeq }, async (at) => {
+  const record = await append(repositoryLog(ports, repository.id), { operationId, actor: author, sinceSeq }, async (at, ports) => {
     if (ports.clock.now() - publishedAtMs > PUBLISH_MS_MAX)
       throw new FerryError("STORAGE_UNAVAILABLE", { store: "home", problem: "the commit took too long" });
     await checkHead(ports, repository.id, publication.branch, publication.parent);
     await refuseOverQuota(ports, repository, growth);
+    await publication.decide?.();
     return bodyOf(publication, { digest, attempt, at });
   });
   return asCommit(record);

@@ -4,12 +4,13 @@
  */
 import * as z from "zod";
 import { canonical, type Json } from "../../shared/canonical.ts";
-import { Scope, TokenId } from "../../shared/contract/access.ts";
+import { Scope, TokenId, TokenKind } from "../../shared/contract/access.ts";
 import { Labels, Metrics, Origin, RepositoryId, RepositorySettings, Source } from "../../shared/contract/repositories.ts";
 import { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { Manifest } from "../../shared/manifest.ts";
 import { OperationId, RefName, RepositoryName, RevisionId } from "../../shared/names.ts";
+import { Network } from "../../shared/networks.ts";
 
 /** Each record names its predecessor's SHA-256: the log is a chain, and a change anywhere shows. `prev` is null for seq 1. */
 const link = {
@@ -93,15 +94,28 @@ export const SystemRecord = z.discriminatedUnion("op", [
   z.strictObject({ ...link, op: z.literal("repository.restore"), repositoryId: RepositoryId, repository: RepositoryName }),
   /** For good; the repository's own log is ended after this. */
   z.strictObject({ ...link, op: z.literal("repository.purge"), repositoryId: RepositoryId }),
+  /** The kill switch: no downloads, until the unblock. */
+  z.strictObject({
+    ...link,
+    op: z.literal("repository.block"),
+    repositoryId: RepositoryId,
+    repository: RepositoryName,
+    reason: z.string(),
+  }),
+  z.strictObject({ ...link, op: z.literal("repository.unblock"), repositoryId: RepositoryId, repository: RepositoryName }),
   z.strictObject({
     ...link,
     op: z.literal("token.create"),
     tokenId: TokenId,
     tokenHash: Digest,
     name: z.string(),
+    kind: TokenKind.default("person"),
     scopes: z.array(Scope),
+    networks: z.array(Network).default([]),
     expiresAt: z.iso.datetime().nullable(),
   }),
+  /** A new secret; all that are valid now end at `previousUntil` at the latest. */
+  z.strictObject({ ...link, op: z.literal("token.rotate"), tokenId: TokenId, tokenHash: Digest, previousUntil: z.iso.datetime() }),
   z.strictObject({ ...link, op: z.literal("token.revoke"), tokenId: TokenId }),
 ]);
 export type SystemRecord = z.infer<typeof SystemRecord>;

@@ -12,6 +12,9 @@ import { repositoryLog, systemLog } from "./logs.ts";
 import type { Caller, Ports } from "./ports.ts";
 import type { SystemRecord } from "./records.ts";
 
+/** What a caller may not see is passed over in pages of this size, however few he asked for. */
+export const PAGE = 1000;
+
 /** Idempotent by operation id. Pushing to a name is what gives the right to create it. */
 export async function createRepository(
   ports: Ports,
@@ -24,12 +27,12 @@ export async function createRepository(
   const repositoryId = RepositoryId.parse(toHex((await ports.keyed.mac("repository", repository, operationId)).subarray(0, 8)));
   const act = { operationId, actor: caller.name };
   const kind = { op: "repository.create" as const, isSame: (record: { repository: RepositoryName }) => record.repository === repository };
-  const record = await actOnce(log, act, kind, async (): Promise<Body<SystemRecord>> => {
+  const record = await actOnce(log, act, kind, async (_, ports): Promise<Body<SystemRecord>> => {
     if ((await ports.system.findRepository(repository)) !== null) throw new FerryError("REPOSITORY_EXISTS", { repository });
     await refuseUsedId(ports, repositoryId);
     return { op: "repository.create", repositoryId, repository };
   });
-  return { repository: record.repository, id: record.repositoryId, createdAt: record.at, createdBy: record.actor };
+  return { repository: record.repository, id: record.repositoryId, createdAt: record.at, createdBy: record.actor, blocked: null };
 }
 
 /** An operation id that is used again, long after, must not bring back what was deleted, nor go on with a log that was ended. */
@@ -63,15 +66,15 @@ export async function listRepositories(
 ): Promise<RepositoryPage> {
   const repositories: RepositorySummary[] = [];
   let after = query.cursor;
-  for (;;) {
-    const page = await withWhole(systemLog(ports), () => ports.system.listRepositories({ after, limit: query.limit }));
+  for (let limit = query.limit; ; limit = PAGE) {
+    const page = await withWhole(systemLog(ports), () => ports.system.listRepositories({ after, limit }));
     for (const entry of page) {
       after = entry.repository;
       if (!isListed(caller, entry.repository, query.namespace)) continue;
       repositories.push(entry);
       if (repositories.length === query.limit) return { repositories, next: after };
     }
-    if (page.length < query.limit) return { repositories, next: null };
+    if (page.length < limit) return { repositories, next: null };
   }
 }
 
@@ -83,7 +86,7 @@ function isListed(caller: Caller, repository: RepositoryName, namespace: string 
 export async function deleteRepository(ports: Ports, caller: Caller, repository: RepositoryName, operationId: OperationId): Promise<void> {
   const act = { operationId, actor: caller.name };
   const kind = { op: "repository.delete" as const, isSame: (record: { repository: RepositoryName }) => record.repository === repository };
-  await actOnce(systemLog(ports), act, kind, async (): Promise<Body<SystemRecord>> => {
+  await actOnce(systemLog(ports), act, kind, async (_, ports): Promise<Body<SystemRecord>> => {
     const found = await ports.system.findRepository(repository);
     if (found === null) throw new FerryError("REPOSITORY_UNKNOWN", { repository });
     return { op: "repository.delete", repositoryId: found.id, repository };

@@ -30,11 +30,16 @@ export async function runRetention(
   const act = { operationId: request.operationId, actor: caller.name };
   const kind = { op: "delete" as const, isSame: ({ reason }: { reason: string }) => reason === REASON };
   let plan: RetentionPlan | null = null;
-  const record = await actOnce(repositoryLog(ports, repository.id), act, kind, async (at): Promise<Body<RepositoryRecord> | null> => {
-    plan = await planRun(ports, repository, request, epochMs(at));
-    const revisions = plan.deletes.map(({ revision }) => revision).sort();
-    return revisions.length === 0 ? null : { op: "delete", repositoryId: repository.id, revisions, reason: REASON };
-  });
+  const record = await actOnce(
+    repositoryLog(ports, repository.id),
+    act,
+    kind,
+    async (at, ports): Promise<Body<RepositoryRecord> | null> => {
+      plan = await planRun(ports, repository, request, epochMs(at));
+      const revisions = plan.deletes.map(({ revision }) => revision).sort();
+      return revisions.length === 0 ? null : { op: "delete", repositoryId: repository.id, revisions, reason: REASON };
+    },
+  );
   return plan ?? repeatedAnswer(ports, repository, request, record?.revisions ?? []);
 }
 

@@ -16,9 +16,14 @@ export async function setSettings(
   { settings, operationId }: { settings: RepositorySettings; operationId: OperationId },
 ): Promise<{ settings: RepositorySettings }> {
   const act = { operationId, actor: caller.name };
-  const record = await actOnce(repositoryLog(ports, repository.id), act, { op: "settings" }, async (): Promise<Body<RepositoryRecord>> => {
-    await livingState(ports, repository);
-    return { op: "settings", repositoryId: repository.id, settings };
-  });
+  const record = await actOnce(
+    repositoryLog(ports, repository.id),
+    act,
+    { op: "settings" },
+    async (_, ports): Promise<Body<RepositoryRecord>> => {
+      await livingState(ports, repository);
+      return { op: "settings", repositoryId: repository.id, settings };
+    },
+  );
   return { settings: record.settings };
 }

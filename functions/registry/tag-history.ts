@@ -42,13 +42,18 @@ export async function rollbackTag(
   { expected, message, operationId }: RollbackRequest,
 ): Promise<Tag> {
   const act = { operationId, actor: caller.name };
-  const record = await actOnce(repositoryLog(ports, repository.id), act, onTag("tag", tag), async (): Promise<Body<RepositoryRecord>> => {
-    const state = await livingState(ports, repository);
-    const current = tagIn(repository, state, tag);
-    if (expected !== undefined) checkTag(tag, current, { expected, force: false });
-    const revision = await earlierOf(ports, repository, tag, { current, seq: valueAt(state.tagSeqs, tag) ?? 0 });
-    return movedTag(repository, state, await knownRevision(ports, repository, revision), { tag, message });
-  });
+  const record = await actOnce(
+    repositoryLog(ports, repository.id),
+    act,
+    onTag("tag", tag),
+    async (_, ports): Promise<Body<RepositoryRecord>> => {
+      const state = await livingState(ports, repository);
+      const current = tagIn(repository, state, tag);
+      if (expected !== undefined) checkTag(tag, current, { expected, force: false });
+      const revision = await earlierOf(ports, repository, tag, { current, seq: valueAt(state.tagSeqs, tag) ?? 0 });
+      return movedTag(repository, state, await knownRevision(ports, repository, revision), { tag, message });
+    },
+  );
   return { tag: record.tag, revision: record.revision, seq: record.seq };
 }
 

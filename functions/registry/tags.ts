@@ -31,13 +31,18 @@ export async function setTag(ports: Ports, caller: Caller, repository: Repositor
   if (request.expected !== undefined && request.expectedRef !== undefined)
     throw new FerryError("REQUEST_INVALID", { problem: "expectedRef: expected is given, too" });
   const act = { operationId: request.operationId, actor: caller.name };
-  const record = await actOnce(repositoryLog(ports, repository.id), act, onTag("tag", tag), async (): Promise<Body<RepositoryRecord>> => {
-    const state = await livingState(ports, repository);
-    if (valueAt(state.branches, tag) !== undefined) throw new FerryError("REQUEST_INVALID", { problem: `tag: ${tag} is a branch` });
-    checkTag(tag, valueAt(state.tags, tag) ?? null, expectationOf(repository, state, request));
-    const entry = await namedRevision(ports, repository, state, request.ref);
-    return movedTag(repository, state, entry, { tag, message: request.message });
-  });
+  const record = await actOnce(
+    repositoryLog(ports, repository.id),
+    act,
+    onTag("tag", tag),
+    async (_, ports): Promise<Body<RepositoryRecord>> => {
+      const state = await livingState(ports, repository);
+      if (valueAt(state.branches, tag) !== undefined) throw new FerryError("REQUEST_INVALID", { problem: `tag: ${tag} is a branch` });
+      checkTag(tag, valueAt(state.tags, tag) ?? null, expectationOf(repository, state, request));
+      const entry = await namedRevision(ports, repository, state, request.ref);
+      return movedTag(repository, state, entry, { tag, message: request.message });
+    },
+  );
   return { tag: record.tag, revision: record.revision, seq: record.seq };
 }
 
@@ -83,7 +88,7 @@ export async function lockTag(
   operationId: OperationId,
 ): Promise<{ tag: RefName; locked: boolean }> {
   const act = { operationId, actor: caller.name };
-  await actOnce(repositoryLog(ports, repository.id), act, onTag("lock", tag), async (): Promise<Body<RepositoryRecord> | null> => {
+  await actOnce(repositoryLog(ports, repository.id), act, onTag("lock", tag), async (_, ports): Promise<Body<RepositoryRecord> | null> => {
     const state = await livingState(ports, repository);
     tagIn(repository, state, tag);
     return state.lockedTags.includes(tag) ? null : { op: "lock", repositoryId: repository.id, tag };
@@ -99,11 +104,16 @@ export async function unlockTag(
   operationId: OperationId,
 ): Promise<void> {
   const act = { operationId, actor: caller.name };
-  await actOnce(repositoryLog(ports, repository.id), act, onTag("unlock", tag), async (): Promise<Body<RepositoryRecord> | null> => {
-    const state = await livingState(ports, repository);
-    tagIn(repository, state, tag);
-    return state.lockedTags.includes(tag) ? { op: "unlock", repositoryId: repository.id, tag } : null;
-  });
+  await actOnce(
+    repositoryLog(ports, repository.id),
+    act,
+    onTag("unlock", tag),
+    async (_, ports): Promise<Body<RepositoryRecord> | null> => {
+      const state = await livingState(ports, repository);
+      tagIn(repository, state, tag);
+      return state.lockedTags.includes(tag) ? { op: "unlock", repositoryId: repository.id, tag } : null;
+    },
+  );
 }
 
 type Removal = { operationId: OperationId; expected?: RevisionId | undefined };
@@ -116,7 +126,7 @@ export async function deleteTag(
   removal: Removal,
 ): Promise<void> {
   const act = { operationId: removal.operationId, actor: caller.name };
-  await actOnce(repositoryLog(ports, repository.id), act, onTag("untag", tag), async (): Promise<Body<RepositoryRecord>> => {
+  await actOnce(repositoryLog(ports, repository.id), act, onTag("untag", tag), async (_, ports): Promise<Body<RepositoryRecord>> => {
     const state = await livingState(ports, repository);
     const from = tagIn(repository, state, tag);
     if (state.lockedTags.includes(tag)) throw new FerryError("TAG_LOCKED", { tag });
@@ -136,7 +146,7 @@ export async function deleteBranch(
   if (branch === DEFAULT_BRANCH) throw new FerryError("BRANCH_NOT_DELETABLE", { branch });
   const act = { operationId: removal.operationId, actor: caller.name };
   const kind = { op: "unbranch" as const, isSame: (record: { branch: RefName }) => record.branch === branch };
-  await actOnce(repositoryLog(ports, repository.id), act, kind, async (): Promise<Body<RepositoryRecord>> => {
+  await actOnce(repositoryLog(ports, repository.id), act, kind, async (_, ports): Promise<Body<RepositoryRecord>> => {
     const from = valueAt((await livingState(ports, repository)).branches, branch);
     if (from === undefined) throw new FerryError("BRANCH_UNKNOWN", { repository: repository.repository, branch });
     if (removal.expected !== undefined && removal.expected !== from) {

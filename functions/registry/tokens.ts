@@ -1,39 +1,33 @@
-/** Tokens: made, revoked, and held against what a caller brings. Only hashes are kept; a secret is shown once. */
-import type { TokenDescription, TokenRequest, TokenSecret } from "../../shared/contract/access.ts";
-import { sha256, toHex } from "../../shared/digest.ts";
+/** Tokens: made, rotated, revoked, listed. Only hashes are kept; a secret is shown once. */
+import type { RotateRequest, TokenDescription, TokenRequest, TokenSecret } from "../../shared/contract/access.ts";
+import { type Digest, sha256, toHex } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { OperationId } from "../../shared/names.ts";
-import { isoTime } from "../../shared/time.ts";
-import { isToken, makeToken } from "../../shared/token.ts";
-import { excessOf } from "./access.ts";
-import { append, type Body, findConfirmed, withWhole } from "./log.ts";
+import { epochMs, isoTime } from "../../shared/time.ts";
+import { makeToken } from "../../shared/token.ts";
+import { demandDeployment, excessOf } from "./access.ts";
+import { append, type Body, withWhole } from "./log.ts";
 import { systemLog } from "./logs.ts";
 import type { Caller, Ports, TokenEntry } from "./ports.ts";
 import type { SystemRecord } from "./records.ts";
 
+/** Never more than the maker's own token allows, nor longer. */
 export async function createToken(ports: Ports, caller: Caller, request: TokenRequest): Promise<TokenSecret> {
-  const problem = excessOf(caller, request.scopes);
+  // What ends within the hour and is in no log leaves nothing in the log.
+  if (caller.kind === "identity") throw new FerryError("PERMISSION_DENIED", { action: "make tokens in", repository: "this deployment" });
+  const { name, kind, scopes } = request;
+  const networks = request.networks ?? [...caller.networks];
+  const problem = excessOf(caller, { scopes, networks });
   if (problem !== null) throw new FerryError("SCOPE_EXCEEDED", { problem });
-  const now = ports.clock.now();
-  const expiresAt = expiryOf(caller, now, request.expiresInSeconds);
-  const token = makeToken(ports.random.bytes(32));
-  const tokenHash = await sha256(token);
+  const expiresAt = expiryOf(caller, ports.clock.now(), request.expiresInSeconds);
   const tokenId = toHex(ports.random.bytes(8));
-  const operationId = OperationId.parse(toHex(ports.random.bytes(16)));
-  const { name, scopes } = request;
-  const { at } = await append(
-    systemLog(ports),
-    { operationId, actor: caller.name },
-    async (): Promise<Body<SystemRecord>> => ({
-      op: "token.create",
-      tokenId,
-      tokenHash,
-      name,
-      scopes,
-      expiresAt,
-    }),
-  );
-  return { token, description: { id: tokenId, name, scopes, createdAt: at, createdBy: caller.name, expiresAt, revokedAt: null } };
+  const { token, tokenHash } = await newSecret(ports);
+  const record = await appendOnce(ports, caller, async () => {
+    return { op: "token.create", tokenId, tokenHash, name, kind, scopes, networks, expiresAt };
+  });
+  const times = { createdAt: record.at, createdBy: record.actor, expiresAt, revokedAt: null, rotatedAt: null };
+  const entry: TokenEntry = { id: tokenId, name, kind, scopes, networks, ...times, secrets: [{ hash: tokenHash, until: null }] };
+  return { token, description: descriptionOf(entry, null) };
 }
 
 /** Never later than the maker's own expiry. */
@@ -43,43 +37,72 @@ function expiryOf(caller: Caller, now: number, expiresInSeconds: number | undefi
   return wanted === null || wanted > caller.expiresAt ? caller.expiresAt : wanted;
 }
 
-export async function revokeToken(ports: Ports, caller: Caller, tokenId: string): Promise<void> {
-  const operationId = OperationId.parse(toHex(ports.random.bytes(16)));
-  const known = (await listTokens(ports)).find((token) => token.id === tokenId);
-  if (known === undefined) throw new FerryError("TOKEN_UNKNOWN", { id: tokenId });
-  if (known.revokedAt !== null) return;
-  await append(
-    systemLog(ports),
-    { operationId, actor: caller.name },
-    async (): Promise<Body<SystemRecord>> => ({ op: "token.revoke", tokenId }),
-  );
-}
-
-export async function listTokens(ports: Ports): Promise<TokenDescription[]> {
-  const entries = await withWhole(systemLog(ports), () => ports.system.listTokens());
-  return entries.map(({ hash: _, ...description }) => description);
-}
-
 /**
- * The caller behind a bearer token. Throws TOKEN_INVALID; absence is confirmed in the bucket first, since a lost index must not lock
- * people out. A text without the token's form and checksum is refused before anything is asked.
+ * A new secret for a token; the old ones end after the overlap. Its own holder may do that, and an administrator of the deployment whose
+ * own token covers it: the secret that is handed out would else be more than he has. A call that is repeated because its answer was lost
+ * rotates once more, and takes nothing from the overlap.
  */
-export async function authenticate(ports: Ports, bearer: string, bootstrap: Caller & { hash: string }): Promise<Caller> {
-  if (!isToken(bearer)) throw new FerryError("TOKEN_INVALID");
-  const hash = await sha256(bearer);
-  if (equalTexts(hash, bootstrap.hash)) return bootstrap;
-  const entry = await findConfirmed(systemLog(ports), () => ports.system.findToken(hash));
-  if (entry === null || !isValid(entry, isoTime(ports.clock.now()))) throw new FerryError("TOKEN_INVALID");
-  return { tokenId: entry.id, name: entry.name, scopes: entry.scopes, expiresAt: entry.expiresAt };
+export async function rotateToken(ports: Ports, caller: Caller, tokenId: string, { overlapSeconds }: RotateRequest): Promise<TokenSecret> {
+  if (caller.tokenId !== tokenId) demandDeployment(caller, "admin");
+  const known = await getToken(ports, tokenId);
+  if (caller.tokenId !== tokenId) refuseExcess(caller, known);
+  const { token, tokenHash } = await newSecret(ports);
+  await appendOnce(ports, caller, async (at) => {
+    refuseEnded(await getToken(ports, tokenId), at);
+    return { op: "token.rotate", tokenId, tokenHash, previousUntil: isoTime(epochMs(at) + overlapSeconds * 1000) };
+  });
+  const [lastUsedMs = null] = await ports.uses.lastUsed([tokenId]);
+  return { token, description: descriptionOf(await getToken(ports, tokenId), lastUsedMs) };
 }
 
-function isValid(entry: TokenEntry, now: string): boolean {
-  return entry.revokedAt === null && (entry.expiresAt === null || entry.expiresAt > now);
+function refuseExcess(caller: Caller, token: TokenEntry): void {
+  const problem = excessOf(caller, token);
+  if (problem !== null) throw new FerryError("SCOPE_EXCEEDED", { problem });
+  if (caller.expiresAt !== null && (token.expiresAt === null || token.expiresAt > caller.expiresAt))
+    throw new FerryError("SCOPE_EXCEEDED", { problem: `use after ${caller.expiresAt}` });
 }
 
-/** In time that depends on the length alone. */
-function equalTexts(a: string, b: string): boolean {
-  let difference = a.length ^ b.length;
-  for (let i = 0; i < a.length; i++) difference |= a.charCodeAt(i) ^ b.charCodeAt(i);
-  return difference === 0;
+/** A token that is over gets no new secret. */
+function refuseEnded({ id, revokedAt, expiresAt }: TokenEntry, at: string): void {
+  if (revokedAt !== null || (expiresAt !== null && expiresAt <= at)) throw new FerryError("TOKEN_ENDED", { id });
+}
+
+/** By its own holder, or an administrator of the deployment. Nothing happens when it is revoked already. */
+export async function revokeToken(ports: Ports, caller: Caller, tokenId: string): Promise<void> {
+  if (caller.tokenId !== tokenId) demandDeployment(caller, "admin");
+  const known = await getToken(ports, tokenId);
+  if (known.revokedAt !== null) return;
+  await appendOnce(ports, caller, async () => ({ op: "token.revoke", tokenId }));
+}
+
+/** In order of creation. */
+export async function listTokens(ports: Ports): Promise<TokenDescription[]> {
+  const entries = await readTokens(ports);
+  const lastUsed = await ports.uses.lastUsed(entries.map(({ id }) => id));
+  return entries.map((entry, at) => descriptionOf(entry, lastUsed[at] ?? null));
+}
+
+async function getToken(ports: Ports, id: string): Promise<TokenEntry> {
+  const known = (await readTokens(ports)).find((token) => token.id === id);
+  if (known === undefined) throw new FerryError("TOKEN_UNKNOWN", { id });
+  return known;
+}
+
+function readTokens(ports: Ports): Promise<TokenEntry[]> {
+  return withWhole(systemLog(ports), () => ports.system.listTokens());
+}
+
+function descriptionOf({ secrets, ...entry }: TokenEntry, lastUsedMs: number | null): TokenDescription {
+  return { ...entry, previousUntil: secrets[1]?.until ?? null, lastUsedAt: lastUsedMs === null ? null : isoTime(lastUsedMs) };
+}
+
+async function newSecret(ports: Ports): Promise<{ token: string; tokenHash: Digest }> {
+  const token = makeToken(ports.random.bytes(32));
+  return { token, tokenHash: await sha256(token) };
+}
+
+/** An act of its own each time: its secret is known to one answer alone. */
+function appendOnce(ports: Ports, caller: Caller, prepare: (at: string) => Promise<Body<SystemRecord>>): Promise<SystemRecord> {
+  const operationId = OperationId.parse(toHex(ports.random.bytes(16)));
+  return append(systemLog(ports), { operationId, actor: caller.name }, prepare);
 }

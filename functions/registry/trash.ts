@@ -43,7 +43,7 @@ export async function trashRevisions(
 ): Promise<TrashAnswer> {
   const act = { operationId, actor: caller.name };
   const kind = onRevisions("delete", revisions);
-  const record = await actOnce(repositoryLog(ports, repository.id), act, kind, async (): Promise<Body<RepositoryRecord>> => {
+  const record = await actOnce(repositoryLog(ports, repository.id), act, kind, async (_, ports): Promise<Body<RepositoryRecord>> => {
     const names = namesIn(await livingState(ports, repository));
     for (const { revision } of (await knownRevisions(ports, repository, revisions)).map(demandLiving)) {
       const ref = names.get(revision);
@@ -71,7 +71,7 @@ export async function restoreRevisions(
 ): Promise<TrashAnswer> {
   const act = { operationId, actor: caller.name };
   const kind = onRevisions("undelete", revisions);
-  const record = await actOnce(repositoryLog(ports, repository.id), act, kind, async (): Promise<Body<RepositoryRecord>> => {
+  const record = await actOnce(repositoryLog(ports, repository.id), act, kind, async (_, ports): Promise<Body<RepositoryRecord>> => {
     await livingState(ports, repository);
     for (const entry of await knownRevisions(ports, repository, revisions)) deletionOf(entry);
     return { op: "undelete", repositoryId: repository.id, revisions: sorted(revisions) };
@@ -94,12 +94,17 @@ export async function purgeRevisions(
   const act = { operationId: request.operationId, actor: caller.name };
   const kind = request.revisions === undefined ? ({ op: "purge" } as const) : onRevisions("purge", request.revisions);
   let plan: PurgeAnswer | null = null;
-  const record = await actOnce(repositoryLog(ports, repository.id), act, kind, async (at): Promise<Body<RepositoryRecord> | null> => {
-    await livingState(ports, repository);
-    const before = request.now ? Number.POSITIVE_INFINITY : epochMs(at) - TRASH_DAYS * DAY_MS;
-    plan = await planPurge(ports, repository, request, before);
-    return plan.revisions.length === 0 ? null : { op: "purge", repositoryId: repository.id, revisions: plan.revisions };
-  });
+  const record = await actOnce(
+    repositoryLog(ports, repository.id),
+    act,
+    kind,
+    async (at, ports): Promise<Body<RepositoryRecord> | null> => {
+      await livingState(ports, repository);
+      const before = request.now ? Number.POSITIVE_INFINITY : epochMs(at) - TRASH_DAYS * DAY_MS;
+      plan = await planPurge(ports, repository, request, before);
+      return plan.revisions.length === 0 ? null : { op: "purge", repositoryId: repository.id, revisions: plan.revisions };
+    },
+  );
   return answerOf(record?.revisions ?? [], record?.seq, plan, request);
 }
 

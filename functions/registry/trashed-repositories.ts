@@ -21,7 +21,7 @@ import { type Body, catchUp, findConfirmed, withWhole } from "./log.ts";
 import { repositoryLog, systemLog } from "./logs.ts";
 import type { Caller, Ports, RepositoryState, TrashedRepository } from "./ports.ts";
 import { decodeRecord, encodeRecord, type RepositoryRecord, type SystemRecord } from "./records.ts";
-import { getRepository } from "./repositories.ts";
+import { getRepository, PAGE } from "./repositories.ts";
 import { purgeableAt, tooYoung } from "./trash.ts";
 
 const DAY_MS = 86_400_000;
@@ -30,15 +30,15 @@ const DAY_MS = 86_400_000;
 export async function listTrash(ports: Ports, caller: Caller, query: { cursor?: string | undefined; limit: number }): Promise<TrashPage> {
   const repositories: TrashPage["repositories"] = [];
   let after = query.cursor;
-  for (;;) {
-    const page = await withWhole(systemLog(ports), () => ports.system.listTrash({ after, limit: query.limit }));
+  for (let limit = query.limit; ; limit = PAGE) {
+    const page = await withWhole(systemLog(ports), () => ports.system.listTrash({ after, limit }));
     for (const entry of page) {
       after = entry.id;
       if (!may(caller, "delete", entry.repository)) continue;
       repositories.push({ ...entry, purgeableAt: purgeableAt(entry.deletedAt) });
       if (repositories.length === query.limit) return { repositories, next: after };
     }
-    if (page.length < query.limit) return { repositories, next: null };
+    if (page.length < limit) return { repositories, next: null };
   }
 }
 
@@ -57,7 +57,7 @@ export async function restoreRepository(
   const trashed = await getTrashed(ports, caller, id);
   const repository = request.repository ?? trashed.repository;
   demand(caller, "push", repository);
-  const record = await actOnce(log, act, kind, async (): Promise<Body<SystemRecord>> => {
+  const record = await actOnce(log, act, kind, async (_, ports): Promise<Body<SystemRecord>> => {
     if ((await ports.system.findTrashed(id)) === null) throw unknown(id);
     if ((await ports.system.findRepository(repository)) !== null) throw new FerryError("REPOSITORY_EXISTS", { repository });
     return { op: "repository.restore", repositoryId: id, repository };
@@ -101,7 +101,7 @@ async function beginPurge(
   if (now) demandDeployment(caller, "admin");
   const note: PurgeNote = { v: 1, repositoryId: id, operationId, sinceSeq: (await catchUp(log)).seq };
   await ports.stores.home.bucket.put(purgeNoteKey(id, operationId), encodeRecord(note));
-  await actOnce(log, { operationId, actor: caller.name }, onPurge(id), async (at): Promise<Body<SystemRecord>> => {
+  await actOnce(log, { operationId, actor: caller.name }, onPurge(id), async (at, ports): Promise<Body<SystemRecord>> => {
     const trashed = await ports.system.findTrashed(id);
     if (trashed === null) throw unknown(id);
     demandOld(trashed, epochMs(at));
@@ -139,7 +139,7 @@ async function endLog(ports: Ports, id: RepositoryId): Promise<void> {
   // Made from the secret, so that nobody can have used it in this log for another act.
   const operationId = OperationId.parse(toHex((await ports.keyed.mac("end", id)).subarray(0, 16)));
   const act = { operationId, actor: "modelferry" };
-  await actOnce(repositoryLog(ports, id), act, { op: "end" }, async (): Promise<Body<RepositoryRecord> | null> => {
+  await actOnce(repositoryLog(ports, id), act, { op: "end" }, async (_, ports): Promise<Body<RepositoryRecord> | null> => {
     return (await stateOf(ports, id)).ended ? null : { op: "end", repositoryId: id };
   });
 }

@@ -29,7 +29,7 @@ import { pooled, STORE_WIDTH } from "./pool.ts";
 import type { Caller, ChunkEntry, Ports, Proof } from "./ports.ts";
 import { refuseOverQuota } from "./quota.ts";
 import { findBase } from "./revisions.ts";
-import { openSession, readSession, SESSION_SECONDS_MAX, type Session, sealSession } from "./sessions.ts";
+import { type OwnSession, openSession, readSession, SESSION_SECONDS_MAX, type Session, sealSession } from "./sessions.ts";
 
 /** Opens an upload, or offers the caller's unfinished one of this branch again, so that a killed push goes on with no local state. */
 export async function openUpload(ports: Ports, caller: Caller, repository: RepositorySummary, branch: RefName): Promise<Upload> {
@@ -42,11 +42,12 @@ export async function openUpload(ports: Ports, caller: Caller, repository: Repos
   const again = unfinished !== null && (await readSession(ports, unfinished)) !== null ? unfinished : null;
   const upload = again ?? (await sealSession(ports, newSession(ports, key, seq, parent ?? branches[DEFAULT_BRANCH] ?? null)));
   if (again === null) await ports.uploads.remember(key, upload);
+  return describeUpload({ upload, branch, parent, mode });
+}
+
+export function describeUpload(own: Pick<Upload, "upload" | "branch" | "parent" | "mode">): Upload {
   return {
-    upload,
-    branch,
-    parent,
-    mode,
+    ...own,
     reservePageMax: RESERVE_PAGE_MAX,
     confirmPageMax: CONFIRM_PAGE_MAX,
     expiresInSeconds: SESSION_SECONDS_MAX,
@@ -55,15 +56,15 @@ export async function openUpload(ports: Ports, caller: Caller, repository: Repos
 
 function newSession(
   ports: Ports,
-  key: Omit<Session, "id" | "sinceSeq" | "base" | "openedAtMs">,
+  key: Pick<OwnSession, "repositoryId" | "branch" | "principal">,
   sinceSeq: number,
   base: RevisionId | null,
-): Session {
+): OwnSession {
   return { ...key, id: toHex(ports.random.bytes(8)), sinceSeq, base, openedAtMs: ports.clock.now() };
 }
 
 /** The strongest way that the home store is proven to check a PUT, or the plainer one that was asked for, if that is proven too. */
-async function ticketMode(ports: Ports, asked: "md5" | undefined): Promise<TicketMode> {
+export async function ticketMode(ports: Ports, asked: "md5" | undefined): Promise<TicketMode> {
   const { profile } = ports.stores.home;
   const probe = await ports.stores.home.probed();
   if (probe === null) throw new FerryError("STORE_UNPROVEN", { store: profile.id });

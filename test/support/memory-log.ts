@@ -1,5 +1,5 @@
 /** The part that both memory indexes share: how far a log is applied, what is whole, and the ring of operations. */
-import type { LogHead } from "../../functions/registry/ports.ts";
+import type { FoundOperation, LogHead } from "../../functions/registry/ports.ts";
 import type { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import type { OperationId } from "../../shared/names.ts";
@@ -46,16 +46,21 @@ export class MemoryLog<S, R extends Link> {
     [live.seq, live.hash] = [record.seq, hash];
   }
 
-  /** The state, for an answer made from `parts`. Throws INDEX_REBUILDING when one of them or the head is lost, or a replay is unfinished. */
-  read(...parts: string[]): Live<S> {
+  /**
+   * The state, for an answer made from `parts`. Throws INDEX_REBUILDING when one of them or the head is lost, a replay is unfinished, or
+   * it is at less than `fence`.
+   */
+  read(fence: number, ...parts: string[]): Live<S> {
     const live = this.#live;
-    if (live === null || live.seq < live.replayTo || parts.some((part) => live.lost.has(part))) throw new FerryError("INDEX_REBUILDING");
+    if (live === null || live.seq < live.replayTo || live.seq < fence || parts.some((part) => live.lost.has(part)))
+      throw new FerryError("INDEX_REBUILDING");
     return live;
   }
 
-  findOperation(operationId: OperationId): number | null {
-    for (const [seq, id] of this.read().ring) if (id === operationId) return seq;
-    return null;
+  findOperation(fence: number, operationId: OperationId): FoundOperation {
+    const { ring, seq: headSeq } = this.read(fence);
+    for (const [seq, id] of ring) if (id === operationId) return { seq, headSeq };
+    return { seq: null, headSeq };
   }
 
   /** As if the key `part` had vanished; "head" takes everything with it. */

@@ -1,6 +1,14 @@
 /** The indexes of the repositories' logs in memory. Answers are copies. */
 import { changesOf, revisionOf } from "../../functions/metadata/entries.ts";
-import type { EnvelopeFate, Hashed, LogHead, RepositoryIndex, RepositoryState, RevisionEntry } from "../../functions/registry/ports.ts";
+import type {
+  EnvelopeFate,
+  FoundOperation,
+  Hashed,
+  LogHead,
+  RepositoryIndex,
+  RepositoryState,
+  RevisionEntry,
+} from "../../functions/registry/ports.ts";
 import type { RepositoryRecord } from "../../functions/registry/records.ts";
 import { type RepositoryId, RepositorySettings, type Usage } from "../../shared/contract/repositories.ts";
 import type { Digest } from "../../shared/digest.ts";
@@ -19,7 +27,17 @@ type State = {
 };
 
 export class MemoryRepositoryIndex implements RepositoryIndex {
-  readonly logs = new Map<string, MemoryLog<State, RepositoryRecord>>();
+  readonly logs: Map<string, MemoryLog<State, RepositoryRecord>>;
+  readonly #fence: number;
+
+  constructor(logs: Map<string, MemoryLog<State, RepositoryRecord>> = new Map<string, MemoryLog<State, RepositoryRecord>>(), fence = 0) {
+    this.logs = logs;
+    this.#fence = fence;
+  }
+
+  atLeast(seq: number): MemoryRepositoryIndex {
+    return new MemoryRepositoryIndex(this.logs, seq);
+  }
 
   async head(id: RepositoryId): Promise<LogHead | null> {
     return this.logs.get(id)?.head() ?? null;
@@ -44,7 +62,7 @@ export class MemoryRepositoryIndex implements RepositoryIndex {
   }
 
   async refs(id: RepositoryId): Promise<RepositoryState> {
-    const { seq, state } = this.#log(id).read();
+    const { seq, state } = this.#log(id).read(this.#fence);
     const { branches, tags, locked, settings, revisions, endedSeq } = state;
     return {
       seq,
@@ -60,16 +78,16 @@ export class MemoryRepositoryIndex implements RepositoryIndex {
   }
 
   async envelopeFate(id: RepositoryId, attempt: string): Promise<EnvelopeFate | null> {
-    const { fates, endedSeq } = this.#log(id).read("revisions").state;
+    const { fates, endedSeq } = this.#log(id).read(this.#fence, "revisions").state;
     return endedSeq === null ? structuredClone(fates.get(attempt) ?? null) : { state: "ended", seq: endedSeq };
   }
 
   async findRevision(id: RepositoryId, revision: RevisionId): Promise<RevisionEntry | null> {
-    return structuredClone(this.#log(id).read("revisions").state.revisions.get(revision) ?? null);
+    return structuredClone(this.#log(id).read(this.#fence, "revisions").state.revisions.get(revision) ?? null);
   }
 
   async resolveName(id: RepositoryId, name: RefName): Promise<RevisionId | null> {
-    const { branches, tags } = this.#log(id).read().state;
+    const { branches, tags } = this.#log(id).read(this.#fence).state;
     return branches.get(name) ?? tags.get(name)?.revision ?? null;
   }
 
@@ -78,12 +96,12 @@ export class MemoryRepositoryIndex implements RepositoryIndex {
     query: { branch?: RefName | undefined; before?: number | undefined; limit: number },
   ): Promise<RevisionEntry[]> {
     const { branch, before = Number.POSITIVE_INFINITY, limit } = query;
-    const all = [...this.#log(id).read("revisions", "order").state.revisions.values()].sort((a, b) => b.seq - a.seq);
+    const all = [...this.#log(id).read(this.#fence, "revisions", "order").state.revisions.values()].sort((a, b) => b.seq - a.seq);
     return structuredClone(all.filter((e) => e.seq < before && (branch === undefined || e.branch === branch)).slice(0, limit));
   }
 
-  async findOperation(id: RepositoryId, operationId: OperationId): Promise<number | null> {
-    return this.#log(id).findOperation(operationId);
+  async findOperation(id: RepositoryId, operationId: OperationId): Promise<FoundOperation> {
+    return this.#log(id).findOperation(this.#fence, operationId);
   }
 
   #log(id: RepositoryId): MemoryLog<State, RepositoryRecord> {

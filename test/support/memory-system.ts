@@ -1,6 +1,6 @@
 /** The index of the deployment's log in memory. Answers are copies. */
-import { repositoryOf, tokenOf } from "../../functions/metadata/entries.ts";
-import type { Hashed, LogHead, SystemIndex, TokenEntry, TrashedRepository } from "../../functions/registry/ports.ts";
+import { blockOf, repositoryOf, tokenOf } from "../../functions/metadata/entries.ts";
+import type { FoundOperation, Hashed, LogHead, SystemIndex, TokenEntry, TrashedRepository } from "../../functions/registry/ports.ts";
 import type { SystemRecord } from "../../functions/registry/records.ts";
 import type { RepositoryId, RepositorySummary } from "../../shared/contract/repositories.ts";
 import type { Digest } from "../../shared/digest.ts";
@@ -10,11 +10,27 @@ import { MemoryLog } from "./memory-log.ts";
 type SystemState = {
   names: Map<RepositoryName, RepositorySummary>;
   trash: Map<RepositoryId, TrashedRepository>;
-  tokens: Map<Digest, TokenEntry>;
+  tokens: Map<string, TokenEntry>;
 };
 
 export class MemorySystemIndex implements SystemIndex {
-  readonly log = new MemoryLog<SystemState, SystemRecord>(() => ({ names: new Map(), trash: new Map(), tokens: new Map() }), foldSystem);
+  readonly log: MemoryLog<SystemState, SystemRecord>;
+  readonly #fence: number;
+
+  constructor(
+    log: MemoryLog<SystemState, SystemRecord> = new MemoryLog<SystemState, SystemRecord>(
+      () => ({ names: new Map(), trash: new Map(), tokens: new Map() }),
+      foldSystem,
+    ),
+    fence = 0,
+  ) {
+    this.log = log;
+    this.#fence = fence;
+  }
+
+  atLeast(seq: number): MemorySystemIndex {
+    return new MemorySystemIndex(this.log, seq);
+  }
 
   async head(): Promise<LogHead | null> {
     return this.log.head();
@@ -33,37 +49,40 @@ export class MemorySystemIndex implements SystemIndex {
   }
 
   async findRepository(name: RepositoryName): Promise<RepositorySummary | null> {
-    return structuredClone(this.log.read("names").state.names.get(name) ?? null);
+    return structuredClone(this.log.read(this.#fence, "names").state.names.get(name) ?? null);
   }
 
   async namesOf(ids: readonly RepositoryId[]): Promise<Map<RepositoryId, RepositoryName>> {
     const wanted = new Set(ids);
-    const summaries = [...this.log.read("names").state.names.values()];
-    return new Map(summaries.filter((summary) => wanted.has(summary.id)).map((summary) => [summary.id, summary.repository]));
+    const summaries = [...this.log.read(this.#fence, "names").state.names.values()];
+    return new Map(
+      summaries.filter(({ id, blocked }) => wanted.has(id) && blocked === null).map((summary) => [summary.id, summary.repository]),
+    );
   }
 
   async findTrashed(id: RepositoryId): Promise<TrashedRepository | null> {
-    return structuredClone(this.log.read("names").state.trash.get(id) ?? null);
+    return structuredClone(this.log.read(this.#fence, "names").state.trash.get(id) ?? null);
   }
 
   async listTrash(query: { after?: string | undefined; limit: number }): Promise<TrashedRepository[]> {
-    return page([...this.log.read("names", "order").state.trash.values()], (entry) => entry.id, query);
+    return page([...this.log.read(this.#fence, "names", "order").state.trash.values()], (entry) => entry.id, query);
   }
 
   async listRepositories(query: { after?: string | undefined; limit: number }): Promise<RepositorySummary[]> {
-    return page([...this.log.read("names", "order").state.names.values()], (entry) => entry.repository, query);
+    return page([...this.log.read(this.#fence, "names", "order").state.names.values()], (entry) => entry.repository, query);
   }
 
   async findToken(hash: Digest): Promise<TokenEntry | null> {
-    return structuredClone(this.log.read("tokens").state.tokens.get(hash) ?? null);
+    const tokens = [...this.log.read(this.#fence, "tokens").state.tokens.values()];
+    return structuredClone(tokens.find(({ secrets }) => secrets.some((secret) => secret.hash === hash)) ?? null);
   }
 
   async listTokens(): Promise<TokenEntry[]> {
-    return structuredClone([...this.log.read("tokens").state.tokens.values()]);
+    return structuredClone([...this.log.read(this.#fence, "tokens").state.tokens.values()]);
   }
 
-  async findOperation(operationId: OperationId): Promise<number | null> {
-    return this.log.findOperation(operationId);
+  async findOperation(operationId: OperationId): Promise<FoundOperation> {
+    return this.log.findOperation(this.#fence, operationId);
   }
 }
 
@@ -95,8 +114,17 @@ function foldSystem(state: SystemState, record: SystemRecord): void {
     case "repository.purge":
       state.trash.delete(record.repositoryId);
       return;
+    case "repository.block":
+    case "repository.unblock":
+      for (const summary of state.names.values()) {
+        if (summary.id === record.repositoryId) summary.blocked = record.op === "repository.block" ? blockOf(record) : null;
+      }
+      return;
     case "token.create":
-      state.tokens.set(record.tokenHash, tokenOf(record));
+      state.tokens.set(record.tokenId, tokenOf(record));
+      return;
+    case "token.rotate":
+      rotate(state.tokens.get(record.tokenId), record);
       return;
     case "token.revoke":
       for (const token of state.tokens.values()) if (token.id === record.tokenId) token.revokedAt ??= record.at;
@@ -104,6 +132,15 @@ function foldSystem(state: SystemState, record: SystemRecord): void {
     default:
       record satisfies never;
   }
+}
+
+function rotate(token: TokenEntry | undefined, { tokenHash, previousUntil, at }: Extract<SystemRecord, { op: "token.rotate" }>): void {
+  if (token === undefined) return;
+  token.rotatedAt = at;
+  const older = token.secrets
+    .map(({ hash, until }) => ({ hash, until: until === null || until > previousUntil ? previousUntil : until }))
+    .filter(({ hash, until }) => until > at && hash !== tokenHash);
+  token.secrets = [{ hash: tokenHash, until: null }, ...older].slice(0, 8);
 }
 
 function takeLiving(state: SystemState, id: RepositoryId): RepositorySummary | null {
