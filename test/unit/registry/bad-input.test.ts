@@ -1,61 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import fc from "fast-check";
-import { excessOf } from "../../../functions/registry/access.ts";
-import type { Scope } from "../../../shared/contract/access.ts";
-import { FerryError } from "../../../shared/errors.ts";
 import type { FileEntry } from "../../../shared/manifest.ts";
-import { matchesGlob, type RefName } from "../../../shared/names.ts";
 import type { Recipe } from "../../../shared/recipe.ts";
-import { type MemoryApp, memoryApp, operationId, refName, repositoryName } from "../../support/memory-app.ts";
-import { digestOf, entriesOf, type Files, Pusher } from "../../support/pusher.ts";
+import { refName } from "../../support/memory-app.ts";
+import { digestOf, entriesOf, type Files } from "../../support/pusher.ts";
 import { SAFE_PATHS, UNSAFE_LINKS, UNSAFE_PATHS, UNSAFE_TREES } from "../../support/unsafe-paths.ts";
+import { A, B, commit, failure, fileA, ground, MODEL, objects, sendRecipes } from "./bad-input-ground.ts";
 
-const MODEL = repositoryName("team/model");
-const FILES: Files = { a: "aaaa", b: "bbbbbb" };
-const [A, B] = [digestOf("aaaa"), digestOf("bbbbbb")];
 const JOINED = "aaaabbbbbb";
 const EMPTY = digestOf("");
 
-/** A repository, and an upload of its branch with every chunk of FILES sent. */
-type Ground = { app: MemoryApp; pusher: Pusher; upload: string };
-
-async function ground(): Promise<Ground> {
-  const app = await memoryApp({ modes: ["payload", "md5"] });
-  const pusher = new Pusher(app.admin, app.stores.fetch);
-  await pusher.create(MODEL);
-  const { upload } = await pusher.open(MODEL);
-  const reservation = await pusher.reserve(MODEL, upload, FILES);
-  await pusher.send(reservation, FILES);
-  await pusher.confirm(MODEL, upload, reservation);
-  return { app, pusher, upload };
-}
-
-function commit({ app, upload }: Ground, files: unknown[], extra: object = {}) {
-  const body = { operationId: operationId(), parent: null, files, ...extra } as never;
-  return app.admin.call("commit", { repository: MODEL, params: { upload }, body });
-}
-
-function sendRecipes({ app, upload }: Ground, recipes: unknown[]) {
-  return app.admin.call("sendRecipes", { repository: MODEL, params: { upload }, body: { recipes } as never });
-}
-
-async function failure(call: Promise<unknown>, said: string): Promise<FerryError> {
-  const error: unknown = await call.then(
-    () => assert.fail(`${said} was accepted`),
-    (thrown: unknown) => thrown,
-  );
-  assert.ok(error instanceof FerryError, `${said}: ${error}`);
-  return error;
-}
-
-async function objects({ app }: Ground): Promise<string[]> {
-  const { objects: found } = await app.stores.home.bucket.list("", { limit: 1000 });
-  return found.map(({ key, sizeBytes }) => `${key} ${sizeBytes}`);
-}
-
 const emptyFile = (path: string): FileEntry => ({ path, mode: "file", size: 0, sha256: EMPTY });
-const fileA = (path: string, change: object = {}) => ({ path, mode: "file", size: 4, sha256: A, chunk: A, ...change });
 
 test(`${UNSAFE_PATHS.length} unsafe paths, as files and as links: each commit is refused, names the path, and stores nothing`, async () => {
   const here = await ground();
@@ -325,121 +280,4 @@ test("one claim with two sizes is refused before any ticket is given; md5 ticket
   assert.match(two.message, /two sizes/);
   const none = await failure(reserve({ mode: "md5", chunks: [{ sha256: fresh, size: 5 }] }), "no md5");
   assert.match(none.message, /has no md5/);
-});
-
-for (const word of ["constructor", "toString", "valueOf", "hasOwnProperty", "isPrototypeOf"] as RefName[]) {
-  test(`a branch and a tag may be called ${word}, and are unknown until they are made`, async () => {
-    const { app, pusher } = await ground();
-    await pusher.push(MODEL, FILES);
-    const act = () => ({ operationId: operationId() });
-    const unknown = async (call: Promise<unknown>, code: string) => assert.equal((await failure(call, word)).code, code);
-    await unknown(app.admin.call("resolve", { repository: MODEL, params: { ref: word } }), "REF_UNKNOWN");
-    await unknown(app.admin.call("deleteTag", { repository: MODEL, params: { tag: word }, query: act() }), "TAG_UNKNOWN");
-    await unknown(app.admin.call("deleteBranch", { repository: MODEL, params: { branch: word }, query: act() }), "BRANCH_UNKNOWN");
-    const { revision } = await pusher.push(MODEL, FILES, { branch: word });
-    assert.equal((await app.admin.call("resolve", { repository: MODEL, params: { ref: word } })).revision, revision.revision);
-    await app.admin.call("deleteBranch", { repository: MODEL, params: { branch: word }, query: act() });
-    await app.admin.call("setTag", { repository: MODEL, params: { tag: word }, body: { ref: "main", ...act() } });
-    app.indexes.wipe();
-    const { refs } = await app.admin.call("describeRepository", { repository: MODEL });
-    assert.deepEqual([Object.keys(refs.branches), Object.keys(refs.tags)], [["main"], [word]]);
-    await app.admin.call("deleteTag", { repository: MODEL, params: { tag: word }, query: act() });
-  });
-}
-
-test("an operation id that was used for another act is refused, and that act is not done", async () => {
-  const { app, pusher } = await ground();
-  await pusher.push(MODEL, FILES);
-  await pusher.push(MODEL, FILES, { branch: refName("other") });
-  const used = operationId();
-  const [query, operation] = [{ operationId: used }, { operationId: used }];
-  await app.admin.call("setTag", { repository: MODEL, params: { tag: "v1" }, body: { ref: "main", ...operation } });
-  const before = await app.admin.call("describeRepository", { repository: MODEL });
-  const { upload, parent } = await pusher.open(MODEL);
-  const acts: [string, () => Promise<unknown>][] = [
-    [
-      "setTag of another tag",
-      () => app.admin.call("setTag", { repository: MODEL, params: { tag: "v2" }, body: { ref: "main", ...operation } }),
-    ],
-    ["deleteTag", () => app.admin.call("deleteTag", { repository: MODEL, params: { tag: "v1" }, query })],
-    ["deleteBranch", () => app.admin.call("deleteBranch", { repository: MODEL, params: { branch: "other" }, query })],
-    ["commit", () => pusher.commit(MODEL, upload, FILES, { parent, ...operation })],
-  ];
-  for (const [name, act] of acts) assert.match((await failure(act(), name)).message, /was used for another act/, name);
-  assert.deepEqual(await app.admin.call("describeRepository", { repository: MODEL }), before);
-  const [one, two] = [repositoryName("team/one"), repositoryName("team/two")];
-  const system = { operationId: operationId() };
-  await app.admin.call("createRepository", { body: { repository: one, ...system } });
-  const again = await failure(
-    app.admin.call("createRepository", { body: { repository: two, ...system } }),
-    "createRepository of another name",
-  );
-  assert.equal(again.code, "REQUEST_INVALID");
-  const removal = await failure(app.admin.call("deleteRepository", { repository: one, query: system }), "deleteRepository");
-  assert.equal(removal.code, "REQUEST_INVALID");
-});
-
-test("an operation id that was used for a commit of other content is refused, not answered with that other revision", {
-  expectFailure: "a commit's record is taken for its own by the operation id alone, whatever files, branch or parent were asked for",
-}, async () => {
-  const here = await ground();
-  const operation = { operationId: operationId() };
-  await commit(here, [fileA("f")], operation);
-  assert.equal((await failure(commit(here, [fileA("another")], operation), "other content")).code, "REQUEST_INVALID");
-});
-
-test("one page of a list costs a few questions, however many repositories the caller may not see", {
-  expectFailure: "as many as there are repositories, when the page is small",
-}, async () => {
-  let asked = 0;
-  const app = await memoryApp({
-    decorate: (ports) => ({
-      ...ports,
-      system: new Proxy(ports.system, {
-        get(target, name) {
-          if (name === "listRepositories") asked++;
-          const found: unknown = Reflect.get(target, name);
-          return typeof found === "function" ? found.bind(target) : found;
-        },
-      }),
-    }),
-  });
-  for (let at = 0; at < 200; at++)
-    await app.admin.call("createRepository", { body: { repository: repositoryName(`hidden/model-${at}`), operationId: operationId() } });
-  const stranger = await app.member({ repositories: "mine/*", actions: ["pull"] });
-  assert.deepEqual((await stranger.call("listRepositories", { query: { limit: 1 } })).repositories, []);
-  assert.ok(asked <= 10, `${asked} questions`);
-});
-
-test("property: a scope that may be handed on never matches what its maker's scopes do not", () => {
-  const part = fc.string({ unit: fc.constantFrom(..."ab*"), minLength: 1, maxLength: 4 });
-  const glob = fc.oneof(
-    { weight: 1, arbitrary: fc.constantFrom("*", "**") },
-    { weight: 9, arbitrary: fc.tuple(part, part).map((parts) => parts.join("/")) },
-  );
-  const name = fc
-    .tuple(...[1, 2].map(() => fc.string({ unit: fc.constantFrom(..."ab"), minLength: 1, maxLength: 4 })))
-    .map((parts) => parts.join("/"));
-  const scope = (repositories: string): Scope => ({ repositories, actions: ["pull"] });
-  let given = 0;
-  fc.assert(
-    fc.property(
-      fc.array(glob, { minLength: 1, maxLength: 3 }),
-      glob,
-      fc.array(name, { minLength: 8, maxLength: 8 }),
-      (own, wanted, names) => {
-        const caller = { tokenId: "t", name: "n", scopes: own.map(scope), expiresAt: null };
-        if (excessOf(caller, [scope(wanted)]) !== null) return;
-        given++;
-        for (const one of names)
-          if (matchesGlob(wanted, one))
-            assert.ok(
-              own.some((maker) => matchesGlob(maker, one)),
-              `${wanted} of ${own} matches ${one}`,
-            );
-      },
-    ),
-    { numRuns: 5_000 },
-  );
-  assert.ok(given > 500, `${given} scopes were given`);
 });
