@@ -3,6 +3,7 @@ import { Hono } from "hono";
 import { mountAbout } from "./api/about.ts";
 import { mountCollect } from "./api/collect.ts";
 import { mountLifecycle } from "./api/lifecycle.ts";
+import { mountParts } from "./api/parts.ts";
 import { mountRefs } from "./api/refs.ts";
 import { mountRepositories } from "./api/repositories.ts";
 import { mountRevisions } from "./api/revisions.ts";
@@ -28,6 +29,7 @@ export function createApp(services: (env: unknown) => Services): Hono<Edge> {
   mountRefs(app);
   mountLifecycle(app);
   mountUploads(app);
+  mountParts(app);
   mountTokens(app);
   mountStores(app);
   mountCollect(app);

@@ -9,6 +9,7 @@ import { CollectAnswer, CollectRequest, CollectRun } from "./collect.ts";
 import { DownloadBatch, DownloadRequest, RecipeAnswer, RecipeQuery } from "./downloads.ts";
 import { RevisionQuery } from "./lifecycle.ts";
 import { LIFECYCLE_ROUTES } from "./lifecycle-routes.ts";
+import { PART_ROUTES } from "./parts-routes.ts";
 import {
   DeleteQuery,
   ManifestAnswer,
@@ -232,6 +233,7 @@ export const ROUTES = {
     body: CommitRequest,
     answer: Commit,
   },
+  ...PART_ROUTES,
 
   collectStatus: {
     method: "GET",

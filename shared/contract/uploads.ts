@@ -41,10 +41,10 @@ export const ChunkClaim = z.strictObject({
 export type ChunkClaim = z.infer<typeof ChunkClaim>;
 
 /** 1 at first; later the number that CHUNK_UNPROVEN gave. Chunks of a later attempt get fresh keys. */
-const attempt = z.int().min(1).max(1000);
+export const Attempt = z.int().min(1).max(1000);
 
 export const ReserveRequest = z.strictObject({
-  attempt,
+  attempt: Attempt,
   /** Ask for `md5` tickets although the store can do better: for callers that can only use a plain URL. */
   mode: z.literal("md5").optional(),
   chunks: z.array(ChunkClaim).min(1).max(RESERVE_PAGE_MAX),
@@ -72,7 +72,7 @@ export const Reservation = z.object({ have: z.array(Digest), tickets: TicketBatc
 export type Reservation = z.infer<typeof Reservation>;
 
 export const ConfirmRequest = z.strictObject({
-  attempt,
+  attempt: Attempt,
   /** As in the reservation. */
   mode: z.literal("md5").optional(),
   chunks: z
@@ -91,7 +91,7 @@ export const RecipeDigests = z.object({ recipes: z.array(Digest) });
 
 export const CommitRequest = z.strictObject({
   operationId: OperationId,
-  attempt: attempt.default(1),
+  attempt: Attempt.default(1),
   /** Head that the caller saw; null when the branch must not exist yet. */
   parent: RevisionId.nullable(),
   message: z.string().max(4000).default(""),

@@ -48,7 +48,7 @@ const OTHER_TYPES: Record<string, unknown[]> = {
 };
 /** Places where null is a value of its own. */
 const NULLABLE = new Set([
-  ...["setTag expected", "commit parent", "clone expected", "restoreBranch expected"],
+  ...["setTag expected", "commit parent", "commitSession parent", "clone expected", "restoreBranch expected"],
   ...["setLabels labels.step", "setLabels labels.old", "setLabels metrics.loss", "setSettings settings.retention"],
   ...["", ".logicalBytes", ".storedBytes", ".objects"].map((at) => `setSettings settings.quota${at}`),
 ]);
@@ -56,14 +56,20 @@ const NULLABLE = new Set([
 /** May be left out; which of `chunk` and `recipe` a file needs is the manifest's to say. */
 const OPTIONAL = new Set([
   ...["store", "expected", "force", "message", "mode", "md5", "labels", "stores", "expiresInSeconds", "dryRun", "shareMax"],
-  ...["chunk", "recipe"],
+  ...["chunk", "recipe", "source", "job"],
   ...["metrics", "merge", "reason", "now", "repository", "retention", "keepLast", "keepEvery", "keepDays", "keepBest"],
   ...["quota", "logicalBytes", "storedBytes", "objects"],
 ]);
 /** Optional elsewhere, needed here. */
 const NEEDED = new Set(["createRepository repository"]);
 /** May be left out here. */
-const LEFT_OUT = new Set(["commit attempt", "purgeRevisions revisions", "purgeRevisions revisions.0"]);
+const LEFT_OUT = new Set([
+  "commit attempt",
+  "sealPart attempt",
+  "commitSession parent",
+  "purgeRevisions revisions",
+  "purgeRevisions revisions.0",
+]);
 
 function typeOf(value: unknown): string {
   if (value === null) return "null";

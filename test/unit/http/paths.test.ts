@@ -226,7 +226,8 @@ for (const name of ROUTE_NAMES.filter((route) => ROUTES[route].path.includes(":u
     const wrong = await wrongUploads(world);
     const before = await stored(world);
     for (const upload of wrong) {
-      const response = await askSample(world, name, { ...world.sample(name), params: { upload } });
+      const { params, ...sample } = world.sample(name);
+      const response = await askSample(world, name, { ...sample, params: { ...params, upload } });
       const problem = await refusal(response, "UPLOAD_UNKNOWN", `${name} ${upload.slice(0, 60)}`);
       assert.deepEqual(problem.details, {});
     }

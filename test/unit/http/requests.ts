@@ -17,8 +17,8 @@ export type JsonObject = { [key: string]: unknown };
 export type Sample = { params?: Record<string, string>; query?: Record<string, string>; body?: JsonObject };
 
 /**
- * An app with a repository that has two branches, two tags, a recipe, a revision in the trash and an open upload; another repository in
- * the trash; a token that may do everything.
+ * An app with a repository that has two branches, two tags, a recipe, a revision in the trash, an open upload, and sessions to be sealed and
+ * committed; another repository in the trash; a token that may do everything.
  */
 export type World = {
   app: MemoryApp;
@@ -42,7 +42,16 @@ export async function makeWorld(): Promise<World> {
   await pusher.push(MODEL, { "config.json": "{}" }, { branch: RefName.parse("other") });
   await client.call("setTag", { repository: MODEL, params: { tag: "v1" }, body: { ref: "main", operationId: operationId() } });
   const trash = await fillTrash(client, pusher);
-  const named = { upload, revision, spare: spare.description.id, recipe, recipeDigest: await recipeDigest(encodeRecipe(recipe)), ...trash };
+  const shared = await joinAll(pusher);
+  const named = {
+    shared,
+    upload,
+    revision,
+    spare: spare.description.id,
+    recipe,
+    recipeDigest: await recipeDigest(encodeRecipe(recipe)),
+    ...trash,
+  };
   const samples = samplesOf(named);
   return { app, token: made.token, upload, sample: (name) => structuredClone(samples[name] ?? {}) };
 }
@@ -101,7 +110,24 @@ async function pushAll(pusher: Pusher, recipe: Recipe): Promise<{ upload: string
   return { upload: (await prove()).upload, revision };
 }
 
+/** A session of two parts, of which the second can be sealed, and one that can be committed. */
+async function joinAll(pusher: Pusher): Promise<{ open: string; whole: string }> {
+  const { client } = pusher;
+  const join = async (session: string, parts: number) => {
+    const body = { session, branch: "main", parts, operationId: operationId() } as never;
+    const { upload } = await client.call("joinSession", { repository: MODEL, body });
+    const reservation = await pusher.reserve(MODEL, upload, FILES);
+    await pusher.send(reservation, FILES);
+    await pusher.confirm(MODEL, upload, reservation);
+    const files = entriesOf({ "config.json": "{}" });
+    await client.call("sealPart", { repository: MODEL, params: { upload, part: "0" }, body: { files, operationId: operationId() } });
+    return upload;
+  };
+  return { open: await join("open", 2), whole: await join("whole", 1) };
+}
+
 type Named = {
+  shared: { open: string; whole: string };
   upload: string;
   revision: string;
   spare: string;
@@ -147,6 +173,7 @@ function samplesOf(named: Named): { [N in RouteName]?: Sample } {
         labels: { step: "1000" },
       },
     },
+    ...sessionSamples(named),
     ...lifecycleSamples(named),
     startCollect: { body: { dryRun: true, shareMax: 0.5 } },
     createToken: {
@@ -155,6 +182,22 @@ function samplesOf(named: Named): { [N in RouteName]?: Sample } {
     revokeToken: { params: { id: named.spare } },
     probeStore: { params: { store: "home" } },
     setupStore: { params: { store: "home" } },
+  };
+}
+
+function sessionSamples({ shared, revision }: Named): { [N in RouteName]?: Sample } {
+  const link = { path: "weights/link", mode: "link", target: "a.bin" };
+  return {
+    joinSession: { body: { session: "job-7.step_100", branch: "new", parts: 2, operationId: operationId() } },
+    sealPart: {
+      params: { upload: shared.open, part: "1" },
+      body: { files: [...entriesOf(FILES), link], attempt: 1, operationId: operationId() },
+    },
+    commitSession: {
+      params: { upload: shared.whole },
+      body: { parent: revision, message: "together", labels: { step: "1000" }, metrics: { loss: "0.031" }, source: { job: "7" } },
+    },
+    abortSession: { params: { upload: shared.open } },
   };
 }
 
