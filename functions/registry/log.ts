@@ -114,10 +114,10 @@ async function appendAt<R extends Linked & Json>(log: Log<R>, act: Act, prepare:
   if (own !== null) return own;
   const at = isoTime(log.clock.now());
   const link: Linked = { v: 1, seq: tail.seq + 1, prev: tail.hash, operationId: act.operationId, at, actor: act.actor };
+  const record = { ...(await prepare(at, log.fenced(tail.seq))), ...link } as unknown as R;
   const markedAtMs = log.clock.now();
-  const [body] = await Promise.all([prepare(at, log.fenced(tail.seq)), log.mark?.(link.seq)]);
+  await log.mark?.(record.seq);
   if (log.clock.now() - markedAtMs > MARK_MS_MAX) return null;
-  const record = { ...body, ...link } as unknown as R;
   const bytes = encodeRecord(record);
   if ((await log.bucket.create(log.key(record.seq), bytes)) === "exists") return null;
   await log.index.apply(record, await sha256(bytes));
