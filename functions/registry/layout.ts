@@ -12,7 +12,7 @@
  *   sessions/<repositoryId>/ends/<session>~<upload>  whether the session was aborted or decided for a commit (create-only)
  *   purges/<repositoryId>.<operationId>              note of a repository's purge that may have stopped half-way; gone when it is done
  *   recent/<minute10>/<repositoryId>.<seq12>         a record of this seq is about to be written: where recovery looks first; kept two days
- *   collect/intent/<run>                             collection's flag that commits must read; kept at least 30 days
+ *   collect/flags/<run>.intent, <run>.final          collection's flags that commits must read: what a run wants to delete, what it will
  *   collect/run/<run>.json                           progress of a run
  *   collect/work/<run>/…                             what a run found so far: live-<part>-<N>, again-<part>-<N>, garbage-<part>, final-<part>
  *   probe/…                                          scratch objects of a probe; removed by it
@@ -24,7 +24,7 @@ import type { OperationId } from "../../shared/names.ts";
 
 export const FORMAT_KEY = "sys/format.json";
 export const SYSTEM_LOG_PREFIX = "sys/log/";
-export const INTENT_PREFIX = "collect/intent/";
+export const FLAG_PREFIX = "collect/flags/";
 export const PROBE_PREFIX = "probe/";
 export const CHUNK_PREFIX = "chunks/";
 export const ENVELOPE_PREFIX = "manifests/";
@@ -155,7 +155,11 @@ export function chunkOfKey(key: string): { sha256: Digest; tag: string } {
 }
 
 export function intentKey(run: string): string {
-  return INTENT_PREFIX + run;
+  return `${FLAG_PREFIX}${run}.intent`;
+}
+
+export function finalKey(run: string): string {
+  return `${FLAG_PREFIX}${run}.final`;
 }
 
 export function runKey(run: string): string {

@@ -73,6 +73,7 @@ function phaseText(run: CollectRun | null): string {
     case "wait":
       return `${counted(run.garbage, "chunk")} may go; waiting for pushes that might still want them`;
     case "rescan":
+    case "final":
       return "looking again";
     case "delete":
       return `deleting (${run.deleted} of ${run.garbage})`;

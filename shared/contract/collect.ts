@@ -2,7 +2,7 @@
 import * as z from "zod";
 
 /** In this order; `aborted` from any of them. */
-export const CollectPhase = z.enum(["scan", "sift", "publish", "wait", "rescan", "delete", "done", "aborted"]);
+export const CollectPhase = z.enum(["scan", "sift", "publish", "wait", "rescan", "final", "delete", "done", "aborted"]);
 export type CollectPhase = z.infer<typeof CollectPhase>;
 
 export const CollectRun = z.strictObject({
@@ -18,6 +18,9 @@ export const CollectRun = z.strictObject({
   /** By the store's clock, when the scan began; null before. */
   scanFromMs: z.int().nullable(),
   publishedAtMs: z.int().nullable(),
+  endedAtMs: z.int().nullable(),
+  /** When the index was scrubbed of the run's keys once more, long after. */
+  scrubbedAtMs: z.int().nullable(),
   /** Last key that the phase has dealt with; null at its start. */
   cursor: z.string().nullable(),
   /** First digits of a digest that make a partition: one, or two when the last run saw many chunks. */

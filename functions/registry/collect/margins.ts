@@ -15,7 +15,7 @@ export const Margins = z.strictObject({
   /** Younger envelopes without a record are roots; a commit refuses to dawdle for more than 10 minutes. */
   pendingMs: z
     .int()
-    .min(0)
+    .min(26 * HOUR_MS)
     .default(72 * HOUR_MS),
   /** Between publishing an intent and scanning again. Only saves uploads that would be asked for anew. */
   intentWaitMs: z.int().min(0).default(900_000),
@@ -25,10 +25,10 @@ export const Margins = z.strictObject({
   garbageMax: z.int().min(1).max(100_000).default(100_000),
   /** The store's clock and ours may differ by this. */
   skewMs: z.int().min(0).default(300_000),
-  /** How long intents and the records of a run are kept. */
+  /** How long flags and the records of a run are kept after its end: longer than an upload lives, twice. */
   retainMs: z
     .int()
-    .min(0)
+    .min(16 * 24 * HOUR_MS)
     .default(30 * 24 * HOUR_MS),
 });
 export type Margins = z.infer<typeof Margins>;

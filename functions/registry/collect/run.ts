@@ -9,7 +9,8 @@ import type { Ports } from "../ports.ts";
 import { rescanStep, scanStep } from "./scan.ts";
 import { publishStep, siftStep } from "./sift.ts";
 import { loadRun, newestRun, saveRun } from "./state.ts";
-import { deleteStep, tidy } from "./sweep.ts";
+import { deleteStep, finalStep } from "./sweep.ts";
+import { tidy } from "./tidy.ts";
 
 const LEASE = "collect";
 const LEASE_MS = 60_000;
@@ -47,9 +48,17 @@ export async function stepCollect(ports: Ports): Promise<CollectAnswer> {
     const state = await newestRun(ports);
     if (state === null || isEnded(state)) return state;
     const next = await advance(ports, state, ports.clock.now() + STEP_MS).catch((error: unknown) => abortedBy(state, error));
-    await saveRun(ports, next);
-    return next;
+    return saveEnd(ports, next);
   });
+}
+
+/** An ended run is kept for a time that counts from its end, by the store's clock. */
+async function saveEnd(ports: Ports, state: CollectRun): Promise<CollectRun> {
+  const storeNowMs = await saveRun(ports, state);
+  if (!isEnded(state)) return state;
+  const ended = { ...state, endedAtMs: storeNowMs };
+  await saveRun(ports, ended);
+  return ended;
 }
 
 export async function cancelCollect(ports: Ports, run: string): Promise<CollectAnswer> {
@@ -57,8 +66,7 @@ export async function cancelCollect(ports: Ports, run: string): Promise<CollectA
     const state = await loadRun(ports, run);
     if (state === null || isEnded(state)) return state;
     const cancelled: CollectRun = { ...state, phase: "aborted", problem: "it was cancelled" };
-    await saveRun(ports, cancelled);
-    return cancelled;
+    return saveEnd(ports, cancelled);
   });
 }
 
@@ -74,6 +82,8 @@ async function advance(ports: Ports, state: CollectRun, deadlineMs: number): Pro
       return waitStep(ports, state);
     case "rescan":
       return rescanStep(ports, state, deadlineMs);
+    case "final":
+      return finalStep(ports, state);
     case "delete":
       return deleteStep(ports, state, deadlineMs);
     case "done":
@@ -132,6 +142,8 @@ function emptyRun(
     startedAtMs,
     scanFromMs: null,
     publishedAtMs: null,
+    endedAtMs: null,
+    scrubbedAtMs: null,
     cursor: null,
     digits: last !== null && last.chunks > FEW_CHUNKS ? 2 : 1,
     part: 0,

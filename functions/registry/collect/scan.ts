@@ -1,5 +1,6 @@
 /** Scanning envelopes: the first scan reads all of them, the second those that were written since the first began. */
 import type { CollectRun } from "../../../shared/contract/collect.ts";
+import { toHex } from "../../../shared/digest.ts";
 import { FerryError } from "../../../shared/errors.ts";
 import { ENVELOPE_PREFIX, type EnvelopeName, envelopeOfKey } from "../layout.ts";
 import { pooled, STORE_WIDTH } from "../pool.ts";
@@ -31,8 +32,9 @@ export async function scanStep(ports: Ports, state: CollectRun, deadlineMs: numb
     next = { ...next, envelopes: next.envelopes + page.objects.length, cursor: done ? null : last };
     if (found.live.count + found.pending.count >= LIVE_CHUNKS_MAX || ports.clock.now() >= deadlineMs) break;
   }
-  await found.live.write(ports.stores.home.bucket, state.run, "live", state.part);
-  await found.pending.write(ports.stores.home.bucket, state.run, "pending", state.part);
+  const name = toHex(ports.random.bytes(8));
+  await found.live.write(ports.stores.home.bucket, state.run, "live", name);
+  await found.pending.write(ports.stores.home.bucket, state.run, "pending", name);
   return next.cursor === null ? { ...next, phase: "sift", part: 0 } : { ...next, part: state.part + 1 };
 }
 
@@ -49,8 +51,8 @@ export async function rescanStep(ports: Ports, state: CollectRun, deadlineMs: nu
     cursor = done ? null : (page.objects.at(-1)?.key ?? null);
     if (live.count >= LIVE_CHUNKS_MAX || ports.clock.now() >= deadlineMs) break;
   }
-  await live.write(ports.stores.home.bucket, state.run, "again", state.part);
-  return cursor === null ? { ...state, phase: "delete", cursor: null, part: 0 } : { ...state, cursor, part: state.part + 1 };
+  await live.write(ports.stores.home.bucket, state.run, "again", toHex(ports.random.bytes(8)));
+  return cursor === null ? { ...state, phase: "final", cursor: null, part: 0 } : { ...state, cursor, part: state.part + 1 };
 }
 
 type Found = { live: LiveChunks; pending: LiveChunks };

@@ -1,20 +1,41 @@
 /** Deleting: what is in the intent and was not named again since. Only keys of this run, and no key is ever written again. */
 import type { CollectRun } from "../../../shared/contract/collect.ts";
-import { holdsFingerprint } from "../fingerprints.ts";
-import { chunkOfKey, INTENT_PREFIX, RUN_PREFIX, runKey, workPrefix } from "../layout.ts";
-import { listAll, pagesOf } from "../listing.ts";
+import { FingerprintSet, holdsFingerprint } from "../fingerprints.ts";
+import { readFlag } from "../intents.ts";
+import { chunkOfKey, finalKey, intentKey } from "../layout.ts";
 import type { Ports } from "../ports.ts";
-import { fingerprintOfKey, partitionsOf, readKeys, readLive, writeKeys } from "./work.ts";
+import { fingerprintOfKey, partitionsOf, readKeys, readLive } from "./work.ts";
 
 const BATCH = 1000;
+
+/**
+ * Settles what will go: garbage that the stored intent has, and that nobody named since. Written once: whoever comes second, with
+ * another list of garbage, deletes by the first one's final. Moves on to `delete`.
+ */
+export async function finalStep(ports: Ports, state: CollectRun): Promise<CollectRun> {
+  const { bucket } = ports.stores.home;
+  const intent = await readFlag(ports, intentKey(state.run));
+  const final = new FingerprintSet();
+  for (const partition of partitionsOf(state)) {
+    const again = await readLive(bucket, state.run, "again", partition);
+    for (const key of await readKeys(bucket, state.run, "garbage", partition)) {
+      const fingerprint = fingerprintOfKey(key);
+      if (holdsFingerprint(intent, fingerprint) && !holdsFingerprint(again, fingerprint)) final.add(fingerprint);
+    }
+  }
+  await bucket.create(finalKey(state.run), final.sorted());
+  return { ...state, phase: "delete", part: 0 };
+}
 
 /** Partitions from the state's `part` on, then the dead envelopes. Moves on to `done`. */
 export async function deleteStep(ports: Ports, state: CollectRun, deadlineMs: number): Promise<CollectRun> {
   const partitions = partitionsOf(state);
+  const final = await readFlag(ports, finalKey(state.run));
   let next = state;
   while (next.part < partitions.length) {
-    const deleted = await deletePartition(ports, next.run, partitions[next.part] ?? "");
-    next = { ...next, deleted: next.deleted + deleted, part: next.part + 1 };
+    const keys = await finalKeys(ports, next.run, partitions[next.part] ?? "", final);
+    await deleteKeys(ports, keys);
+    next = { ...next, deleted: next.deleted + keys.length, part: next.part + 1 };
     if (ports.clock.now() >= deadlineMs) return next;
   }
   for (let at = 0; at < state.deadEnvelopes.length; at += BATCH)
@@ -22,30 +43,24 @@ export async function deleteStep(ports: Ports, state: CollectRun, deadlineMs: nu
   return { ...next, phase: "done" };
 }
 
-async function deletePartition(ports: Ports, run: string, partition: string): Promise<number> {
-  const { bucket } = ports.stores.home;
-  const garbage = await readKeys(bucket, run, "garbage", partition);
-  if (garbage.length === 0) return 0;
-  const again = await readLive(bucket, run, "again", partition);
-  const final = garbage.filter((key) => !holdsFingerprint(again, fingerprintOfKey(key)));
-  await writeKeys(bucket, run, "final", partition, final);
-  for (let at = 0; at < final.length; at += BATCH) {
-    const keys = final.slice(at, at + BATCH);
-    // The index first: nobody is to be told `have` for a key that goes now. Who was told before is stopped by the intent.
-    await ports.chunks.remove(keys.map(chunkOfKey));
-    await bucket.delete(keys);
+async function deleteKeys(ports: Ports, keys: readonly string[]): Promise<void> {
+  for (let at = 0; at < keys.length; at += BATCH) {
+    const batch = keys.slice(at, at + BATCH);
+    // The index first: nobody is to be told `have` for a key that goes now. Who was told before is stopped by the flags.
+    await ports.chunks.remove(batch.map(chunkOfKey));
+    await ports.stores.home.bucket.delete(batch);
   }
-  return final.length;
 }
 
-/** Forgets runs that ended long ago, with their intents: no upload lives long enough to bring their keys again. */
-export async function tidy(ports: Ports, nowMs: number): Promise<void> {
-  const { bucket } = ports.stores.home;
-  const isOld = ({ modifiedAtMs }: { modifiedAtMs: number }) => modifiedAtMs < nowMs - ports.margins.retainMs;
-  const runs = (await listAll(bucket, RUN_PREFIX)).filter(isOld).map(({ key }) => key.slice(RUN_PREFIX.length, -".json".length));
-  for (const run of runs) {
-    for await (const page of pagesOf(bucket, workPrefix(run))) await bucket.delete(page.map(({ key }) => key));
-    await bucket.delete([runKey(run)]);
+/** Removes a run's keys from the index once more: a managed Redis may have brought back what was removed. */
+export async function scrubIndex(ports: Ports, state: CollectRun, flag: Uint8Array): Promise<void> {
+  for (const partition of partitionsOf(state)) {
+    const keys = await finalKeys(ports, state.run, partition, flag);
+    for (let at = 0; at < keys.length; at += BATCH) await ports.chunks.remove(keys.slice(at, at + BATCH).map(chunkOfKey));
   }
-  await bucket.delete((await listAll(bucket, INTENT_PREFIX)).filter(isOld).map(({ key }) => key));
+}
+
+async function finalKeys(ports: Ports, run: string, partition: string, flag: Uint8Array): Promise<string[]> {
+  const garbage = await readKeys(ports.stores.home.bucket, run, "garbage", partition);
+  return garbage.filter((key) => holdsFingerprint(flag, fingerprintOfKey(key)));
 }

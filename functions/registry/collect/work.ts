@@ -33,9 +33,11 @@ export class LiveChunks {
     this.count++;
   }
 
-  /** One object for each partition; writing the same part again replaces it. */
-  async write(bucket: Bucket, run: string, kind: LiveKind, part: number): Promise<void> {
-    const name = String(part).padStart(5, "0");
+  /**
+   * One object for each partition. `name` is of this write alone: a step that is done again, a PUT that lands late, or a server that was
+   * paused past its lease adds to what is there and never takes its place. More than is needed only keeps more.
+   */
+  async write(bucket: Bucket, run: string, kind: LiveKind, name: string): Promise<void> {
     await pooled([...this.#sets], STORE_WIDTH, ([partition, set]) =>
       bucket.put(workKey(run, `${kind}-${partition}-${name}`), set.sorted()),
     );
@@ -64,17 +66,11 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** Keys of chunks, one a line. */
-export async function writeKeys(
-  bucket: Bucket,
-  run: string,
-  kind: "garbage" | "final",
-  partition: string,
-  keys: readonly string[],
-): Promise<void> {
+export async function writeKeys(bucket: Bucket, run: string, kind: "garbage", partition: string, keys: readonly string[]): Promise<void> {
   await bucket.put(workKey(run, `${kind}-${partition}`), encoder.encode(keys.join("\n")));
 }
 
-export async function readKeys(bucket: Bucket, run: string, kind: "garbage" | "final", partition: string): Promise<string[]> {
+export async function readKeys(bucket: Bucket, run: string, kind: "garbage", partition: string): Promise<string[]> {
   const bytes = await bucket.get(workKey(run, `${kind}-${partition}`));
   if (bytes === null) throw missing(workKey(run, `${kind}-${partition}`));
   return bytes.length === 0 ? [] : decoder.decode(bytes).split("\n");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Margins } from "../../../functions/registry/collect/margins.ts";
-import { CHUNK_PREFIX, chunkKey, ENVELOPE_PREFIX, envelopeOfKey, INTENT_PREFIX } from "../../../functions/registry/layout.ts";
+import { CHUNK_PREFIX, chunkKey, ENVELOPE_PREFIX, envelopeOfKey, FLAG_PREFIX } from "../../../functions/registry/layout.ts";
 import { listAll } from "../../../functions/registry/listing.ts";
 import { decodeRecord, Envelope } from "../../../functions/registry/records.ts";
 import type { CollectRun } from "../../../shared/contract/collect.ts";
@@ -79,7 +79,7 @@ test("a dry run tells what would go, and changes nothing", async () => {
   const run = await collect(app, { dryRun: true });
   assert.deepEqual([run.phase, run.garbage, run.deleted], ["done", 1, 0]);
   assert.deepEqual(await chunkKeys(app), before);
-  assert.equal((await listAll(app.stores.home.bucket, INTENT_PREFIX)).length, 0);
+  assert.equal((await listAll(app.stores.home.bucket, FLAG_PREFIX)).length, 0);
 });
 
 test("young chunks and pending envelopes are kept for as long as the margins say", async () => {

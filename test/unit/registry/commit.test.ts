@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FingerprintSet, fingerprintOf } from "../../../functions/registry/fingerprints.ts";
-import { INTENT_PREFIX, repositoryLogPrefix } from "../../../functions/registry/layout.ts";
+import { FLAG_PREFIX, repositoryLogPrefix } from "../../../functions/registry/layout.ts";
 import type { Ports } from "../../../functions/registry/ports.ts";
 import { FerryError } from "../../../shared/errors.ts";
 import { type MemoryApp, memoryApp, operationId, refName, repositoryName } from "../../support/memory-app.ts";
@@ -178,7 +178,7 @@ test("a condemned key is not usable: the commit asks for the chunk under a fresh
   const entries = await app.ports.chunks.find(digests);
   const intent = new FingerprintSet();
   for (const [at, sha256] of digests.entries()) intent.add(fingerprintOf(sha256, entries[at]?.tag ?? ""));
-  await app.stores.home.bucket.put(`${INTENT_PREFIX}0001`, intent.sorted());
+  await app.stores.home.bucket.put(`${FLAG_PREFIX}0001.intent`, intent.sorted());
   const { upload, parent } = await pusher.open(MODEL);
   const files = { ...FILES, "config.json": "new" };
   const reservation = await pusher.reserve(MODEL, upload, files);

@@ -1,0 +1,44 @@
+/**
+ * Forgetting runs that ended long ago. Their flags must outlive every upload that may still hold a `have` for one of their keys: so the
+ * index is scrubbed of these keys once more, and the flags stay for longer than an upload lives after that.
+ */
+import type { CollectRun } from "../../../shared/contract/collect.ts";
+import { readFlag } from "../intents.ts";
+import { finalKey, intentKey, runKey, workPrefix } from "../layout.ts";
+import { pagesOf } from "../listing.ts";
+import type { Ports } from "../ports.ts";
+import { SESSION_SECONDS_MAX } from "../sessions.ts";
+import { listRuns, loadRun, saveRun } from "./state.ts";
+import { scrubIndex } from "./sweep.ts";
+
+const DAY_MS = 86_400_000;
+/** An upload's life, and a day for clocks and for what is under way. */
+const SCRUB_MS = SESSION_SECONDS_MAX * 1000 + DAY_MS;
+
+export async function tidy(ports: Ports, storeNowMs: number): Promise<void> {
+  for (const run of await listRuns(ports)) {
+    const state = await loadRun(ports, run);
+    if (state !== null && state.endedAtMs !== null) await tidyRun(ports, state, storeNowMs - state.endedAtMs, storeNowMs);
+  }
+}
+
+async function tidyRun(ports: Ports, state: CollectRun, ageMs: number, storeNowMs: number): Promise<void> {
+  const { retainMs } = ports.margins;
+  const isScrubbed = state.publishedAtMs === null || (state.scrubbedAtMs !== null && storeNowMs - state.scrubbedAtMs >= SCRUB_MS);
+  if (isScrubbed && ageMs >= retainMs) await forget(ports, state.run);
+  else if (state.publishedAtMs !== null && state.scrubbedAtMs === null && ageMs >= retainMs - SCRUB_MS) await scrub(ports, state);
+}
+
+async function scrub(ports: Ports, state: CollectRun): Promise<void> {
+  await scrubIndex(ports, state, await readFlag(ports, intentKey(state.run)));
+  const scrubbedAtMs = await saveRun(ports, state);
+  await saveRun(ports, { ...state, scrubbedAtMs });
+}
+
+/** The state last: what is left half done is done by the next. */
+async function forget(ports: Ports, run: string): Promise<void> {
+  const { bucket } = ports.stores.home;
+  for await (const page of pagesOf(bucket, workPrefix(run))) await bucket.delete(page.map(({ key }) => key));
+  await bucket.delete([intentKey(run), finalKey(run)]);
+  await bucket.delete([runKey(run)]);
+}
