@@ -9,11 +9,18 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** Bundled CommonJS packages ask for Node's own modules by `require`, which modules don't have. */
 const REQUIRE = `import { createRequire as makeRequire } from "node:module";\nconst require = makeRequire(import.meta.url);`;
 
+/** What the file is depends on who starts it: a person, or itself, for a data thread (scripts/node/thread-mover.ts). */
+const ENTRY = `#!/usr/bin/env node
+import { workerData } from "node:worker_threads";
+if (workerData?.role === "modelferry data thread") await import("./scripts/node/data-thread.ts");
+else await import("./scripts/ferry.ts");
+`;
+
 /** Writes the bundle of the command line to `outfile`. Returns its size in bytes. */
 export async function buildFerry(outfile: string): Promise<number> {
   await build({
     absWorkingDir: ROOT,
-    entryPoints: ["scripts/ferry.ts"],
+    stdin: { contents: ENTRY, resolveDir: ROOT, sourcefile: "ferry.mjs", loader: "ts" },
     outfile,
     bundle: true,
     platform: "node",

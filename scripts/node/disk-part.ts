@@ -1,15 +1,13 @@
 /** One file while a pull fills it, under a name that no reader takes for the file. */
-import { createHash, type Hash } from "node:crypto";
-import { closeSync, constants, fdatasync, ftruncateSync, lstatSync, openSync, readSync, renameSync, writeSync } from "node:fs";
+import { closeSync, constants, fdatasync, ftruncateSync, lstatSync, openSync, renameSync } from "node:fs";
 import { promisify } from "node:util";
 import type { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
-import { Placing } from "../../shared/transfer/placing.ts";
 import type { FetchAnswer, MoveOptions, Part, WantedChunk, WantedFile } from "../../shared/transfer/ports.ts";
-import { MiB } from "../../shared/units.ts";
 import type { Folders } from "./folders.ts";
 import { unwritable } from "./fs-errors.ts";
-import type { Transport } from "./transport.ts";
+import type { Mover, PartFile } from "./mover.ts";
+import type { Movers } from "./movers.ts";
 
 /** Where a file's bytes are now: a part gets another name when it is sealed. */
 export type Location = { path: string };
@@ -17,32 +15,33 @@ export type Location = { path: string };
 export type Lender = Map<Digest, { location: Location; chunk: WantedChunk }>;
 
 export type DiskPartOptions = {
+  /** Its own among all parts of the process. */
+  id: number;
   file: WantedFile;
   /** Path of the part below the destination. */
   part: string;
   fd: number;
   held: Set<Digest>;
   folders: Folders;
-  transport: Transport;
+  movers: Movers;
   lender: Lender;
   /** The chunk is in the part now. */
   onHeld: (chunk: WantedChunk) => void;
 };
 
-/** A chunk of which the beginning is there. */
-type Begun = { hash: Hash; placing: Placing };
-
-const COPY_BYTES = MiB;
 const sync = promisify(fdatasync);
 
 export class DiskPart implements Part {
   readonly #options: DiskPartOptions;
-  readonly #begun = new Map<Digest, Begun>();
+  readonly #to: PartFile;
+  /** Who has begun to fetch a chunk goes on with it. */
+  readonly #begun = new Map<Digest, Mover>();
   readonly #location: Location;
   #isOpen = true;
 
   constructor(options: DiskPartOptions) {
     this.#options = options;
+    this.#to = { id: options.id, fd: options.fd, path: options.file.path };
     this.#location = { path: options.part };
     for (const chunk of options.file.chunks) if (options.held.has(chunk.sha256)) this.#lend(chunk);
   }
@@ -54,7 +53,7 @@ export class DiskPart implements Part {
   async borrow(chunk: WantedChunk, signal: AbortSignal): Promise<boolean> {
     const lent = this.#options.lender.get(chunk.sha256);
     if (lent === undefined) return false;
-    const { folders } = this.#options;
+    const { folders, movers } = this.#options;
     let from: number;
     try {
       from = openSync(folders.at(lent.location.path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -63,37 +62,25 @@ export class DiskPart implements Part {
       return false;
     }
     try {
-      return await this.#copy(from, { lent: lent.chunk, chunk, signal });
+      const task = { from, lent: lent.chunk, part: this.#to, chunk };
+      const isRight = await movers.run(chunk.size, (mover) => mover.copy(task, signal));
+      if (isRight) this.#hold(chunk);
+      return isRight;
     } finally {
       closeSync(from);
     }
   }
 
-  async fetch(chunk: WantedChunk, url: string, { signal, onBytes }: MoveOptions): Promise<FetchAnswer> {
-    const begun = this.#begin(chunk);
-    const { placing } = begun;
-    const sink = {
-      restart: () => {
-        begun.hash = createHash("sha256");
-        placing.restart();
-      },
-      write: (bytes: Uint8Array) => {
-        begun.hash.update(bytes);
-        placing.push(bytes);
-        return null;
-      },
+  async fetch(chunk: WantedChunk, url: string, options: MoveOptions): Promise<FetchAnswer> {
+    const { movers } = this.#options;
+    const fetch = (mover: Mover) => {
+      this.#begun.set(chunk.sha256, mover);
+      return mover.fetch({ part: this.#to, chunk, url }, options);
     };
-    const request = { url, offset: placing.offset, end: chunk.size, sizeBytes: chunk.size };
-    // All bytes came, but the answer did not end: nothing is left to ask for.
-    const answer =
-      placing.offset === chunk.size
-        ? ({ kind: "complete" } as const)
-        : await this.#options.transport.get(request, sink, { signal, onBytes });
-    if (answer.kind !== "complete") return { ...answer, reachedBytes: placing.offset };
-    this.#begun.delete(chunk.sha256);
-    if (begun.hash.digest("hex") !== chunk.sha256) return { kind: "corrupt" };
-    this.#hold(chunk);
-    return { kind: "held" };
+    const begun = this.#begun.get(chunk.sha256);
+    const answer = await (begun === undefined ? movers.run(chunk.size, fetch) : movers.on(begun, chunk.size, fetch));
+    if (answer.kind === "held") this.#hold(chunk);
+    return answer;
   }
 
   async seal(): Promise<void> {
@@ -120,11 +107,14 @@ export class DiskPart implements Part {
   }
 
   #close(): void {
-    if (this.#isOpen) closeSync(this.#options.fd);
+    if (!this.#isOpen) return;
     this.#isOpen = false;
+    closeSync(this.#options.fd);
+    if (this.#begun.size > 0) this.#options.movers.forget(this.#options.id);
   }
 
   #hold(chunk: WantedChunk): void {
+    this.#begun.delete(chunk.sha256);
     this.#options.held.add(chunk.sha256);
     this.#options.onHeld(chunk);
     this.#lend(chunk);
@@ -133,51 +123,4 @@ export class DiskPart implements Part {
   #lend(chunk: WantedChunk): void {
     if (chunk.shared) this.#options.lender.set(chunk.sha256, { location: this.#location, chunk });
   }
-
-  #begin(chunk: WantedChunk): Begun {
-    const known = this.#begun.get(chunk.sha256);
-    if (known !== undefined) return known;
-    const begun = { hash: createHash("sha256"), placing: this.#placing(chunk) };
-    this.#begun.set(chunk.sha256, begun);
-    return begun;
-  }
-
-  #placing(chunk: WantedChunk): Placing {
-    return new Placing(chunk.places, (bytes, fileOffset) => this.#write(bytes, fileOffset));
-  }
-
-  #write(bytes: Uint8Array, fileOffset: number): void {
-    try {
-      for (let done = 0; done < bytes.length; ) done += writeSync(this.#options.fd, bytes, done, bytes.length - done, fileOffset + done);
-    } catch (error) {
-      throw unwritable(this.#options.file.path, error);
-    }
-  }
-
-  /** False when what lies there is no longer the chunk. */
-  async #copy(from: number, { lent, chunk, signal }: { lent: WantedChunk; chunk: WantedChunk; signal: AbortSignal }): Promise<boolean> {
-    const hash = createHash("sha256");
-    const placing = this.#placing(chunk);
-    const buffer = Buffer.allocUnsafeSlow(Math.min(COPY_BYTES, chunk.size));
-    for (const { chunkOffset, fileOffset, length } of lent.places) {
-      if (chunkOffset !== placing.offset) return false;
-      for (let done = 0; done < length; ) {
-        const bytesRead = readSync(from, buffer, 0, Math.min(buffer.length, length - done), fileOffset + done);
-        if (bytesRead === 0) return false;
-        hash.update(buffer.subarray(0, bytesRead));
-        placing.push(buffer.subarray(0, bytesRead));
-        done += bytesRead;
-      }
-      await yieldTo(signal);
-    }
-    if (placing.offset !== chunk.size || hash.digest("hex") !== chunk.sha256) return false;
-    this.#hold(chunk);
-    return true;
-  }
-}
-
-/** Lets others run between two long synchronous steps. */
-async function yieldTo(signal: AbortSignal): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve));
-  signal.throwIfAborted();
 }

@@ -22,12 +22,12 @@ import { FerryError } from "../../shared/errors.ts";
 import type { Part, Target, WantedChunk, WantedFile } from "../../shared/transfer/ports.ts";
 import { MiB } from "../../shared/units.ts";
 import { DiskPart, type Lender } from "./disk-part.ts";
+import { findHeld } from "./find-held.ts";
 import { Folders } from "./folders.ts";
 import { unwritable } from "./fs-errors.ts";
-import { HeldChunks } from "./held-chunks.ts";
 import { Journal, type LeftPart } from "./journal.ts";
 import { partName, runOfPart } from "./marks.ts";
-import type { Transport } from "./transport.ts";
+import type { Movers } from "./movers.ts";
 
 /** Smaller files are not worth a line: they are fetched again. */
 const JOURNAL_FILE_BYTES_MIN = 4 * MiB;
@@ -35,7 +35,7 @@ const OPEN_EXISTING = constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 export class DiskTarget implements Target {
   readonly #destination: string;
-  readonly #transport: Transport;
+  readonly #movers: Movers;
   readonly #run = randomBytes(8).toString("hex");
   readonly #lender: Lender = new Map();
   /** Folders that were looked through for what dead runs left. */
@@ -43,9 +43,9 @@ export class DiskTarget implements Target {
   #state: { folders: Folders; journal: Journal } | null = null;
   #parts = 0;
 
-  constructor(destination: string, transport: Transport) {
+  constructor(destination: string, movers: Movers) {
     this.#destination = destination;
-    this.#transport = transport;
+    this.#movers = movers;
   }
 
   async open(): Promise<void> {
@@ -114,7 +114,7 @@ export class DiskTarget implements Target {
     if (!stats.isFile()) throw new FerryError("FILE_UNWRITABLE", { path: file.path, problem: describe(stats) });
     const fd = openSync(folders.at(file.path), constants.O_RDONLY | OPEN_EXISTING);
     try {
-      const held = await new HeldChunks(fd, Number(stats.size)).find(file.chunks, signal);
+      const held = await findHeld(this.#movers, { fd, sizeBytes: Number(stats.size), chunks: file.chunks }, signal);
       const isRight = held.size === file.chunks.length && Number(stats.size) === file.sizeBytes;
       if (isRight) setExecutable(fd, stats, file.executable);
       this.#lend(file, held, isRight);
@@ -151,7 +151,7 @@ export class DiskTarget implements Target {
     if (stats === undefined || !stats.isFile() || stats.nlink !== 1 || stats.uid !== (process.getuid?.() ?? stats.uid)) return null;
     const fd = openSync(folders.at(left.part), constants.O_RDWR | OPEN_EXISTING);
     const marked = file.chunks.filter((chunk) => left.chunks.has(chunk.sha256));
-    const held = await new HeldChunks(fd, stats.size).find(marked, signal);
+    const held = await findHeld(this.#movers, { fd, sizeBytes: stats.size, chunks: marked }, signal);
     return this.#diskPart(file, { part: left.part, fd, held });
   }
 
@@ -162,7 +162,8 @@ export class DiskTarget implements Target {
     const onHeld = (chunk: WantedChunk) => {
       if (isJournaled) journal.held(part, chunk.sha256);
     };
-    return new DiskPart({ file, part, fd, held, folders, transport: this.#transport, lender: this.#lender, onHeld });
+    const id = this.#parts++;
+    return new DiskPart({ id, file, part, fd, held, folders, movers: this.#movers, lender: this.#lender, onHeld });
   }
 
   /** A clear word before hours of work; the writes themselves are checked, too. */

@@ -1,4 +1,4 @@
-/** Finds out by hash which chunks of a file are on the disk. Sizes and times prove nothing. */
+/** Finds out by hash which chunks of a file are on the disk. */
 import { createHash } from "node:crypto";
 import { read } from "node:fs";
 import { promisify } from "node:util";
@@ -7,8 +7,6 @@ import type { WantedChunk } from "../../shared/transfer/ports.ts";
 import { MiB } from "../../shared/units.ts";
 
 const READ_BYTES = MiB;
-/** A file that begins with this many wrong chunks is another file: reading on would only cost time. */
-const WRONG_MAX = 8;
 const readAt = promisify(read);
 
 export class HeldChunks {
@@ -25,12 +23,9 @@ export class HeldChunks {
   /** Those of `chunks` whose bytes, at all their places, have their digest. */
   async find(chunks: readonly WantedChunk[], signal: AbortSignal): Promise<Set<Digest>> {
     const held = new Set<Digest>();
-    let wrong = 0;
     for (const chunk of chunks) {
       signal.throwIfAborted();
       if (await this.#holds(chunk)) held.add(chunk.sha256);
-      else wrong++;
-      if (held.size === 0 && wrong >= WRONG_MAX) break;
     }
     return held;
   }

@@ -1,5 +1,5 @@
 /** The doors of the transfer engine on this machine: wires the engine in shared/transfer/ to disks and sockets. */
-import { setMaxListeners } from "node:events";
+import { availableParallelism } from "node:os";
 import type { PullRequest, PullResult, PushRequest, PushResult, TransferControl } from "../../shared/transfer/contract.ts";
 import { Progress } from "../../shared/transfer/progress.ts";
 import { pull } from "../../shared/transfer/pull.ts";
@@ -9,11 +9,8 @@ import { MiB } from "../../shared/units.ts";
 import { DiskSource } from "./disk-source.ts";
 import { DiskTarget } from "./disk-target.ts";
 import { MACHINE } from "./machine.ts";
+import { Movers } from "./movers.ts";
 import { StatCache } from "./stat-cache.ts";
-import { StoreTransport } from "./store-transport.ts";
-import { Throttle } from "./throttle.ts";
-import type { Transport } from "./transport.ts";
-import { WatchedTransport } from "./watched-transport.ts";
 
 export type EngineOptions = {
   /** Requests to the store at once. */
@@ -21,6 +18,8 @@ export type EngineOptions = {
   /** What buffers may take in all; fewer connections are used when it is small. */
   memoryBytes?: number;
   bandwidthBytesPerSecond?: number;
+  /** Threads that move bytes, beside the main one, when there is enough to do; 0: it does all. */
+  threads?: number;
   /** A connection on which no byte moves for so long is given up, and another one goes on. */
   stallSeconds?: number;
   /** `undici`: as a reference in tests; costs twice the CPU. */
@@ -37,23 +36,23 @@ const MEMORY_BYTES = 512 * MiB;
 /** What one connection takes at most: two pieces, and what sockets hold. */
 const CONNECTION_BYTES = 4 * MiB;
 const STALL_SECONDS = 20;
-const SCANS = 2;
+const THREADS_MAX = 4;
 const ATTEMPTS_MAX = 20;
 const FILES_OPEN = 64;
 
 /** Sends local files as a new revision. Throws FerryError only, or the reason of `control.signal`. */
 export function pushFiles(request: PushRequest, control: TransferControl, options: EngineOptions): Promise<PushResult> {
   const connections = connectionsOf(options, PUSH_CONNECTIONS);
-  return withTransport(options, connections, (transport) => {
+  return withMovers(options, connections, (movers) => {
     const setting = {
       client: control.client,
       request,
-      source: new DiskSource(request, transport, options.useStatCache ? new StatCache(options.cacheDir) : null),
+      source: new DiskSource(request, movers, options.useStatCache ? new StatCache(options.cacheDir) : null),
       machine: MACHINE,
       progress: new Progress(control.onProgress),
       budget: new RetryBudget(),
       connections,
-      scans: SCANS,
+      scans: movers.width,
       attemptsMax: ATTEMPTS_MAX,
     };
     return push(setting, control.signal);
@@ -63,11 +62,11 @@ export function pushFiles(request: PushRequest, control: TransferControl, option
 /** Brings a revision's files to a local folder. Throws FerryError only, or the reason of `control.signal`. */
 export function pullFiles(request: PullRequest, control: TransferControl, options: EngineOptions): Promise<PullResult> {
   const connections = connectionsOf(options, PULL_CONNECTIONS);
-  return withTransport(options, connections, (transport) => {
+  return withMovers(options, connections, (movers) => {
     const setting = {
       client: control.client,
       request,
-      target: new DiskTarget(request.destination, transport),
+      target: new DiskTarget(request.destination, movers),
       machine: MACHINE,
       progress: new Progress(control.onProgress),
       budget: new RetryBudget(),
@@ -82,22 +81,18 @@ function connectionsOf({ connections, memoryBytes = MEMORY_BYTES }: EngineOption
   return Math.max(1, Math.min(connections ?? usual, Math.floor(memoryBytes / CONNECTION_BYTES)));
 }
 
-async function transportOf({ transport = "raw" }: EngineOptions, connections: number): Promise<Transport> {
-  if (transport === "raw") return new StoreTransport(connections, process.env);
-  const { UndiciTransport } = await import("./undici-transport.ts");
-  return new UndiciTransport(connections);
+async function withMovers<T>(options: EngineOptions, connections: number, work: (movers: Movers) => Promise<T>): Promise<T> {
+  const { transport: kind = "raw", stallSeconds = STALL_SECONDS, bandwidthBytesPerSecond, threads = usualThreads() } = options;
+  const movers = await Movers.make({ kind, connections, stallSeconds, bandwidthBytesPerSecond }, threads);
+  try {
+    return await work(movers);
+  } finally {
+    await movers.close();
+  }
 }
 
-async function withTransport<T>(options: EngineOptions, connections: number, work: (transport: Transport) => Promise<T>): Promise<T> {
-  // Every request listens to the signal that stops the transfer. Node 20 takes more than ten listeners for a leak, and says so on stderr.
-  setMaxListeners(0);
-  const throttle = new Throttle(options.bandwidthBytesPerSecond, MACHINE);
-  const inner = await transportOf(options, connections);
-  const { stallSeconds = STALL_SECONDS } = options;
-  const transport = new WatchedTransport(inner, { stallSeconds, throttle, nowMs: MACHINE.nowMs });
-  try {
-    return await work(transport);
-  } finally {
-    await transport.close();
-  }
+/** Beside one core, a thread would only take turns with this one. */
+function usualThreads(): number {
+  const cores = availableParallelism();
+  return cores === 1 ? 0 : Math.min(THREADS_MAX, cores);
 }

@@ -57,7 +57,8 @@ test(`push, pull and the rest work on Node ${PROMISED_MAJOR}`, { skip }, async (
     const { token } = await app.admin.call("createToken", { body: { name: "Ada", scopes } });
     const env = { FERRY_ENDPOINT: served.endpoint, FERRY_TOKEN: token, HOME: root };
     const source = join(root, "weights.bin");
-    await writeFile(source, "weights".repeat(1000));
+    // Large enough for data threads, which the file starts from itself.
+    await writeFile(source, "weights".repeat(1_000_000));
     const destination = join(root, "pulled");
     for (const argv of [
       ["whoami"],

@@ -1,0 +1,133 @@
+/** The mover that works in the thread that calls it. */
+import { createHash, type Hash } from "node:crypto";
+import { readSync } from "node:fs";
+import type { Digest } from "../../shared/digest.ts";
+import { Placing } from "../../shared/transfer/placing.ts";
+import type { FetchAnswer, MoveOptions, ScannedFile, ScanOptions, SendTask, SourceFile, StoreAnswer } from "../../shared/transfer/ports.ts";
+import { MiB } from "../../shared/units.ts";
+import { HeldChunks } from "./held-chunks.ts";
+import type { CopyTask, FetchTask, FindTask, HoldsTask, Mover } from "./mover.ts";
+import { writeAt } from "./part-writer.ts";
+import { readerOf } from "./range-reader.ts";
+import { scanFile } from "./scan.ts";
+import { OpenSource } from "./source-file.ts";
+import type { Transport } from "./transport.ts";
+
+const READ_BYTES = MiB;
+
+/** A chunk of which the beginning is there. */
+type Begun = { hash: Hash; placing: Placing };
+
+export class LocalMover implements Mover {
+  readonly #transport: Transport;
+  /** By part and digest. */
+  readonly #begun = new Map<number, Map<Digest, Begun>>();
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  scan(file: SourceFile, options: ScanOptions): Promise<ScannedFile> {
+    return scanFile(file, options);
+  }
+
+  send({ file, chunk, request }: SendTask, options: MoveOptions): Promise<StoreAnswer> {
+    return OpenSource.use(file, (source) => {
+      const body = () => readerOf(source, chunk.ranges, chunk.size);
+      return this.#transport.put({ ...request, sizeBytes: chunk.size, body }, options);
+    });
+  }
+
+  holds({ file, chunk }: HoldsTask, signal: AbortSignal): Promise<boolean> {
+    return OpenSource.use(file, async (source) => {
+      const hash = createHash("sha256");
+      const read = readerOf(source, chunk.ranges, chunk.size);
+      const buffer = Buffer.allocUnsafeSlow(Math.min(READ_BYTES, chunk.size));
+      for (let leftBytes = chunk.size; leftBytes > 0; ) {
+        signal.throwIfAborted();
+        const bytes = buffer.subarray(0, Math.min(buffer.length, leftBytes));
+        await read(bytes);
+        hash.update(bytes);
+        leftBytes -= bytes.length;
+      }
+      return hash.digest("hex") === chunk.sha256;
+    });
+  }
+
+  async fetch(task: FetchTask, options: MoveOptions): Promise<FetchAnswer> {
+    const { part, chunk, url } = task;
+    const begun = this.#begin(task);
+    const { placing } = begun;
+    const sink = {
+      restart: () => {
+        begun.hash = createHash("sha256");
+        placing.restart();
+      },
+      write: (bytes: Uint8Array) => {
+        begun.hash.update(bytes);
+        placing.push(bytes);
+        return null;
+      },
+    };
+    const request = { url, offset: placing.offset, end: chunk.size, sizeBytes: chunk.size };
+    // All bytes came, but the answer did not end: nothing is left to ask for.
+    const isThere = placing.offset === chunk.size;
+    const answer = isThere ? ({ kind: "complete" } as const) : await this.#transport.get(request, sink, options);
+    if (answer.kind !== "complete") return { ...answer, reachedBytes: placing.offset };
+    this.#begun.get(part.id)?.delete(chunk.sha256);
+    return begun.hash.digest("hex") === chunk.sha256 ? { kind: "held" } : { kind: "corrupt" };
+  }
+
+  async find({ fd, sizeBytes, chunks }: FindTask, signal: AbortSignal): Promise<Digest[]> {
+    return [...(await new HeldChunks(fd, sizeBytes).find(chunks, signal))];
+  }
+
+  async copy({ from, lent, part, chunk }: CopyTask, signal: AbortSignal): Promise<boolean> {
+    const hash = createHash("sha256");
+    const placing = new Placing(chunk.places, (bytes, fileOffset) => writeAt(part, bytes, fileOffset));
+    const buffer = Buffer.allocUnsafeSlow(Math.min(READ_BYTES, chunk.size));
+    let yieldAt = READ_BYTES;
+    for (const { chunkOffset, fileOffset, length } of lent.places) {
+      if (chunkOffset !== placing.offset) return false;
+      for (let done = 0; done < length; ) {
+        const bytesRead = readSync(from, buffer, 0, Math.min(buffer.length, length - done), fileOffset + done);
+        if (bytesRead === 0) return false;
+        hash.update(buffer.subarray(0, bytesRead));
+        placing.push(buffer.subarray(0, bytesRead));
+        done += bytesRead;
+        if (placing.offset < yieldAt) continue;
+        yieldAt += READ_BYTES;
+        await yieldTo(signal);
+      }
+    }
+    return placing.offset === chunk.size && hash.digest("hex") === chunk.sha256;
+  }
+
+  forget(part: number): void {
+    this.#begun.delete(part);
+  }
+
+  close(): Promise<void> {
+    return this.#transport.close();
+  }
+
+  #begin({ part, chunk }: FetchTask): Begun {
+    let ofPart = this.#begun.get(part.id);
+    if (ofPart === undefined) {
+      ofPart = new Map();
+      this.#begun.set(part.id, ofPart);
+    }
+    let begun = ofPart.get(chunk.sha256);
+    if (begun === undefined) {
+      begun = { hash: createHash("sha256"), placing: new Placing(chunk.places, (bytes, fileOffset) => writeAt(part, bytes, fileOffset)) };
+      ofPart.set(chunk.sha256, begun);
+    }
+    return begun;
+  }
+}
+
+/** Lets others run between two long synchronous steps. */
+async function yieldTo(signal: AbortSignal): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+  signal.throwIfAborted();
+}

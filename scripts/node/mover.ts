@@ -1,0 +1,41 @@
+/**
+ * What one thread does with bytes: read and hash, send, fetch, check. Tasks are plain data, so that it does not matter which thread has
+ * the mover: files are named by descriptors, which all threads of a process share, and no byte goes from one thread to another.
+ */
+import type { Digest } from "../../shared/digest.ts";
+import type {
+  FetchAnswer,
+  LocalChunk,
+  MoveOptions,
+  ScannedFile,
+  ScanOptions,
+  SendTask,
+  SourceFile,
+  StoreAnswer,
+  WantedChunk,
+} from "../../shared/transfer/ports.ts";
+
+/** A file that is being filled. `id` is its own, as long as the process lives; `path` is what a person calls it. */
+export type PartFile = { id: number; fd: number; path: string };
+
+export type FetchTask = { part: PartFile; chunk: WantedChunk; url: string };
+export type HoldsTask = { file: SourceFile; chunk: LocalChunk };
+/** Which of `chunks` lie, with their right bytes, in a file of `sizeBytes`. */
+export type FindTask = { fd: number; sizeBytes: number; chunks: WantedChunk[] };
+/** Brings a chunk from where `lent` places it in another file. */
+export type CopyTask = { from: number; lent: WantedChunk; part: PartFile; chunk: WantedChunk };
+
+/** Each throws what ports.ts says of it, and the signal's reason, but only when nothing of the task goes on any more. */
+export type Mover = {
+  scan(file: SourceFile, options: ScanOptions): Promise<ScannedFile>;
+  send(task: SendTask, options: MoveOptions): Promise<StoreAnswer>;
+  holds(task: HoldsTask, signal: AbortSignal): Promise<boolean>;
+  /** A fetch that ended early is gone on with by the same mover. */
+  fetch(task: FetchTask, options: MoveOptions): Promise<FetchAnswer>;
+  find(task: FindTask, signal: AbortSignal): Promise<Digest[]>;
+  /** False when what lies there is not the chunk. */
+  copy(task: CopyTask, signal: AbortSignal): Promise<boolean>;
+  /** Nothing more comes for this part. */
+  forget(part: number): void;
+  close(): Promise<void>;
+};

@@ -1,0 +1,96 @@
+/**
+ * All movers of a transfer: this thread's own, and data threads once there is enough to do. They cost some memory and a moment, so a small
+ * transfer never starts them; a large chunk waits for them, or this thread would be left with all of the first ones.
+ */
+import { MiB } from "../../shared/units.ts";
+import { LocalMover } from "./local-mover.ts";
+import type { Mover } from "./mover.ts";
+import { ThreadMover } from "./thread-mover.ts";
+import { makeTransport, type TransportSetting } from "./transports.ts";
+
+const LARGE_BYTES = 4 * MiB;
+/** So many small tasks keep a thread busy for longer than it takes to start one. */
+const SMALL_TASKS_MAX = 64;
+
+export class Movers {
+  readonly #own: Mover;
+  readonly #setting: TransportSetting;
+  readonly #threadCount: number;
+  #threads: ThreadMover[] = [];
+  #ready: Promise<void> | null = null;
+  #isReady = false;
+  #smallTasks = 0;
+  readonly #loadBytes = new Map<Mover, number>();
+
+  private constructor(own: Mover, setting: TransportSetting, threadCount: number) {
+    this.#own = own;
+    this.#setting = setting;
+    this.#threadCount = threadCount;
+  }
+
+  /** @param threadCount data threads at most; 0: this one does all. */
+  static async make(setting: TransportSetting, threadCount: number): Promise<Movers> {
+    return new Movers(new LocalMover(await makeTransport(setting)), setting, threadCount);
+  }
+
+  /** How many move bytes at the same time, when there is enough to do. */
+  get width(): number {
+    return Math.max(1, this.#threadCount);
+  }
+
+  /** Lets the mover that has the least to do run a task on so many bytes. */
+  async run<R>(bytes: number, work: (mover: Mover) => Promise<R>): Promise<R> {
+    return this.on(await this.#choose(bytes), bytes, work);
+  }
+
+  /** Runs a task on this very mover. */
+  async on<R>(mover: Mover, bytes: number, work: (mover: Mover) => Promise<R>): Promise<R> {
+    // One small task more counts, too.
+    const load = bytes + 1;
+    this.#loadBytes.set(mover, (this.#loadBytes.get(mover) ?? 0) + load);
+    try {
+      return await work(mover);
+    } finally {
+      this.#loadBytes.set(mover, (this.#loadBytes.get(mover) ?? 0) - load);
+    }
+  }
+
+  forget(part: number): void {
+    for (const mover of [this.#own, ...this.#threads]) mover.forget(part);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#own, ...this.#threads].map((mover) => mover.close()));
+  }
+
+  async #choose(bytes: number): Promise<Mover> {
+    if (this.#threadCount === 0) return this.#own;
+    const isLarge = bytes >= LARGE_BYTES;
+    if (!isLarge && this.#ready === null && ++this.#smallTasks <= SMALL_TASKS_MAX) return this.#own;
+    this.#ready ??= this.#start();
+    if (!this.#isReady && !isLarge) return this.#own;
+    await this.#ready;
+    return this.#threads.reduce(
+      (least, thread) => (this.#load(thread) < this.#load(least) ? thread : least),
+      this.#threads[0] ?? this.#own,
+    );
+  }
+
+  #load(mover: Mover): number {
+    return this.#loadBytes.get(mover) ?? 0;
+  }
+
+  async #start(): Promise<void> {
+    const { connections, bandwidthBytesPerSecond } = this.#setting;
+    const share = bandwidthBytesPerSecond === undefined ? undefined : bandwidthBytesPerSecond / this.#threadCount;
+    const setting = { ...this.#setting, connections, bandwidthBytesPerSecond: share };
+    this.#threads = Array.from({ length: this.#threadCount }, () => new ThreadMover(setting));
+    try {
+      await Promise.all(this.#threads.map((thread) => thread.ready));
+      this.#isReady = true;
+    } catch {
+      // A machine that gives no thread leaves the work to this one.
+      for (const thread of this.#threads.splice(0)) await thread.close();
+    }
+  }
+}
