@@ -30,6 +30,8 @@ export type RoundsOptions = {
   /** A run with more foreign CPU than this share is repeated. */
   foreignMax: number;
   random: () => number;
+  /** Runs between the warm-ups and the rounds. */
+  beforeRounds?: () => Promise<void>;
   /** Told of each run. */
   note: (line: string) => void;
 };
@@ -54,6 +56,7 @@ export async function runRounds(cases: readonly Case[], options: RoundsOptions):
       options.note(`${each.name}: skipped: ${reasonOf(error)}`);
     }
   }
+  await options.beforeRounds?.();
   const left = cases.filter(({ name }) => runs.has(name));
   for (let round = 1; round <= options.rounds; round++) {
     for (const each of shuffled(left, options.random)) {

@@ -1,0 +1,114 @@
+/** The store that everybody is measured against: the bench's own S3 server, or a real one. */
+import { createReadStream } from "node:fs";
+import { DeleteObjectsCommand, GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
+import type { Store as AppStore } from "../stack/stores.ts";
+import type { DataFile } from "./data.ts";
+import type { S3Server } from "./s3/server.ts";
+
+export type Scheme = "http" | "https";
+
+export type StoreOptions = {
+  scheme: Scheme;
+  endpoint: string;
+  region: string;
+  bucket: string;
+  /** Everything is below this key; empty, or with "/" at its end. */
+  root: string;
+  accessKeyId: string;
+  secretAccessKey: string;
+  /** What clients must be told to trust; null: what they trust anyhow. */
+  caFile: string | null;
+  /** Null: a real store, which takes no orders. */
+  own: S3Server | null;
+};
+
+const URL_SECONDS = 6 * 3600;
+
+export class Store {
+  readonly options: StoreOptions;
+  readonly #client: S3Client;
+
+  constructor(options: StoreOptions) {
+    this.options = options;
+    const { endpoint, region, accessKeyId, secretAccessKey } = options;
+    this.#client = new S3Client({
+      endpoint,
+      region,
+      forcePathStyle: true,
+      credentials: { accessKeyId, secretAccessKey },
+      requestChecksumCalculation: "WHEN_REQUIRED",
+      responseChecksumValidation: "WHEN_REQUIRED",
+    });
+  }
+
+  /** Processes whose CPU is the store's. */
+  get pids(): number[] {
+    return this.options.own === null ? [] : [this.options.own.child.pid];
+  }
+
+  /** The store as the app is told of it. */
+  appStore(): AppStore {
+    const { endpoint, region, bucket, accessKeyId, secretAccessKey } = this.options;
+    return {
+      id: "home",
+      provider: "s3",
+      addressing: "path",
+      prefix: this.key("ferry/"),
+      endpoint,
+      region,
+      bucket,
+      accessKeyId,
+      secretAccessKey,
+    };
+  }
+
+  key(path: string): string {
+    return this.options.root + path;
+  }
+
+  /** Makes objects of files, below `folder`. */
+  async put(folder: string, files: readonly DataFile[]): Promise<void> {
+    const { own, bucket } = this.options;
+    if (own !== null) {
+      await own.adopt(files.map(({ name, path, sizeBytes, md5 }) => ({ key: this.key(folder + name), path, sizeBytes, md5 })));
+      return;
+    }
+    for (const { name, path, sizeBytes } of files) {
+      const Body = createReadStream(path);
+      await this.#client.send(new PutObjectCommand({ Bucket: bucket, Key: this.key(folder + name), Body, ContentLength: sizeBytes }));
+    }
+  }
+
+  /** A URL by which anybody can read each object. */
+  urls(folder: string, files: readonly DataFile[]): Promise<string[]> {
+    return Promise.all(files.map(({ name }) => this.#sign(new GetObjectCommand(this.#at(folder + name)))));
+  }
+
+  /** A URL by which anybody can write each object. */
+  uploadUrls(folder: string, files: readonly DataFile[]): Promise<string[]> {
+    return Promise.all(files.map(({ name }) => this.#sign(new PutObjectCommand(this.#at(folder + name)))));
+  }
+
+  async remove(folder: string): Promise<void> {
+    const { own, bucket } = this.options;
+    if (own !== null) return own.remove(this.key(folder));
+    for (;;) {
+      const { Contents = [] } = await this.#client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: this.key(folder) }));
+      if (Contents.length === 0) return;
+      const Objects = Contents.map(({ Key }) => ({ Key }));
+      await this.#client.send(new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects, Quiet: true } }));
+    }
+  }
+
+  #sign(command: GetObjectCommand | PutObjectCommand): Promise<string> {
+    // The SDK's types tell the two apart, its code does not.
+    return command instanceof GetObjectCommand
+      ? getSignedUrl(this.#client, command, { expiresIn: URL_SECONDS })
+      : getSignedUrl(this.#client, command, { expiresIn: URL_SECONDS });
+  }
+
+  #at(path: string): { Bucket: string; Key: string } {
+    return { Bucket: this.options.bucket, Key: this.key(path) };
+  }
+}
