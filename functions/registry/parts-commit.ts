@@ -40,8 +40,8 @@ export async function commitSession(
   const work = { ports, caller, repository, session, request, act };
   const done = await ownRecord(work, session.sinceSeq);
   if (done !== null) return summaryOfRecord(done);
-  await demandSealed(ports, session);
   await refuseAborted(ports, session);
+  await demandSealed(ports, session);
   try {
     return summaryOfRecord(await withLease(work, () => land(work)));
   } catch (error) {
