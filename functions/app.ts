@@ -10,16 +10,20 @@ import { mountRevisions } from "./api/revisions.ts";
 import { mountStores } from "./api/stores.ts";
 import { mountTokens } from "./api/tokens.ts";
 import { mountUploads } from "./api/uploads.ts";
-import type { Edge, Services } from "./http/edge.ts";
+import type { Edge, EdgeContext, Services } from "./http/edge.ts";
 import { observe } from "./http/observe.ts";
 import { answerProblem } from "./http/problems.ts";
 import { unknownRoute } from "./http/unknown-route.ts";
 
-/** @param services gives the deployment's parts for the environment of a request; it may keep what it built. */
-export function createApp(services: (env: unknown) => Services): Hono<Edge> {
+/**
+ * @param services gives the deployment's parts for the environment of a request; it may keep what it built
+ * @param addressOf the client's address, from what the client can't forge; null when it is not known
+ */
+export function createApp(services: (env: unknown) => Services, addressOf: (c: EdgeContext) => string | null = () => null): Hono<Edge> {
   const app = new Hono<Edge>();
   app.use(async (c, next) => {
     c.set("services", services(c.env));
+    c.set("address", addressOf(c));
     await next();
   });
   app.use(observe);

@@ -3,8 +3,10 @@ import * as z from "zod";
 import { fromBase64Url } from "../shared/digest.ts";
 import { FerryError } from "../shared/errors.ts";
 import { StoreId } from "../shared/names.ts";
+import { Network } from "../shared/networks.ts";
 import { isToken } from "../shared/token.ts";
 import { Margins } from "./registry/collect/margins.ts";
+import { Limits } from "./registry/limits.ts";
 import { type S3Profile, S3Profiles, type StoreCredentials } from "./storage/profile.ts";
 
 const SECRET_BYTES_MIN = 32;
@@ -23,12 +25,18 @@ const Settings = z.object({
     .default("1"),
   /** JSON; margins of collection other than the usual. */
   COLLECT_MARGINS: z.string().default("{}"),
+  /** JSON; limits other than the usual. */
+  LIMITS: z.string().default("{}"),
+  /** On Node: networks of proxies, parted by commas, whose X-Forwarded-For is believed. */
+  TRUSTED_PROXIES: z.string().default(""),
 });
 
 export type StoreConfig = { profile: S3Profile; credentials: StoreCredentials };
 
 export type Config = {
   margins: Margins;
+  limits: Limits;
+  proxies: string[];
   stores: StoreConfig[];
   homeStore: StoreId;
   secret: Uint8Array;
@@ -53,7 +61,9 @@ export function parseConfig(env: unknown): Config {
     bootstrapToken: values.BOOTSTRAP_TOKEN,
     redis: redisOf(values),
     generation: values.GENERATION,
-    margins: parseMargins(values.COLLECT_MARGINS),
+    margins: parseJsonSetting("COLLECT_MARGINS", Margins, values.COLLECT_MARGINS),
+    proxies: parseProxies(values.TRUSTED_PROXIES),
+    limits: parseJsonSetting("LIMITS", Limits, values.LIMITS),
   };
 }
 
@@ -63,10 +73,17 @@ function parseStores(text: string, env: Record<string, unknown>): StoreConfig[] 
   return parsed.data.map((profile) => ({ profile, credentials: credentialsOf(profile.id, env) }));
 }
 
-function parseMargins(text: string): Margins {
-  const parsed = Margins.safeParse(parseJson(text));
-  if (!parsed.success) throw invalid([`COLLECT_MARGINS: ${z.prettifyError(parsed.error)}`]);
+function parseJsonSetting<S extends z.ZodType>(name: string, schema: S, text: string): z.output<S> {
+  const parsed = schema.safeParse(parseJson(text));
+  if (!parsed.success) throw invalid([`${name}: ${z.prettifyError(parsed.error)}`]);
   return parsed.data;
+}
+
+function parseProxies(text: string): string[] {
+  const networks = text.split(",").flatMap((part) => (part.trim() === "" ? [] : [part.trim()]));
+  const wrong = networks.find((network) => !Network.safeParse(network).success);
+  if (wrong !== undefined) throw invalid([`TRUSTED_PROXIES: networks such as 10.0.0.0/8, parted by commas`]);
+  return networks;
 }
 
 function credentialsOf(id: StoreId, env: Record<string, unknown>): StoreConfig["credentials"] {

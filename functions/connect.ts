@@ -42,6 +42,7 @@ export async function connect(config: Config, commands: RedisCommands, world: Wo
     stores: makeStores({ profiles, credentials, homeId: homeStore, clock, random, fetch: world.fetch }),
     ...redisIndexes({ commands, generation: config.generation }),
     margins: config.margins,
+    limits: config.limits,
     cache: new MemoryCache(CACHE_BYTES),
   };
   return makeServices(ports, config.bootstrapToken, world.log);

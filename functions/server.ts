@@ -11,6 +11,7 @@ import { connect, realWorld } from "./connect.ts";
 import { onMinute } from "./jobs/cron.ts";
 import type { RedisCommands } from "./metadata/commands.ts";
 import { upstashCommands } from "./metadata/upstash.ts";
+import { clientAddress } from "./node/client-address.ts";
 import { tcpCommands } from "./node/redis-tcp.ts";
 
 const REDIS_TIMEOUT_MS = 10_000;
@@ -25,7 +26,7 @@ async function main(): Promise<void> {
   const config = parseConfig(process.env);
   const redis = redisOf(config);
   const services = await connect(config, redis.commands, realWorld(log));
-  const app = createApp(() => services);
+  const app = createApp(() => services, clientAddress(config.proxies));
   const port = Number(process.env["PORT"] ?? 8787);
   const hostname = process.env["HOST"] ?? "127.0.0.1";
   const server = serve({ fetch: app.fetch, port, hostname }, (info) => log({ event: "listening", host: hostname, port: info.port }));

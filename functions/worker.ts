@@ -13,7 +13,8 @@ const REDIS_TIMEOUT_MS = 10_000;
 /** Built once for each set of settings; isolates are shared, settings are not mixed. */
 const built = new Map<string, Services>();
 
-const app = createApp(servicesOf);
+/** Cloudflare sets this header on every request, whatever the client sent. */
+const app = createApp(servicesOf, (c) => c.req.header("cf-connecting-ip") ?? null);
 
 export default {
   async fetch(request, env, context) {

@@ -116,7 +116,7 @@ export class FerryClient {
 
   /** Spoken by something on the way, or by a server that is newer than this client: only what may pass is worth another try. */
   #foreign(status: number, problem: string): FerryError {
-    if (status === 429) return new FerryError("RATE_LIMITED");
+    if (status === 429) return new FerryError("RATE_LIMITED", { what: "requests" });
     return status >= 500 ? new FerryError("ENDPOINT_UNREACHABLE", { endpoint: this.endpoint, problem }) : this.#invalid(problem);
   }
 

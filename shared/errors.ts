@@ -52,7 +52,31 @@ export const ERRORS = {
     message: "a token can't grant more than its maker holds: {problem}",
     next: "Ask for a narrower scope.",
   },
+  ADDRESS_DENIED: {
+    status: 403,
+    retryable: false,
+    message: "the token may not be used from {address}",
+    next: "Use it from the networks it was made for, or ask for another one.",
+  },
   TOKEN_UNKNOWN: { status: 404, retryable: false, message: "there is no token {id}", next: "List the tokens with `ferry token ls`." },
+  TOKEN_ENDED: {
+    status: 409,
+    retryable: false,
+    message: "token {id} is expired or revoked, so it gets no new secret",
+    next: "Make another one with `ferry token create`.",
+  },
+  IDENTITY_INVALID: {
+    status: 401,
+    retryable: false,
+    message: "the identity token is not accepted: {problem}",
+    next: "Compare its issuer, audience and claims with the deployment's IDENTITY_ISSUERS.",
+  },
+  IDENTITY_UNAVAILABLE: {
+    status: 503,
+    retryable: true,
+    message: "the keys of {issuer} can't be read now",
+    next: "Try again in a moment; if it stays, the jwksUrl in IDENTITY_ISSUERS is not reachable.",
+  },
 
   REPOSITORY_UNKNOWN: {
     status: 404,
@@ -65,6 +89,12 @@ export const ERRORS = {
     retryable: false,
     message: "the repository {repository} exists already",
     next: "Push to it, or choose another name.",
+  },
+  REPOSITORY_BLOCKED: {
+    status: 403,
+    retryable: false,
+    message: "downloads of {repository} are blocked since {at}: {reason}",
+    next: "Ask its administrators; `ferry unblock` ends it.",
   },
   REF_UNKNOWN: {
     status: 404,
@@ -308,7 +338,7 @@ export const ERRORS = {
     message: "the deployment's settings are not valid: {problem}",
     next: "Correct the named settings and deploy again.",
   },
-  RATE_LIMITED: { status: 429, retryable: true, message: "too many requests", next: "Wait as long as Retry-After says." },
+  RATE_LIMITED: { status: 429, retryable: true, message: "too many {what}", next: "Wait as long as Retry-After says." },
   INTERNAL: {
     status: 500,
     retryable: true,

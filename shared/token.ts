@@ -7,12 +7,32 @@ const RANDOM_CHARACTERS = 30;
 const CHECK_CHARACTERS = 6;
 const FORM = /^hf_([0-9A-Za-z]{30})([0-9A-Za-z]{6})(?![\s\S])/;
 
+/** What short tokens begin with, so that they are looked for in the right place first. Others may begin so by chance. */
+const SHORT_MARK = "S";
+
 /** @param random at least 32 random bytes. */
 export function makeToken(random: Uint8Array): string {
+  return checked(bodyOf(random));
+}
+
+/** One that is exchanged for another issuer's token, and lives an hour at most. */
+export function makeShortToken(random: Uint8Array): string {
+  return checked(SHORT_MARK + bodyOf(random).slice(1));
+}
+
+/** Whether a token may be a short one. */
+export function isShortToken(token: string): boolean {
+  return token.startsWith(`hf_${SHORT_MARK}`);
+}
+
+function bodyOf(random: Uint8Array): string {
   if (random.length < 32) throw new RangeError("a token needs 32 random bytes");
   let value = 0n;
   for (const byte of random.subarray(0, 32)) value = (value << 8n) | BigInt(byte);
-  const body = base62(value, RANDOM_CHARACTERS);
+  return base62(value, RANDOM_CHARACTERS);
+}
+
+function checked(body: string): string {
   return `hf_${body}${checkOf(body)}`;
 }
 

@@ -7,7 +7,9 @@ export function mountTokens(app: Hono<Edge>): void {
   mount(app, "whoAmI", async ({ caller }) => ({
     id: caller.tokenId,
     name: caller.name,
+    kind: caller.kind,
     scopes: [...caller.scopes],
+    networks: [...caller.networks],
     expiresAt: caller.expiresAt,
   }));
   mount(app, "listTokens", async ({ ports }) => ({ tokens: await listTokens(ports) }));

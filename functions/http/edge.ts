@@ -6,8 +6,8 @@ import type { Caller, Ports } from "../registry/ports.ts";
 /** All that a deployment is made of, built from its settings by services.ts. */
 export type Services = {
   ports: Ports;
-  /** Throws TOKEN_INVALID. */
-  authenticate(bearer: string): Promise<Caller>;
+  /** Throws TOKEN_INVALID, ADDRESS_DENIED, RATE_LIMITED. */
+  authenticate(bearer: string, address: string | null): Promise<Caller>;
   version: string;
   /** One structured line; never a URL's query, a token or a body. */
   log(line: LogLine): void;
@@ -16,7 +16,14 @@ export type Services = {
 export type LogLine = Record<string, string | number | boolean | null>;
 
 export type Edge = {
-  Variables: { services: Services; requestId: string; caller: Caller; repository: RepositorySummary };
+  Variables: {
+    services: Services;
+    requestId: string;
+    /** Of the client, as far as the deployment can be sure of it. */
+    address: string | null;
+    caller: Caller;
+    repository: RepositorySummary;
+  };
 };
 
 export type EdgeContext = Context<Edge>;

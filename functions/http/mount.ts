@@ -35,7 +35,7 @@ type Handled<N extends RouteName> = {
   body: RouteBody<Routes[N]>;
 };
 
-const NOBODY: Caller = { tokenId: "", name: "nobody", scopes: [], expiresAt: null };
+const NOBODY: Caller = { tokenId: "", name: "nobody", kind: "person", scopes: [], networks: [], expiresAt: null };
 
 export function mount<N extends RouteName>(app: Hono<Edge>, name: N, handle: (input: Handled<N>) => Promise<RouteAnswer<Routes[N]>>): void {
   const route: RouteSpec = ROUTES[name];
@@ -71,7 +71,7 @@ async function authenticated(c: EdgeContext, services: Services): Promise<Caller
   if (header === undefined || header === "") throw new FerryError("TOKEN_MISSING");
   const [scheme = "", bearer = "", ...rest] = header.split(" ");
   if (scheme.toLowerCase() !== "bearer" || rest.length > 0) throw new FerryError("TOKEN_INVALID");
-  return services.authenticate(bearer);
+  return services.authenticate(bearer, c.get("address"));
 }
 
 /** The repository of the path, once the caller may do what the route needs. Without one, the deployment's own right is asked. */

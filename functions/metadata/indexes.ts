@@ -1,4 +1,5 @@
 /** All index ports on one Redis. */
+import { RedisMeters, RedisShortTokens, RedisTokenUses } from "./access.ts";
 import { RedisChunkIndex } from "./chunks.ts";
 import type { RedisCommands } from "./commands.ts";
 import { keysOf } from "./keys.ts";
@@ -18,5 +19,8 @@ export function redisIndexes({ commands, generation }: { commands: RedisCommands
     uploads: new RedisUploads(commands, keys),
     leases: new RedisLeases(commands, keys),
     notes: new RedisNotes(commands, keys),
+    uses: new RedisTokenUses(commands, keys),
+    shortTokens: new RedisShortTokens(commands, keys),
+    meters: new RedisMeters(commands, keys),
   };
 }

@@ -19,6 +19,10 @@
  *   lease:<name>:fence          string   number of the newest claim; no lease's name holds a colon
  *   note:<name>                 string   what recovery knows of this index
  *
+ *   uses                        hash     <token id> → time of the last use in ms, of the last hour's first
+ *   short:<sha256>              string   the caller behind a short token                         as long as the token lives
+ *   meter:<what>:<whose>        string   when the bucket will be full again, in ms               until it is full
+ *
  * Marks. A managed Redis may lose keys one by one, or bring older copies back (Upstash: the last writer of a key wins). So every key of
  * a log's index carries the seq of the last record that changed it (`#` in a hash, the member `!<seq>` in a zset), and the head says
  * which seq it expects there. What an index holds follows from the log alone, so equal marks mean equal content. All keys of one index
@@ -49,6 +53,9 @@ export function keysOf(generation: string) {
       return { lease, fence: `${lease}:fence` };
     },
     note: (name: string) => `${prefix}note:${name}`,
+    uses: `${prefix}uses`,
+    shortToken: (hash: string) => `${prefix}short:${hash}`,
+    meter: (bucket: string) => `${prefix}meter:${bucket}`,
     /** The principal comes last and the other two hold no colon, so no two of these are spelled alike. */
     uploadOf: ({ repositoryId, branch, principal }: UploadKey) => `${prefix}upload-of:${repositoryId}:${branch}:${principal}`,
   };

@@ -119,7 +119,7 @@ change['token.revoke'] = function()
   mark('tokens', tokens)
 end`;
 
-/** KEYS: head, tokens. ARGV: hash of a secret. The entry of its token, or nil. */
+/** KEYS: head, tokens. ARGV: hash of a secret, the fence. The entry of its token, or nil. */
 const TOKEN = `
 local expected = whole('tokens')
 local found, id = unpack(redis.call('HMGET', KEYS[2], '#', 'h:' .. ARGV[1]))

@@ -85,8 +85,13 @@ export class RedisSystemIndex implements SystemIndex {
   }
 
   async findToken(hash: Digest): Promise<TokenEntry | null> {
-    const [reply] = await ask(this.#commands, SYSTEM.token, [this.#keys.head, this.#keys.tokens], [hash]);
+    const [reply] = await ask(this.#commands, SYSTEM.token, [this.#keys.head, this.#keys.tokens], [hash, this.#fence]);
     const text = textOrNull(reply);
+    return text === null ? null : decodeToken(text);
+  }
+
+  async findTokenById(id: string): Promise<TokenEntry | null> {
+    const [text = null] = await this.#tokens([`t:${id}`]);
     return text === null ? null : decodeToken(text);
   }
 

@@ -95,14 +95,14 @@ export type LogHead = { seq: number; hash: Digest | null };
 /** A record and the SHA-256 of its bytes. */
 export type Hashed<R> = { record: R; hash: Digest };
 
+/** `seq`: of the record that carries an operation, among the newest 256 up to `headSeq`; null: not among them. */
+export type FoundOperation = { seq: number | null; headSeq: number };
+
 /**
  * Both indexes below: a record is applied if its seq is head + 1, skipped if it is not newer, refused (INDEX_REBUILDING) if it would
  * leave a gap. What they answer is whole: an index that finds itself incomplete (keys lost, replay unfinished) throws INDEX_REBUILDING
  * and never says "there is none". Applying is atomic and safe to repeat.
  */
-/** `seq`: of the record that carries an operation, among the newest 256 up to `headSeq`; null: not among them. */
-export type FoundOperation = { seq: number | null; headSeq: number };
-
 export interface SystemIndex {
   /** Null when there is no whole index here: replay the log from the start. Never throws INDEX_REBUILDING. */
   head(): Promise<LogHead | null>;
@@ -125,6 +125,7 @@ export interface SystemIndex {
   listRepositories(query: { after?: string | undefined; limit: number }): Promise<RepositorySummary[]>;
   /** By any of its secrets, also one that ended since. */
   findToken(hash: Digest): Promise<TokenEntry | null>;
+  findTokenById(id: string): Promise<TokenEntry | null>;
   listTokens(): Promise<TokenEntry[]>;
   findOperation(operationId: OperationId): Promise<FoundOperation>;
   /** The same index, for reads that throw INDEX_REBUILDING when it is, or has gone back to, before `seq`. */

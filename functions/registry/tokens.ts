@@ -6,7 +6,7 @@ import { OperationId } from "../../shared/names.ts";
 import { epochMs, isoTime } from "../../shared/time.ts";
 import { makeToken } from "../../shared/token.ts";
 import { demandDeployment, excessOf } from "./access.ts";
-import { append, type Body, withWhole } from "./log.ts";
+import { append, findConfirmed, type Prepare, withWhole } from "./log.ts";
 import { systemLog } from "./logs.ts";
 import type { Caller, Ports, TokenEntry } from "./ports.ts";
 import type { SystemRecord } from "./records.ts";
@@ -47,8 +47,8 @@ export async function rotateToken(ports: Ports, caller: Caller, tokenId: string,
   const known = await getToken(ports, tokenId);
   if (caller.tokenId !== tokenId) refuseExcess(caller, known);
   const { token, tokenHash } = await newSecret(ports);
-  await appendOnce(ports, caller, async (at) => {
-    refuseEnded(await getToken(ports, tokenId), at);
+  await appendOnce(ports, caller, async (at, fenced) => {
+    refuseEnded(await getToken(fenced, tokenId), at);
     return { op: "token.rotate", tokenId, tokenHash, previousUntil: isoTime(epochMs(at) + overlapSeconds * 1000) };
   });
   const [lastUsedMs = null] = await ports.uses.lastUsed([tokenId]);
@@ -77,19 +77,15 @@ export async function revokeToken(ports: Ports, caller: Caller, tokenId: string)
 
 /** In order of creation. */
 export async function listTokens(ports: Ports): Promise<TokenDescription[]> {
-  const entries = await readTokens(ports);
+  const entries = await withWhole(systemLog(ports), () => ports.system.listTokens());
   const lastUsed = await ports.uses.lastUsed(entries.map(({ id }) => id));
   return entries.map((entry, at) => descriptionOf(entry, lastUsed[at] ?? null));
 }
 
 async function getToken(ports: Ports, id: string): Promise<TokenEntry> {
-  const known = (await readTokens(ports)).find((token) => token.id === id);
-  if (known === undefined) throw new FerryError("TOKEN_UNKNOWN", { id });
+  const known = await findConfirmed(systemLog(ports), () => ports.system.findTokenById(id));
+  if (known === null) throw new FerryError("TOKEN_UNKNOWN", { id });
   return known;
-}
-
-function readTokens(ports: Ports): Promise<TokenEntry[]> {
-  return withWhole(systemLog(ports), () => ports.system.listTokens());
 }
 
 function descriptionOf({ secrets, ...entry }: TokenEntry, lastUsedMs: number | null): TokenDescription {
@@ -102,7 +98,7 @@ async function newSecret(ports: Ports): Promise<{ token: string; tokenHash: Dige
 }
 
 /** An act of its own each time: its secret is known to one answer alone. */
-function appendOnce(ports: Ports, caller: Caller, prepare: (at: string) => Promise<Body<SystemRecord>>): Promise<SystemRecord> {
+function appendOnce(ports: Ports, caller: Caller, prepare: Prepare<SystemRecord>): Promise<SystemRecord> {
   const operationId = OperationId.parse(toHex(ports.random.bytes(16)));
   return append(systemLog(ports), { operationId, actor: caller.name }, prepare);
 }

@@ -16,7 +16,19 @@ export const REPOSITORY_PATH = "/api/v1/repositories/:namespace/:name";
 export const RepositoryRequest = z.strictObject({ repository: RepositoryName, operationId: OperationId });
 export type RepositoryRequest = z.infer<typeof RepositoryRequest>;
 
-export const RepositorySummary = z.object({ repository: RepositoryName, id: RepositoryId, createdAt: z.string(), createdBy: z.string() });
+/** No downloads: an administrator stopped them. */
+export const Block = z.object({ at: z.string(), by: z.string(), reason: z.string() });
+export type Block = z.infer<typeof Block>;
+export const BlockRequest = z.strictObject({ reason: z.string().min(1).max(1000), operationId: OperationId });
+export const UnblockQuery = z.strictObject({ operationId: OperationId });
+
+export const RepositorySummary = z.object({
+  repository: RepositoryName,
+  id: RepositoryId,
+  createdAt: z.string(),
+  createdBy: z.string(),
+  blocked: Block.nullable(),
+});
 export type RepositorySummary = z.infer<typeof RepositorySummary>;
 
 /** Free words about a revision; keys and values are short texts. */

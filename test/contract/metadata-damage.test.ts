@@ -94,6 +94,9 @@ describe("a damaged index on Redis", { skip: whyNoRedis() }, () => {
       record.purgeRepository("team/llama-2"),
       record.restore("a/b-2", repositoryIdOf("a/b")),
       record.makeToken("two"),
+      record.rotate("two", "three'", 100),
+      record.block("a/b-2", repositoryIdOf("a/b")),
+      record.unblock("a/b-2", repositoryIdOf("a/b")),
       record.revoke("two"),
       record.revoke("one"),
     ];

@@ -171,6 +171,11 @@ function systemBody(): fc.Arbitrary<Body<SystemRecord>> {
     seed().map((id) => record.purgeRepository("any/name", repositoryIdOf(id))),
     seed().map((token) => record.makeToken(token)),
     seed().map((token) => record.revoke(token)),
+    fc
+      .tuple(seed(), fc.constantFrom("x", "y", "z"), fc.nat(25))
+      .map(([token, secret, seconds]) => record.rotate(token, `${token} ${secret}`, seconds)),
+    fc.tuple(names, seed()).map(([name, id]) => record.block(name, repositoryIdOf(id))),
+    fc.tuple(names, seed()).map(([name, id]) => record.unblock(name, repositoryIdOf(id))),
   );
 }
 
@@ -209,7 +214,9 @@ function allSystemQuestions(system: Parameters<typeof systemQuestions>[0]): Ques
     { name: `name ${text}`, ask: () => system.findRepository(nameOf(`team/${text}`)) },
     { name: `trash ${text}`, ask: () => system.findTrashed(repositoryIdOf(text)) },
     { name: `id ${text}`, ask: async () => [...(await system.namesOf([repositoryIdOf(text)]))] },
-    { name: `token ${text}`, ask: () => system.findToken(digestOf(text)) },
+    ...[text, `${text} x`, `${text} y`, `${text} z`].map((secret) => {
+      return { name: `token ${secret}`, ask: () => system.findToken(digestOf(secret)) };
+    }),
   ]);
   return [...systemQuestions(system), ...one, { name: "operation", ask: () => system.findOperation(operationOf("system", 1)) }];
 }

@@ -1,10 +1,12 @@
 /** Promises of SystemIndex. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { SystemIndex } from "../../functions/registry/ports.ts";
+import type { SystemIndex, TokenEntry } from "../../functions/registry/ports.ts";
 import {
+  block,
   create,
   digestOf,
+  hex,
   makeToken,
   nameOf,
   operationOf,
@@ -13,7 +15,9 @@ import {
   repositoryIdOf,
   restore,
   revoke,
+  rotate,
   systemChain,
+  unblock,
 } from "../support/chain.ts";
 import { answersOf, assertHonest, type Question, REBUILDING, replay } from "../support/log-index.ts";
 import type { MakeIndexes } from "./metadata.ts";
@@ -26,6 +30,8 @@ async function fullChain() {
   await chain.add(remove("team/llama-2"));
   for (const seed of ["one", "two", "three"]) await chain.add(makeToken(seed));
   await chain.add(revoke("two"));
+  await chain.add(rotate("three", "three'", 3_600));
+  await chain.add(block("a/b"));
   return chain;
 }
 
@@ -43,6 +49,9 @@ export function systemQuestions(system: SystemIndex): Question[] {
     { name: "findToken", ask: () => system.findToken(digestOf("one")) },
     { name: "findToken of a revoked one", ask: () => system.findToken(digestOf("two")) },
     { name: "findToken of none", ask: () => system.findToken(digestOf("none")) },
+    { name: "findToken of a secret that was rotated", ask: () => system.findToken(digestOf("three")) },
+    { name: "findToken of its new secret", ask: () => system.findToken(digestOf("three'")) },
+    { name: "findTokenById", ask: () => system.findTokenById(hex("id three", 16)) },
     { name: "listTokens", ask: () => system.listTokens() },
     { name: "findOperation", ask: () => system.findOperation(operationOf("system", 3)) },
     { name: "findOperation of none", ask: () => system.findOperation(operationOf("system", 999)) },
@@ -52,6 +61,8 @@ export function systemQuestions(system: SystemIndex): Question[] {
 export function systemIndexSuite(name: string, make: MakeIndexes): void {
   describe(`system index ${name}`, () => {
     trashOf(make);
+    rotationOf(make);
+    blockOf(make);
     test("one that was never begun is no index: head is null, and no read says that there is none", async () => {
       const { system } = make();
       assert.equal(await system.head(), null);
@@ -86,10 +97,12 @@ export function systemIndexSuite(name: string, make: MakeIndexes): void {
         id: repositoryIdOf("team/llama"),
         createdAt: created?.at,
         createdBy: created?.actor,
+        blocked: null,
       });
       assert.equal(await system.findRepository(nameOf("team/llama-2")), null);
       const ids = ["a/b", "team/llama-2", "none/x"].map((n) => repositoryIdOf(n));
-      assert.deepEqual(await system.namesOf(ids), new Map([[repositoryIdOf("a/b"), "a/b"]]));
+      assert.deepEqual(await system.namesOf(ids), new Map());
+      assert.deepEqual(await system.namesOf([repositoryIdOf("a/b"), repositoryIdOf("z/0")]), new Map([[repositoryIdOf("z/0"), "z/0"]]));
     });
 
     test("a name that is created again belongs to the new id; deleting the old one leaves it", async () => {
@@ -125,18 +138,21 @@ export function systemIndexSuite(name: string, make: MakeIndexes): void {
     test("finds a token by its hash, lists tokens in order of creation, and keeps the time of the first revocation", async () => {
       const { system } = make();
       const chain = await fullChain();
-      const revokedAt = chain.entries.at(-1)?.record.at;
+      const revokedAt = chain.entries.find(({ record }) => record.op === "token.revoke")?.record.at;
       await chain.add(revoke("two"));
       await chain.add(revoke("nobody"));
       await replay(system, chain.entries);
       const made = chain.entries.find(({ record }) => record.op === "token.create")?.record;
       assert.ok(made?.op === "token.create");
-      const { tokenId: id, name: label, scopes, expiresAt, at: createdAt, actor: createdBy } = made;
-      const entry = { hash: digestOf("one"), id, name: label, scopes, createdAt, createdBy, expiresAt, revokedAt: null };
+      const { tokenId: id, name: label, kind, scopes, networks, expiresAt, at: createdAt, actor: createdBy } = made;
+      const ends = { expiresAt, revokedAt: null, rotatedAt: null };
+      const secrets = [{ hash: digestOf("one"), until: null }];
+      const entry = { id, name: label, kind, scopes, networks, createdAt, createdBy, ...ends, secrets };
       assert.deepEqual(await system.findToken(digestOf("one")), entry);
       assert.equal((await system.findToken(digestOf("two")))?.revokedAt, revokedAt);
-      const hashes = (await system.listTokens()).map((token) => token.hash);
-      assert.deepEqual(hashes, ["one", "two", "three"].map(digestOf));
+      assert.deepEqual(await system.findTokenById(id), entry);
+      assert.equal(await system.findTokenById("0".repeat(16)), null);
+      assert.deepEqual((await system.listTokens()).map(newestSecret), ["one", "two", "three'"].map(digestOf));
     });
 
     test("lists more tokens than one round asks for", async () => {
@@ -145,10 +161,7 @@ export function systemIndexSuite(name: string, make: MakeIndexes): void {
       for (let at = 0; at < 510; at++) await chain.add(makeToken(`token ${at}`));
       await replay(system, chain.entries);
       const expected = chain.entries.map(({ record }) => (record.op === "token.create" ? record.tokenHash : ""));
-      assert.deepEqual(
-        (await system.listTokens()).map((token) => token.hash),
-        expected,
-      );
+      assert.deepEqual((await system.listTokens()).map(newestSecret), expected);
     });
 
     test("whichever key is lost: head is null, each read answers the truth or that it is rebuilding, and a replay heals it", async () => {
@@ -172,6 +185,97 @@ export function systemIndexSuite(name: string, make: MakeIndexes): void {
   });
 }
 
+function newestSecret({ secrets }: TokenEntry): string | undefined {
+  return secrets[0]?.hash;
+}
+
+function rotationOf(make: MakeIndexes): void {
+  /** Which of these seeds' secrets are known, with their ends in seconds after the chain's first record. */
+  async function known(system: SystemIndex, seeds: readonly string[]): Promise<Record<string, number | null>> {
+    const ends: Record<string, number | null> = {};
+    for (const seed of seeds) {
+      const secret = (await system.findToken(digestOf(seed)))?.secrets.find(({ hash }) => hash === digestOf(seed));
+      if (secret !== undefined) ends[seed] = secret.until === null ? null : (Date.parse(secret.until) - Date.UTC(2026, 0, 1)) / 1_000;
+    }
+    return ends;
+  }
+
+  test("a rotated token has a new secret without an end; the old ones end when the rotation says so, never later than before", async () => {
+    const { system } = make();
+    const chain = systemChain();
+    const seeds = ["a", "b", "c", "d", "e"];
+    const after = async (...bodies: Parameters<typeof chain.add>[0][]) => {
+      for (const body of bodies) await chain.add(body);
+      await replay(system, chain.entries);
+      return known(system, seeds);
+    };
+    assert.deepEqual(await after(makeToken("a"), rotate("a", "b", 1_000)), { a: 1_000, b: null });
+    assert.deepEqual(await after(rotate("a", "c", 2_000)), { a: 1_000, b: 2_000, c: null });
+    assert.deepEqual(await after(rotate("a", "d", 500)), { a: 500, b: 500, c: 500, d: null });
+    const [first, second] = [chain.entries[0]?.record, chain.entries.at(-1)?.record];
+    const token = await system.findTokenById(hex("id a", 16));
+    assert.deepEqual([token?.createdAt, token?.rotatedAt, token?.name], [first?.at, second?.at, 'a | "x"']);
+    assert.deepEqual(await system.findToken(digestOf("a")), token);
+    // At once: what ended by the record's own time is not kept.
+    assert.deepEqual(await after(rotate("a", "e", 0)), { e: null });
+    assert.equal((await system.listTokens()).length, 1);
+  });
+
+  test("a token has at most 8 secrets; a revoked one stays revoked when it is rotated; none is rotated that was never made", async () => {
+    const { system } = make();
+    const chain = systemChain();
+    await chain.add(makeToken("0"));
+    await chain.add(revoke("0"));
+    const seeds = Array.from({ length: 12 }, (_, at) => `${at}`);
+    for (const seed of seeds.slice(1)) await chain.add(rotate("0", seed, 10_000));
+    await chain.add(rotate("nobody", "x", 10_000));
+    await replay(system, chain.entries);
+    assert.deepEqual(Object.keys(await known(system, seeds)), seeds.slice(-8));
+    assert.notEqual((await system.findTokenById(hex("id 0", 16)))?.revokedAt, null);
+    assert.equal(await system.findToken(digestOf("x")), null);
+  });
+}
+
+function blockOf(make: MakeIndexes): void {
+  test("a blocked repository says so wherever it is found, is no holder, and stays blocked through trash and restore", async () => {
+    const { system } = make();
+    const chain = systemChain();
+    const id = repositoryIdOf("a/b");
+    await chain.add(create("a/b"));
+    const { record } = await chain.add(block("a/b"));
+    await replay(system, chain.entries);
+    const blocked = { at: record.at, by: record.actor, reason: 'leaked | "x" y' };
+    assert.deepEqual((await system.findRepository(nameOf("a/b")))?.blocked, blocked);
+    assert.deepEqual((await system.listRepositories({ limit: 1 }))[0]?.blocked, blocked);
+    assert.deepEqual(await system.namesOf([id]), new Map());
+
+    await chain.add(remove("a/b"));
+    await replay(system, chain.entries);
+    assert.deepEqual((await system.findTrashed(id))?.blocked, blocked);
+    await chain.add(restore("a/c", id));
+    await replay(system, chain.entries);
+    assert.deepEqual((await system.findRepository(nameOf("a/c")))?.blocked, blocked);
+    assert.deepEqual(await system.namesOf([id]), new Map());
+
+    await chain.add(unblock("a/c", id));
+    await replay(system, chain.entries);
+    const found = await system.findRepository(nameOf("a/c"));
+    assert.deepEqual([found?.blocked, found?.createdBy], [null, "person 1"]);
+    assert.deepEqual(await system.namesOf([id]), new Map([[id, "a/c"]]));
+  });
+
+  test("an id that is made anew begins without a block, and one that is not living can't be blocked", async () => {
+    const { system } = make();
+    const chain = systemChain();
+    const id = repositoryIdOf("a/b");
+    for (const body of [create("a/b"), block("a/b"), remove("a/b"), purgeRepository("a/b"), block("a/b"), create("a/b")])
+      await chain.add(body);
+    await replay(system, chain.entries);
+    assert.equal((await system.findRepository(nameOf("a/b")))?.blocked, null);
+    assert.deepEqual(await system.namesOf([id]), new Map([[id, "a/b"]]));
+  });
+}
+
 function trashOf(make: MakeIndexes): void {
   test("a deleted repository is in the trash, with who made and who deleted it, until it is restored or purged", async () => {
     const { system } = make();
@@ -179,7 +283,7 @@ function trashOf(make: MakeIndexes): void {
     const id = repositoryIdOf("old");
     const [created, deleted] = [await chain.add(create("a/b", id)), await chain.add(remove("a/b", id))];
     await replay(system, chain.entries);
-    const summary = { repository: "a/b", id, createdAt: created.record.at, createdBy: created.record.actor };
+    const summary = { repository: "a/b", id, createdAt: created.record.at, createdBy: created.record.actor, blocked: null };
     const trashed = { ...summary, deletedAt: deleted.record.at, deletedBy: deleted.record.actor };
     assert.deepEqual(await system.findTrashed(id), trashed);
     assert.deepEqual(await system.listTrash({ limit: 10 }), [trashed]);

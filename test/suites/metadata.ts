@@ -1,5 +1,16 @@
 /** What every implementation of the index ports promises, tried on each of them: `metadataSuite(name, make)`. */
-import type { ChunkIndex, Leases, Notes, RepositoryIndex, SystemIndex, Uploads } from "../../functions/registry/ports.ts";
+import type {
+  ChunkIndex,
+  Leases,
+  Meters,
+  Notes,
+  RepositoryIndex,
+  ShortTokens,
+  SystemIndex,
+  TokenUses,
+  Uploads,
+} from "../../functions/registry/ports.ts";
+import { accessSuite } from "./metadata-access.ts";
 import { chunkIndexSuite } from "./metadata-chunks.ts";
 import { leasesSuite } from "./metadata-leases.ts";
 import { lifecycleSuite } from "./metadata-lifecycle.ts";
@@ -16,6 +27,9 @@ export type Indexes = {
   uploads: Uploads;
   leases: Leases;
   notes: Notes;
+  uses: TokenUses;
+  shortTokens: ShortTokens;
+  meters: Meters;
   /** As if one key had vanished; spelled as in functions/metadata/keys.ts without the prefix. */
   loseKey(key: string): void | Promise<void>;
 };
@@ -31,4 +45,5 @@ export function metadataSuite(name: string, make: MakeIndexes): void {
   uploadsSuite(name, make);
   leasesSuite(name, make);
   notesSuite(name, make);
+  accessSuite(name, make);
 }

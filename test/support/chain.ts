@@ -80,7 +80,32 @@ export function purgeRepository(name: string, id = repositoryIdOf(name)): Body<S
 
 export function makeToken(seed: string): Body<SystemRecord> {
   const scopes = [{ repositories: "team/*", actions: ["pull", "push"] as ("pull" | "push")[] }];
-  return { op: "token.create", tokenId: hex(`id ${seed}`, 16), tokenHash: digestOf(seed), name: `${seed} | "x"`, scopes, expiresAt: null };
+  const tokenId = hex(`id ${seed}`, 16);
+  const networks = ["10.0.0.0/8"];
+  return {
+    op: "token.create",
+    tokenId,
+    tokenHash: digestOf(seed),
+    name: `${seed} | "x"`,
+    kind: "robot",
+    scopes,
+    networks,
+    expiresAt: null,
+  };
+}
+
+/** `secret` seeds the new one; `overlapSeconds` from the first record of the chain on. */
+export function rotate(seed: string, secret: string, overlapSeconds: number): Body<SystemRecord> {
+  const previousUntil = isoTime(FIRST_RECORD_MS + overlapSeconds * 1000);
+  return { op: "token.rotate", tokenId: hex(`id ${seed}`, 16), tokenHash: digestOf(secret), previousUntil };
+}
+
+export function block(name: string, id = repositoryIdOf(name)): Body<SystemRecord> {
+  return { op: "repository.block", repositoryId: id, repository: nameOf(name), reason: 'leaked | "x" y' };
+}
+
+export function unblock(name: string, id = repositoryIdOf(name)): Body<SystemRecord> {
+  return { op: "repository.unblock", repositoryId: id, repository: nameOf(name) };
 }
 
 export function revoke(seed: string): Body<SystemRecord> {

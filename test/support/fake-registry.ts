@@ -143,7 +143,7 @@ export class FakeRegistry {
       if (this.#repositories.has(body.repository)) throw new FerryError("REPOSITORY_EXISTS", { repository: body.repository });
       const id = randomBytes(8).toString("hex");
       this.#repositories.set(body.repository, { id, revisions: [], branches: new Map(), operations: new Map() });
-      return { repository: body.repository, id, createdAt: "2026-01-01T00:00:00Z", createdBy: "test" };
+      return { repository: body.repository, id, createdAt: "2026-01-01T00:00:00Z", createdBy: "test", blocked: null };
     },
     openUpload: (params: Params, body: RouteBody<(typeof ROUTES)["openUpload"]>) => {
       const { name, repo } = this.#repository(params);

@@ -1,4 +1,5 @@
 /** Every call of the index ports, by name: for tests of what all of them do when Redis does not answer as it should. */
+import type { Caller } from "../../functions/registry/ports.ts";
 import type { Indexes } from "../suites/metadata.ts";
 import {
   attemptOf,
@@ -24,9 +25,23 @@ export const SENT = [
   UPLOAD_KEY.principal,
   "owner-of-a-lease",
   "text-of-a-note",
+  "name-of-a-caller",
+  "name-of-a-bucket",
 ];
 
-export async function indexCalls({ system, repositories, chunks, uploads, leases, notes }: Omit<Indexes, "loseKey">) {
+const CALLER: Caller = { tokenId: "0".repeat(16), name: "name-of-a-caller", kind: "identity", scopes: [], networks: [], expiresAt: null };
+
+export async function indexCalls({
+  system,
+  repositories,
+  chunks,
+  uploads,
+  leases,
+  uses,
+  shortTokens,
+  meters,
+  notes,
+}: Omit<Indexes, "loseKey">) {
   const id = repositoryIdOf("team/llama");
   const created = await systemChain().add(create("team/llama"));
   const committed = await repositoryChain().add(commit(id, "main", "c1"));
@@ -42,6 +57,7 @@ export async function indexCalls({ system, repositories, chunks, uploads, leases
     "system.findTrashed": () => system.findTrashed(id),
     "system.listTrash": () => system.listTrash({ limit: 10 }),
     "system.findToken": () => system.findToken(digest),
+    "system.findTokenById": () => system.findTokenById("0".repeat(16)),
     "system.listTokens": () => system.listTokens(),
     "system.findOperation": () => system.findOperation(operationOf("system", 1)),
     "repositories.head": () => repositories.head(id),
@@ -65,6 +81,11 @@ export async function indexCalls({ system, repositories, chunks, uploads, leases
     "uploads.current": () => uploads.current(UPLOAD_KEY),
     "uploads.remember": () => uploads.remember(UPLOAD_KEY, "text-of-an-upload"),
     "uploads.forget": () => uploads.forget(UPLOAD_KEY),
+    "uses.note": () => uses.note("0".repeat(16), 0),
+    "uses.lastUsed": () => uses.lastUsed(["0".repeat(16)]),
+    "shortTokens.keep": () => shortTokens.keep(digest, CALLER, 60),
+    "shortTokens.find": () => shortTokens.find(digest),
+    "meters.take": () => meters.take([{ bucket: "name-of-a-bucket", perMinute: 1, least: 1, most: 1 }], 0),
     "leases.acquire": () => leases.acquire("collect", "owner-of-a-lease", 60_000),
     "leases.release": () => leases.release("collect", "owner-of-a-lease"),
     "notes.read": () => notes.read("sound"),

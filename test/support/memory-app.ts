@@ -4,6 +4,7 @@ import { createApp } from "../../functions/app.ts";
 import { MemoryCache } from "../../functions/cache.ts";
 import { makeKeyed } from "../../functions/keyed.ts";
 import { Margins } from "../../functions/registry/collect/margins.ts";
+import { Limits } from "../../functions/registry/limits.ts";
 import type { Clock, Ports } from "../../functions/registry/ports.ts";
 import { makeServices } from "../../functions/services.ts";
 import { FerryClient } from "../../shared/client.ts";
@@ -27,9 +28,14 @@ export type MemoryApp = {
   log: Record<string, unknown>[];
 };
 
+/** Tests ask a lot in no time. */
+const NO_LIMITS: Limits = Limits.parse({ requestsPerMinute: 1e6, urlsPerMinute: 1e8, failuresPerMinute: 1e6, exchangesPerMinute: 1e6 });
+
 export const ENDPOINT = "http://ferry.test";
 
-export async function memoryApp(options: MemoryStoresOptions & { decorate?: (ports: Ports) => Ports } = {}): Promise<MemoryApp> {
+export async function memoryApp(
+  options: MemoryStoresOptions & { decorate?: (ports: Ports) => Ports; limits?: Limits } = {},
+): Promise<MemoryApp> {
   let nowMs = Date.parse("2026-01-01T00:00:00Z");
   const clock = {
     now: () => nowMs,
@@ -50,14 +56,22 @@ export async function memoryApp(options: MemoryStoresOptions & { decorate?: (por
     uploads: indexes.uploads,
     leases: indexes.leases,
     notes: indexes.notes,
+    uses: indexes.uses,
+    shortTokens: indexes.shortTokens,
+    meters: indexes.meters,
     margins: Margins.parse({}),
+    limits: options.limits ?? NO_LIMITS,
     cache: new MemoryCache(64 * MiB),
   };
   const ports = options.decorate?.(plain) ?? plain;
   const token = makeToken(new Uint8Array(randomBytes(32)));
   const log: Record<string, unknown>[] = [];
   const services = await makeServices(ports, token, (line) => log.push(line));
-  const app = createApp(() => services);
+  // As at the edge.
+  const app = createApp(
+    () => services,
+    (c) => c.req.header("cf-connecting-ip") ?? null,
+  );
   const fetch = async (url: string, init?: RequestInit) => app.request(url, init);
   const clientFor = (bearer: string | undefined) =>
     new FerryClient({ endpoint: ENDPOINT, token: bearer, fetch, sleep: async () => {}, random: Math.random, attempts: 1 });

@@ -4,6 +4,7 @@
  */
 import type { ChunkEntry, ChunkIndex, Clock, Leases, Notes, Proof, UploadKey, Uploads } from "../../functions/registry/ports.ts";
 import type { Digest } from "../../shared/digest.ts";
+import { MemoryMeters, MemoryShortTokens, MemoryTokenUses } from "./memory-access.ts";
 import { MemoryRepositoryIndex } from "./memory-repositories.ts";
 import { MemorySystemIndex } from "./memory-system.ts";
 
@@ -139,6 +140,9 @@ export type MemoryIndexes = {
   uploads: MemoryUploads;
   leases: MemoryLeases;
   notes: MemoryNotes;
+  uses: MemoryTokenUses;
+  shortTokens: MemoryShortTokens;
+  meters: MemoryMeters;
   /** As if Redis were new. */
   wipe(): void;
   /** As if one key had vanished. Spelled as in functions/metadata/keys.ts without the prefix: `sys`, `sys:names`, `repo:<id>:order`, … */
@@ -155,6 +159,9 @@ export function memoryIndexes({ clock }: { clock: Clock }): MemoryIndexes {
     uploads: new MemoryUploads(clock),
     leases: new MemoryLeases(clock),
     notes: new MemoryNotes(),
+    uses: new MemoryTokenUses(),
+    shortTokens: new MemoryShortTokens(clock),
+    meters: new MemoryMeters(),
   };
   return {
     ...indexes,
@@ -164,9 +171,9 @@ export function memoryIndexes({ clock }: { clock: Clock }): MemoryIndexes {
   };
 }
 
-type Parts = Pick<MemoryIndexes, "system" | "repositories" | "chunks" | "uploads" | "leases" | "notes">;
+type Parts = Omit<MemoryIndexes, "wipe" | "loseKey" | "snapshot">;
 
-function wipe({ system, repositories, chunks, uploads, leases, notes }: Parts): void {
+function wipe({ system, repositories, chunks, uploads, leases, notes, uses, shortTokens, meters }: Parts): void {
   system.log.lose("head");
   repositories.logs.clear();
   chunks.entries.clear();
@@ -175,6 +182,9 @@ function wipe({ system, repositories, chunks, uploads, leases, notes }: Parts): 
   leases.held.clear();
   leases.numbers.clear();
   notes.notes.clear();
+  uses.times.clear();
+  shortTokens.kept.clear();
+  meters.fullAtMs.clear();
 }
 
 function loseKey(parts: Parts, key: string): void {
@@ -188,6 +198,9 @@ function loseKey(parts: Parts, key: string): void {
   else if (kind === "upload-of") parts.uploads.unfinished.delete(key.slice("upload-of:".length));
   else if (kind === "lease" && part === "fence") parts.leases.numbers.delete(name);
   else if (kind === "note") parts.notes.notes.delete(name);
+  else if (kind === "uses") parts.uses.times.clear();
+  else if (kind === "short") for (const hash of parts.shortTokens.kept.keys()) hash === name && parts.shortTokens.kept.delete(hash);
+  else if (kind === "meter") parts.meters.fullAtMs.delete(key.slice("meter:".length));
   else if (kind === "lease") parts.leases.held.delete(name);
   else throw new RangeError(`${key} is no key of the index`);
 }

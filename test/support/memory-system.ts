@@ -77,6 +77,10 @@ export class MemorySystemIndex implements SystemIndex {
     return structuredClone(tokens.find(({ secrets }) => secrets.some((secret) => secret.hash === hash)) ?? null);
   }
 
+  async findTokenById(id: string): Promise<TokenEntry | null> {
+    return structuredClone(this.log.read(this.#fence, "tokens").state.tokens.get(id) ?? null);
+  }
+
   async listTokens(): Promise<TokenEntry[]> {
     return structuredClone([...this.log.read(this.#fence, "tokens").state.tokens.values()]);
   }

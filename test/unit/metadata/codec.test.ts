@@ -114,6 +114,8 @@ test("repositories, tokens and revisions come back as they were, whatever people
       assert.ok(created.op === "repository.create");
       const repository = repositoryOf({ ...created, actor });
       assert.deepEqual(decodeRepository("team/llama", encodeRepository(repository)), repository);
+      const blocked = { at: "2026-02-03T04:05:06.007Z", by: text, reason: `${actor} ${text}` };
+      assert.deepEqual(decodeRepository("team/llama", encodeRepository({ ...repository, blocked })), { ...repository, blocked });
 
       const deletedAt = "2026-02-03T04:05:06.007Z";
       const trashed = `${deletedAt} ${encodePerson(text)} team/llama ${encodeRepository(repository)}`;
@@ -123,8 +125,17 @@ test("repositories, tokens and revisions come back as they were, whatever people
       assert.ok(made.op === "token.create");
       const token = tokenOf({ ...made, actor, name: text });
       const revokedAt = "2026-01-02T03:04:05.006Z";
-      assert.deepEqual(decodeToken(token.hash, `|${encodeToken(token)}`), token);
-      assert.deepEqual(decodeToken(token.hash, `${revokedAt}|${encodeToken(token)}`), { ...token, revokedAt });
+      const [newest, older] = [digestOf("new"), digestOf("old")];
+      assert.deepEqual(decodeToken(`||${digestOf("one")}:|${encodeToken(token)}`), token);
+      assert.deepEqual(decodeToken(`${revokedAt}|${deletedAt}|${newest}: ${older}:${revokedAt}|${encodeToken(token)}`), {
+        ...token,
+        revokedAt,
+        rotatedAt: deletedAt,
+        secrets: [
+          { hash: newest, until: null },
+          { hash: older, until: revokedAt },
+        ],
+      });
 
       const committed = (await record.repositoryChain().add(record.commit(repositoryIdOf("a"), "main", "c1"))).record;
       assert.ok(committed.op === "commit");
@@ -141,7 +152,7 @@ test("repositories, tokens and revisions come back as they were, whatever people
 test("an entry of a log's index that can't be read is reported, not taken for something else", () => {
   for (const text of ["", "x", "{}", "|", "|{", "0000 2026 x", "null", "[]"]) {
     assert.throws(() => decodeRepository(nameOf("a/b"), text), UNREADABLE, text);
-    assert.throws(() => decodeToken(digestOf("a"), text), UNREADABLE, text);
+    assert.throws(() => decodeToken(text), UNREADABLE, text);
     assert.throws(() => decodeRevision(record.revisionOf("a"), text), UNREADABLE, text);
     assert.throws(() => decodeTrashed(text), UNREADABLE, text);
     assert.throws(() => decodeFate(text), UNREADABLE, text);

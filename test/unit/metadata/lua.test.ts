@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { INDEX, ITEMS_MAX, LEASE, UPLOAD } from "../../../functions/metadata/lua.ts";
+import { ACCESS } from "../../../functions/metadata/lua-access.ts";
 import { REPOSITORY } from "../../../functions/metadata/lua-repository.ts";
 import { SYSTEM } from "../../../functions/metadata/lua-system.ts";
 
@@ -10,7 +11,7 @@ const COMMANDS = "DEL EXPIRE GET HDEL HGET HGETALL HINCRBY HKEYS HMGET HSET HSET
   " ",
 );
 
-const SCRIPTS = Object.entries({ SYSTEM, REPOSITORY, INDEX, UPLOAD, LEASE }).flatMap(([group, scripts]) =>
+const SCRIPTS = Object.entries({ SYSTEM, REPOSITORY, ACCESS, INDEX, UPLOAD, LEASE }).flatMap(([group, scripts]) =>
   Object.entries<string>(scripts).map(([name, text]) => ({ name: `${group}.${name}`, text })),
 );
 
