@@ -11,19 +11,7 @@ import { FerryError } from "../../../shared/errors.ts";
 import { OperationId, type RepositoryName } from "../../../shared/names.ts";
 import { operationId, repositoryName } from "../../support/memory-app.ts";
 import type { Files } from "../../support/pusher.ts";
-import {
-  calls,
-  codeOf,
-  collect,
-  DAY_MS,
-  logLength,
-  MODEL,
-  makeWorld,
-  missingChunks,
-  readWhole,
-  records,
-  type World,
-} from "./lifecycle-world.ts";
+import { calls, codeOf, collect, DAY_MS, logLength, MODEL, makeWorld, readWhole, records, type World } from "./lifecycle-world.ts";
 
 const FILES: Files = { a: "first", b: "second" };
 const OTHER = repositoryName("team/other");
@@ -107,24 +95,6 @@ test("who may not delete under the old name can't restore or purge, and who may 
   assert.deepEqual([await trash(stranger), await trash(reader), (await trash(deleter)).length], [[], [], 1]);
   assert.equal(await codeOf(restore(world, undefined, deleter)), "PERMISSION_DENIED");
   assert.equal((await trash(world.admin)).length, 1);
-});
-
-test("a restore and a purge at once: one of them happens, and what is restored is whole", async () => {
-  let restored = 0;
-  for (let round = 0; round < 30; round++) {
-    const world = await trashedWorld();
-    const acts = [() => restore(world), () => purge(world, { now: true })];
-    const codes = await Promise.all((round % 2 === 0 ? acts : acts.reverse()).map((act) => codeOf(act())));
-    assert.deepEqual([...codes].sort(), ["OK", "REPOSITORY_UNKNOWN"]);
-    await collect(world);
-    await collect(world);
-    assert.deepEqual(await missingChunks(world), []);
-    const living = await codeOf(calls.resolve(world, "main"));
-    if (living !== "OK") continue;
-    restored++;
-    assert.deepEqual(await readWhole(world, MODEL, "main"), FILES);
-  }
-  assert.ok(restored > 0 && restored < 30, `${restored} of 30 were restored`);
 });
 
 /** The next write of a key with this prefix fails, before or after it is written. */
