@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Margins } from "../../../functions/registry/collect/margins.ts";
 import { startCollect, stepCollect } from "../../../functions/registry/collect/run.ts";
-import { CHUNK_PREFIX, chunkKey, ENVELOPE_PREFIX, FLAG_PREFIX } from "../../../functions/registry/layout.ts";
+import { CHUNK_PREFIX, chunkKey, ENVELOPE_PREFIX, envelopeOfKey, FLAG_PREFIX } from "../../../functions/registry/layout.ts";
 import { listAll } from "../../../functions/registry/listing.ts";
 import { decodeRecord, Envelope } from "../../../functions/registry/records.ts";
 import { FerryError } from "../../../shared/errors.ts";
@@ -28,12 +28,14 @@ async function chunkKeys(app: MemoryApp): Promise<Set<string>> {
   return new Set((await listAll(app.stores.home.bucket, CHUNK_PREFIX)).map(({ key }) => key));
 }
 
-/** Chunks that envelopes in the bucket name and that are gone. */
+/** Chunks that the envelopes of living revisions name and that are gone. */
 async function missingChunks(app: MemoryApp): Promise<string[]> {
   const keys = await chunkKeys(app);
   const missing: string[] = [];
   for (const { key } of await listAll(app.stores.home.bucket, ENVELOPE_PREFIX)) {
-    const { placement } = decodeRecord(Envelope, (await app.stores.home.bucket.get(key)) ?? new Uint8Array(), key);
+    const { placement, repositoryId } = decodeRecord(Envelope, (await app.stores.home.bucket.get(key)) ?? new Uint8Array(), key);
+    const fate = await app.ports.repositories.envelopeFate(repositoryId, envelopeOfKey(key).attempt);
+    if (fate?.state !== "living") continue;
     missing.push(...placement.map(([sha256, , tag]) => chunkKey(sha256, tag)).filter((chunk) => !keys.has(chunk)));
   }
   return missing;
