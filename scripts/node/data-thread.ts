@@ -4,7 +4,6 @@ import type { LocalChunk } from "../../shared/transfer/ports.ts";
 import { LocalMover } from "./local-mover.ts";
 import type { Mover } from "./mover.ts";
 import { type FromThread, sentError, type Task, type ThreadSetting, type ToThread } from "./thread-messages.ts";
-import { makeTransport } from "./transports.ts";
 
 /** How often the main thread hears of bytes that moved: often enough to steer by. */
 const TELL_MS = 50;
@@ -107,9 +106,9 @@ class DataThread {
   }
 }
 
-const { transport } = workerData as ThreadSetting;
+const { mover } = workerData as ThreadSetting;
 if (parentPort !== null) {
   const port = parentPort;
-  new DataThread(port, new LocalMover(await makeTransport(transport)));
+  new DataThread(port, await LocalMover.make(mover));
   port.postMessage({ kind: "ready" } satisfies FromThread);
 }

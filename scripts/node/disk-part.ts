@@ -15,12 +15,10 @@ export type Location = { path: string };
 export type Lender = Map<Digest, { location: Location; chunk: WantedChunk }>;
 
 export type DiskPartOptions = {
-  /** Its own among all parts of the process. */
-  id: number;
+  to: PartFile;
   file: WantedFile;
   /** Path of the part below the destination. */
   part: string;
-  fd: number;
   held: Set<Digest>;
   folders: Folders;
   movers: Movers;
@@ -33,7 +31,6 @@ const sync = promisify(fdatasync);
 
 export class DiskPart implements Part {
   readonly #options: DiskPartOptions;
-  readonly #to: PartFile;
   /** Who has begun to fetch a chunk goes on with it. */
   readonly #begun = new Map<Digest, Mover>();
   readonly #location: Location;
@@ -41,7 +38,6 @@ export class DiskPart implements Part {
 
   constructor(options: DiskPartOptions) {
     this.#options = options;
-    this.#to = { id: options.id, fd: options.fd, path: options.file.path };
     this.#location = { path: options.part };
     for (const chunk of options.file.chunks) if (options.held.has(chunk.sha256)) this.#lend(chunk);
   }
@@ -62,7 +58,7 @@ export class DiskPart implements Part {
       return false;
     }
     try {
-      const task = { from, lent: lent.chunk, part: this.#to, chunk };
+      const task = { from, lent: lent.chunk, part: this.#options.to, chunk };
       const isRight = await movers.run(chunk.size, (mover) => mover.copy(task, signal));
       if (isRight) this.#hold(chunk);
       return isRight;
@@ -75,7 +71,7 @@ export class DiskPart implements Part {
     const { movers } = this.#options;
     const fetch = (mover: Mover) => {
       this.#begun.set(chunk.sha256, mover);
-      return mover.fetch({ part: this.#to, chunk, url }, options);
+      return mover.fetch({ part: this.#options.to, chunk, url }, options);
     };
     const begun = this.#begun.get(chunk.sha256);
     const answer = await (begun === undefined ? movers.run(chunk.size, fetch) : movers.on(begun, chunk.size, fetch));
@@ -84,14 +80,14 @@ export class DiskPart implements Part {
   }
 
   async seal(): Promise<void> {
-    const { file, part, folders, held, fd } = this.#options;
+    const { to, file, part, folders, held } = this.#options;
     const missing = file.chunks.find((chunk) => !held.has(chunk.sha256));
     if (missing !== undefined) throw new FerryError("INTERNAL", { problem: `${file.path} is sealed without chunk ${missing.sha256}` });
     try {
       // A part that was taken over may be longer.
-      ftruncateSync(fd, file.sizeBytes);
+      ftruncateSync(to.fd, file.sizeBytes);
       // The bytes before the name: after a power failure, whatever has the name is whole.
-      await sync(fd);
+      await sync(to.fd);
       this.#close();
       const stats = lstatSync(folders.at(file.path), { throwIfNoEntry: false });
       if (stats?.isDirectory()) throw new FerryError("FILE_UNWRITABLE", { path: file.path, problem: "a folder is there" });
@@ -109,8 +105,10 @@ export class DiskPart implements Part {
   #close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    closeSync(this.#options.fd);
-    if (this.#begun.size > 0) this.#options.movers.forget(this.#options.id);
+    const { to, movers } = this.#options;
+    closeSync(to.fd);
+    if (to.directFd !== null) closeSync(to.directFd);
+    if (this.#begun.size > 0) movers.forget(to.id);
   }
 
   #hold(chunk: WantedChunk): void {

@@ -5,6 +5,7 @@ import {
   closeSync,
   constants,
   fchmodSync,
+  ftruncateSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -24,18 +25,25 @@ import { MiB } from "../../shared/units.ts";
 import { DiskPart, type Lender } from "./disk-part.ts";
 import { findHeld } from "./find-held.ts";
 import { Folders } from "./folders.ts";
-import { unwritable } from "./fs-errors.ts";
+import { fsCode, unwritable } from "./fs-errors.ts";
 import { Journal, type LeftPart } from "./journal.ts";
 import { partName, runOfPart } from "./marks.ts";
+import { availableMemoryBytes } from "./memory.ts";
 import type { Movers } from "./movers.ts";
 
 /** Smaller files are not worth a line: they are fetched again. */
 const JOURNAL_FILE_BYTES_MIN = 4 * MiB;
+/** Smaller files gain nothing. */
+const DIRECT_FILE_BYTES_MIN = 16 * MiB;
 const OPEN_EXISTING = constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+export type DiskTargetOptions = { movers: Movers; direct: "auto" | "always" | "never" };
 
 export class DiskTarget implements Target {
   readonly #destination: string;
   readonly #movers: Movers;
+  readonly #direct: DiskTargetOptions["direct"];
+  #isDirect = false;
   readonly #run = randomBytes(8).toString("hex");
   readonly #lender: Lender = new Map();
   /** Folders that were looked through for what dead runs left. */
@@ -43,12 +51,14 @@ export class DiskTarget implements Target {
   #state: { folders: Folders; journal: Journal } | null = null;
   #parts = 0;
 
-  constructor(destination: string, movers: Movers) {
+  constructor(destination: string, { movers, direct }: DiskTargetOptions) {
     this.#destination = destination;
     this.#movers = movers;
+    this.#direct = direct;
   }
 
-  async open(): Promise<void> {
+  async open(bytes: number): Promise<void> {
+    this.#isDirect = this.#direct === "always" || (this.#direct === "auto" && bytes > availableMemoryBytes() / 2);
     try {
       const path = resolve(this.#destination);
       mkdirSync(path, { recursive: true });
@@ -140,7 +150,10 @@ export class DiskTarget implements Target {
     const part = besides(file.path, this.#nextPart());
     const mode = file.executable ? 0o777 : 0o666;
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-    return this.#diskPart(file, { part, fd: openSync(this.#opened().folders.at(part), flags, mode), held: new Set() });
+    const fd = openSync(this.#opened().folders.at(part), flags, mode);
+    // Its length at once, so that no write has to move the end of the file.
+    if (file.sizeBytes >= JOURNAL_FILE_BYTES_MIN) ftruncateSync(fd, file.sizeBytes);
+    return this.#diskPart(file, { part, fd, held: new Set() });
   }
 
   /** The part that a dead run left, when it is that of this content, and a plain file of our own that no other name leads to. */
@@ -162,8 +175,20 @@ export class DiskTarget implements Target {
     const onHeld = (chunk: WantedChunk) => {
       if (isJournaled) journal.held(part, chunk.sha256);
     };
-    const id = this.#parts++;
-    return new DiskPart({ id, file, part, fd, held, folders, movers: this.#movers, lender: this.#lender, onHeld });
+    const to = { id: this.#parts++, fd, directFd: this.#directFd(file, part), path: file.path };
+    return new DiskPart({ to, file, part, held, folders, movers: this.#movers, lender: this.#lender, onHeld });
+  }
+
+  /** Null: through the page cache. */
+  #directFd(file: WantedFile, part: string): number | null {
+    if (!this.#isDirect || file.sizeBytes < DIRECT_FILE_BYTES_MIN || constants.O_DIRECT === undefined) return null;
+    try {
+      return openSync(this.#opened().folders.at(part), constants.O_WRONLY | constants.O_DIRECT | OPEN_EXISTING);
+    } catch (error) {
+      // Not every file system can.
+      if (fsCode(error) === "EINVAL") return null;
+      throw error;
+    }
   }
 
   /** A clear word before hours of work; the writes themselves are checked, too. */

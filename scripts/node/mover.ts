@@ -14,9 +14,20 @@ import type {
   StoreAnswer,
   WantedChunk,
 } from "../../shared/transfer/ports.ts";
+import type { TransportSetting } from "./transports.ts";
 
-/** A file that is being filled. `id` is its own, as long as the process lives; `path` is what a person calls it. */
-export type PartFile = { id: number; fd: number; path: string };
+/** Plain data: it goes to the threads. */
+export type MoverSetting = {
+  transport: TransportSetting;
+  /** Memory for writing past the page cache. */
+  directBytes: number;
+};
+
+/**
+ * A file that is being filled. `id` is its own, as long as the process lives; `directFd` writes past the page cache; `path` is what a
+ * person calls it.
+ */
+export type PartFile = { id: number; fd: number; directFd: number | null; path: string };
 
 export type FetchTask = { part: PartFile; chunk: WantedChunk; url: string };
 export type HoldsTask = { file: SourceFile; chunk: LocalChunk };

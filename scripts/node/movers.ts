@@ -4,9 +4,8 @@
  */
 import { MiB } from "../../shared/units.ts";
 import { LocalMover } from "./local-mover.ts";
-import type { Mover } from "./mover.ts";
+import type { Mover, MoverSetting } from "./mover.ts";
 import { ThreadMover } from "./thread-mover.ts";
-import { makeTransport, type TransportSetting } from "./transports.ts";
 
 const LARGE_BYTES = 4 * MiB;
 /** So many small tasks keep a thread busy for longer than it takes to start one. */
@@ -14,7 +13,7 @@ const SMALL_TASKS_MAX = 64;
 
 export class Movers {
   readonly #own: Mover;
-  readonly #setting: TransportSetting;
+  readonly #setting: MoverSetting;
   readonly #threadCount: number;
   #threads: ThreadMover[] = [];
   #ready: Promise<void> | null = null;
@@ -22,15 +21,15 @@ export class Movers {
   #smallTasks = 0;
   readonly #loadBytes = new Map<Mover, number>();
 
-  private constructor(own: Mover, setting: TransportSetting, threadCount: number) {
+  private constructor(own: Mover, setting: MoverSetting, threadCount: number) {
     this.#own = own;
     this.#setting = setting;
     this.#threadCount = threadCount;
   }
 
   /** @param threadCount data threads at most; 0: this one does all. */
-  static async make(setting: TransportSetting, threadCount: number): Promise<Movers> {
-    return new Movers(new LocalMover(await makeTransport(setting)), setting, threadCount);
+  static async make(setting: MoverSetting, threadCount: number): Promise<Movers> {
+    return new Movers(await LocalMover.make(setting), setting, threadCount);
   }
 
   /** How many move bytes at the same time, when there is enough to do. */
@@ -81,9 +80,13 @@ export class Movers {
   }
 
   async #start(): Promise<void> {
-    const { connections, bandwidthBytesPerSecond } = this.#setting;
+    const { transport, directBytes } = this.#setting;
+    const { bandwidthBytesPerSecond } = transport;
     const share = bandwidthBytesPerSecond === undefined ? undefined : bandwidthBytesPerSecond / this.#threadCount;
-    const setting = { ...this.#setting, connections, bandwidthBytesPerSecond: share };
+    const setting = {
+      transport: { ...transport, bandwidthBytesPerSecond: share },
+      directBytes: directBytes / this.#threadCount,
+    };
     this.#threads = Array.from({ length: this.#threadCount }, () => new ThreadMover(setting));
     try {
       await Promise.all(this.#threads.map((thread) => thread.ready));

@@ -1,11 +1,10 @@
 /** What the main thread and a data thread say to each other. Both are of one build, so nothing is parsed. */
 import { type ErrorCode, type ErrorDetails, FerryError, problemOf } from "../../shared/errors.ts";
 import type { LocalChunk, SendTask, SourceFile } from "../../shared/transfer/ports.ts";
-import type { CopyTask, FetchTask, FindTask, HoldsTask } from "./mover.ts";
-import type { TransportSetting } from "./transports.ts";
+import type { CopyTask, FetchTask, FindTask, HoldsTask, MoverSetting } from "./mover.ts";
 
 /** How a data thread is told from others that a program may start. */
-export type ThreadSetting = { role: "modelferry data thread"; transport: TransportSetting };
+export type ThreadSetting = { role: "modelferry data thread"; mover: MoverSetting };
 
 export type Task =
   | { do: "scan"; file: SourceFile; md5: boolean }

@@ -12,9 +12,8 @@ import type {
   SourceFile,
   StoreAnswer,
 } from "../../shared/transfer/ports.ts";
-import type { CopyTask, FetchTask, FindTask, HoldsTask, Mover } from "./mover.ts";
+import type { CopyTask, FetchTask, FindTask, HoldsTask, Mover, MoverSetting } from "./mover.ts";
 import { type FromThread, receivedError, type Task, type ThreadSetting, type ToThread } from "./thread-messages.ts";
-import type { TransportSetting } from "./transports.ts";
 
 type Running = {
   resolve: (result: unknown) => void;
@@ -32,8 +31,8 @@ export class ThreadMover implements Mover {
   /** Why the thread is no more. */
   #failure: Error | null = null;
 
-  constructor(transport: TransportSetting) {
-    const workerData: ThreadSetting = { role: "modelferry data thread", transport };
+  constructor(mover: MoverSetting) {
+    const workerData: ThreadSetting = { role: "modelferry data thread", mover };
     this.#worker = new Worker(threadFile(), { workerData, stdout: false, stderr: false });
     this.ready = new Promise((resolve, reject) => {
       this.#worker.on("message", (message: FromThread) => (message.kind === "ready" ? resolve() : this.#hear(message)));

@@ -18,6 +18,8 @@ export type EngineOptions = {
   /** What buffers may take in all; fewer connections are used when it is small. */
   memoryBytes?: number;
   bandwidthBytesPerSecond?: number;
+  /** Whether large files are written past the page cache; `auto`: when they would take more than half of the memory that is free. */
+  direct?: "auto" | "always" | "never";
   /** Threads that move bytes, beside the main one, when there is enough to do; 0: it does all. */
   threads?: number;
   /** A connection on which no byte moves for so long is given up, and another one goes on. */
@@ -35,6 +37,8 @@ const PULL_CONNECTIONS = 16;
 const MEMORY_BYTES = 512 * MiB;
 /** What one connection takes at most: two pieces, and what sockets hold. */
 const CONNECTION_BYTES = 4 * MiB;
+/** Of the memory that may be taken, for writing past the page cache. */
+const DIRECT_SHARE = 0.5;
 const STALL_SECONDS = 20;
 const THREADS_MAX = 4;
 const ATTEMPTS_MAX = 20;
@@ -66,7 +70,7 @@ export function pullFiles(request: PullRequest, control: TransferControl, option
     const setting = {
       client: control.client,
       request,
-      target: new DiskTarget(request.destination, movers),
+      target: new DiskTarget(request.destination, { movers, direct: options.direct ?? "auto" }),
       machine: MACHINE,
       progress: new Progress(control.onProgress),
       budget: new RetryBudget(),
@@ -83,7 +87,9 @@ function connectionsOf({ connections, memoryBytes = MEMORY_BYTES }: EngineOption
 
 async function withMovers<T>(options: EngineOptions, connections: number, work: (movers: Movers) => Promise<T>): Promise<T> {
   const { transport: kind = "raw", stallSeconds = STALL_SECONDS, bandwidthBytesPerSecond, threads = usualThreads() } = options;
-  const movers = await Movers.make({ kind, connections, stallSeconds, bandwidthBytesPerSecond }, threads);
+  const transport = { kind, connections, stallSeconds, bandwidthBytesPerSecond };
+  const directBytes = Math.floor((options.memoryBytes ?? MEMORY_BYTES) * DIRECT_SHARE);
+  const movers = await Movers.make({ transport, directBytes }, threads);
   try {
     return await work(movers);
   } finally {

@@ -35,7 +35,7 @@ export async function pull(setting: PullSetting, signal: AbortSignal): Promise<P
   const plan = await planPull(client, request, signal);
   const bytesTotal = plan.files.reduce((sum, file) => sum + file.sizeBytes, 0);
   progress.start("moving", { bytes: bytesTotal, files: plan.files.length });
-  const fetched = await intoTarget(target, () => new TreePuller(setting, plan, signal).run());
+  const fetched = await intoTarget(target, bytesTotal, () => new TreePuller(setting, plan, signal).run());
   const { repository, ref } = request;
   return {
     repository,
@@ -50,8 +50,8 @@ export async function pull(setting: PullSetting, signal: AbortSignal): Promise<P
   };
 }
 
-async function intoTarget<T>(target: Target, work: () => Promise<T>): Promise<T> {
-  await target.open();
+async function intoTarget<T>(target: Target, bytes: number, work: () => Promise<T>): Promise<T> {
+  await target.open(bytes);
   try {
     const result = await work();
     await target.close(true);

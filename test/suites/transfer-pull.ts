@@ -112,6 +112,23 @@ export function pullSuite(check: Check): void {
     assert.deepEqual(snapshot(bench.destination), snapshot(bench.source));
   });
 
+  check("files written past the page cache are exact, also where a stopped pull goes on", async (bench) => {
+    const tensors = Object.fromEntries(Array.from({ length: 5 }, (_, n) => [`t${n}`, randomTensor(4 * MiB + 1000 * n + n)]));
+    plant(bench.source, { "m.safetensors": safetensors({ ...tensors, small: randomTensor(1000) }), "one.bin": randomTensor(17 * MiB + 5) });
+    await bench.push();
+    const stop = new AbortController();
+    bench.registry.options.fault = ({ verb, nth }) => {
+      if (verb === "GET" && nth === 2) return { kind: "cut", bytes: 3 * MiB + 7 };
+      if (verb === "GET" && nth === 5) stop.abort(new FerryError("TRANSFER_FAILED", { what: "the test", problem: "stopped" }));
+      return undefined;
+    };
+    await assert.rejects(bench.pull({}, { direct: "always", connections: 2 }, { signal: stop.signal }), { code: "TRANSFER_FAILED" });
+    bench.registry.options.fault = () => undefined;
+    const rest = await bench.pull({}, { direct: "always" });
+    assert.ok(rest.chunksMoved < rest.chunksTotal);
+    assert.deepEqual(snapshot(bench.destination), snapshot(bench.source));
+  });
+
   check("two pulls into one folder at once both end well", async (bench) => {
     plant(bench.source, { "a.bin": randomTensor(3 * MiB), "sub/b.bin": randomTensor(5 * MiB) });
     await bench.push();
