@@ -32,7 +32,7 @@ import {
   UsageQuery,
 } from "./lifecycle.ts";
 import { REPOSITORY_PATH, RepositoryId, RepositorySummary, RevisionSummary, Tag } from "./repositories.ts";
-import type { RouteSpec } from "./routes.ts";
+import type { RouteSpec } from "./route-spec.ts";
 
 const tagged = z.object({ tag: RefName });
 const trashed = z.object({ id: RepositoryId });

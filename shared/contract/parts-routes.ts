@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { JoinedSession, JoinRequest, PartNumber, SealedPart, SealRequest, SessionCommit, SessionList } from "./parts.ts";
 import { REPOSITORY_PATH, RevisionSummary } from "./repositories.ts";
-import type { RouteSpec } from "./routes.ts";
+import type { RouteSpec } from "./route-spec.ts";
 
 const uploadParams = z.object({ upload: z.string() });
 

@@ -1,10 +1,9 @@
 /**
  * Every route of API v1, as data: the routers mount it, the client calls it, OpenAPI prints it, the access tests walk it.
- * `needs`: the action that the caller's token must allow on the repository (or, without a repository in the path, anywhere it says so).
  */
 import * as z from "zod";
 import { Ref, RefName, type RepositoryName, StoreId } from "../names.ts";
-import { type Action, TokenId, TokenList, TokenRequest, TokenSecret, WhoAmI } from "./access.ts";
+import { TokenId, TokenList, TokenRequest, TokenSecret, WhoAmI } from "./access.ts";
 import { CollectAnswer, CollectRequest, CollectRun } from "./collect.ts";
 import { DownloadBatch, DownloadRequest, RecipeAnswer, RecipeQuery } from "./downloads.ts";
 import { RevisionQuery } from "./lifecycle.ts";
@@ -24,6 +23,7 @@ import {
   Tag,
   TagRequest,
 } from "./repositories.ts";
+import type { RouteSpec } from "./route-spec.ts";
 import { ProbeResult, SetupResult, StoreList } from "./stores.ts";
 import {
   Commit,
@@ -38,22 +38,7 @@ import {
   UploadRequest,
 } from "./uploads.ts";
 
-export type RouteSpec = {
-  readonly method: "GET" | "POST" | "PUT" | "DELETE";
-  readonly path: string;
-  readonly summary: string;
-  /** "token": any valid token; the use case looks closer. "public": nobody is asked. */
-  readonly needs: Action | "token" | "public";
-  /** The deployment's own: the token's scope must cover `*`. */
-  readonly deployment?: true;
-  /** The use case finds the repository of the path itself: it may not be there yet, or any more. */
-  readonly unresolved?: true;
-  readonly status: 200 | 201 | 204;
-  readonly params?: z.ZodType;
-  readonly query?: z.ZodType;
-  readonly body?: z.ZodType;
-  readonly answer: z.ZodType;
-};
+export type { RouteSpec } from "./route-spec.ts";
 
 const Nothing = z.null();
 const REPOSITORY = REPOSITORY_PATH;
