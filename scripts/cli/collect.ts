@@ -4,8 +4,8 @@ import * as z from "zod";
 import type { CollectRun } from "../../shared/contract/collect.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { isoTime } from "../../shared/time.ts";
+import type { Act } from "./act.ts";
 import { type Cli, GlobalFlags } from "./cli.ts";
-import type { Act } from "./program.ts";
 import { bytesText, counted, facts, plain, timeText } from "./text.ts";
 
 /** How often a step is asked for while another caller is at work, or a run waits. */

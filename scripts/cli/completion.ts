@@ -1,8 +1,8 @@
 /** `ferry completion`: shell scripts made from the command table, so that they know what the program knows. */
 import type { Command } from "commander";
 import * as z from "zod";
+import type { Act } from "./act.ts";
 import { GlobalFlags } from "./cli.ts";
-import type { Act } from "./program.ts";
 
 const Completion = GlobalFlags.extend({
   args: z.tuple([z.enum(["bash", "zsh"], { error: (issue) => `'${String(issue.input)}' is not bash or zsh` })]),

@@ -10,8 +10,8 @@ import { FerryError } from "../../shared/errors.ts";
 import { type FileEntry, type Manifest, parseManifest } from "../../shared/manifest.ts";
 import { Ref } from "../../shared/names.ts";
 import { encodeRecipe, type Recipe, recipeDigest } from "../../shared/recipe.ts";
+import type { Act } from "./act.ts";
 import { type Cli, GlobalFlags } from "./cli.ts";
-import type { Act } from "./program.ts";
 import { bytesText, painted, plain, table } from "./text.ts";
 import { type Target, TargetValue } from "./values.ts";
 

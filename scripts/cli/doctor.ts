@@ -1,12 +1,12 @@
 /** `ferry doctor`: looks at everything between this machine and the stores, and says what to do about what it finds. */
 import type { Command } from "commander";
 import * as z from "zod";
+import type { Act } from "./act.ts";
 import { type Cli, GlobalFlags } from "./cli.ts";
 import { examineDeployment } from "./doctor-deployment.ts";
 import { examineMachine } from "./doctor-machine.ts";
 import { examineStores } from "./doctor-stores.ts";
 import { type Finding, failedBy } from "./finding.ts";
-import type { Act } from "./program.ts";
 import { painted, plain, redacted } from "./text.ts";
 import { TargetValue } from "./values.ts";
 

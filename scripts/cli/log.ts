@@ -4,9 +4,9 @@ import * as z from "zod";
 import type { Refs, RevisionSummary } from "../../shared/contract/repositories.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { RefName } from "../../shared/names.ts";
+import type { Act } from "./act.ts";
 import { GlobalFlags } from "./cli.ts";
 import { firstItems } from "./pages.ts";
-import type { Act } from "./program.ts";
 import { bytesText, plain, table, timeText } from "./text.ts";
 import { countValue, TargetValue } from "./values.ts";
 

@@ -3,10 +3,10 @@ import type { Command } from "commander";
 import * as z from "zod";
 import type { WhoAmI } from "../../shared/contract/access.ts";
 import { FerryError } from "../../shared/errors.ts";
+import type { Act } from "./act.ts";
 import { type Cli, clientFor, GlobalFlags } from "./cli.ts";
 import { checkTransport, configPath, mayBePlain, normalEndpoint, readConfig, settingsOf, writeConfig } from "./config.ts";
 import type { Host } from "./host.ts";
-import type { Act } from "./program.ts";
 import { facts, plain, timeText } from "./text.ts";
 import { scopeText } from "./values.ts";
 

@@ -4,9 +4,9 @@ import * as z from "zod";
 import { DEFAULT_BRANCH, type RepositorySummary } from "../../shared/contract/repositories.ts";
 import type { FileEntry } from "../../shared/manifest.ts";
 import { NamePart } from "../../shared/names.ts";
+import type { Act } from "./act.ts";
 import { type Cli, GlobalFlags } from "./cli.ts";
 import { firstItems } from "./pages.ts";
-import type { Act } from "./program.ts";
 import { bytesText, counted, plain, table, timeText } from "./text.ts";
 import { countValue, type Target, TargetValue } from "./values.ts";
 

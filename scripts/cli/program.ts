@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import type * as z from "zod";
 import { FerryError } from "../../shared/errors.ts";
+import type { Act } from "./act.ts";
 import { Cli, GlobalFlags } from "./cli.ts";
 import { addCollect } from "./collect.ts";
 import { addCompletion } from "./completion.ts";
@@ -21,15 +22,6 @@ import { addStore } from "./store.ts";
 import { addTag, addUntag } from "./tag.ts";
 import { addToken } from "./token.ts";
 import { VERSION } from "./version.ts";
-
-/**
- * Makes the action of a command: its flags and `args` go through `input` once, then `run` gets the parsed value. `run` may return how the
- * program ends; without, it ends well.
- */
-export type Act = <S extends z.ZodType>(
-  input: S,
-  run: (cli: Cli, input: z.infer<S>) => Promise<ExitName | undefined> | Promise<void>,
-) => (this: Command) => Promise<void>;
 
 /** Runs one command line. Returns the exit code; everything that goes wrong is told on standard error. */
 export async function runFerry(argv: readonly string[], host: Host): Promise<number> {

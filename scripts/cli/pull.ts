@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import * as z from "zod";
 import { DEFAULT_BRANCH } from "../../shared/contract/repositories.ts";
-import type { Act } from "./program.ts";
+import type { Act } from "./act.ts";
 import { plain } from "./text.ts";
 import { addTransferOptions, engineOptions, filters, summary, TransferFlags, transfer } from "./transfer.ts";
 import { TargetValue } from "./values.ts";

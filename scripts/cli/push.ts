@@ -4,7 +4,7 @@ import * as z from "zod";
 import { DEFAULT_BRANCH } from "../../shared/contract/repositories.ts";
 import { RefName } from "../../shared/names.ts";
 import type { PushRequest } from "../../shared/transfer/contract.ts";
-import type { Act } from "./program.ts";
+import type { Act } from "./act.ts";
 import { addTransferOptions, engineOptions, filters, summary, TransferFlags, transfer } from "./transfer.ts";
 import { collected, LabelsValue, RevisionOrNone, TargetValue } from "./values.ts";
 

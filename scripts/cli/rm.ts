@@ -3,10 +3,10 @@ import type { Command } from "commander";
 import * as z from "zod";
 import { FerryError } from "../../shared/errors.ts";
 import { RefName, type RepositoryName } from "../../shared/names.ts";
+import type { Act } from "./act.ts";
 import { type Cli, GlobalFlags } from "./cli.ts";
 import type { ExitName } from "./exit.ts";
 import { newOperationId } from "./operation.ts";
-import type { Act } from "./program.ts";
 import { TargetValue } from "./values.ts";
 
 const Rm = GlobalFlags.extend({

@@ -3,8 +3,8 @@ import type { Command } from "commander";
 import * as z from "zod";
 import { DEFAULT_BRANCH, type Repository, type RevisionSummary } from "../../shared/contract/repositories.ts";
 import type { RepositoryName } from "../../shared/names.ts";
+import type { Act } from "./act.ts";
 import { type Cli, GlobalFlags } from "./cli.ts";
-import type { Act } from "./program.ts";
 import { bytesText, counted, facts, plain, table, timeText } from "./text.ts";
 import { TargetValue } from "./values.ts";
 

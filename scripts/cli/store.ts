@@ -3,9 +3,9 @@ import type { Command } from "commander";
 import * as z from "zod";
 import type { ProbeResult, SetupResult, StoreSummary } from "../../shared/contract/stores.ts";
 import { StoreId } from "../../shared/names.ts";
+import type { Act } from "./act.ts";
 import { type Cli, GlobalFlags } from "./cli.ts";
 import type { ExitName } from "./exit.ts";
-import type { Act } from "./program.ts";
 import { facts, painted, plain, table, timeText } from "./text.ts";
 
 export function addStore(program: Command, act: Act): void {

@@ -2,9 +2,9 @@
 import type { Command } from "commander";
 import * as z from "zod";
 import { DEFAULT_BRANCH } from "../../shared/contract/repositories.ts";
+import type { Act } from "./act.ts";
 import { GlobalFlags } from "./cli.ts";
 import { newOperationId } from "./operation.ts";
-import type { Act } from "./program.ts";
 import { RefNameValue, RepositoryValue, RevisionOrNone, TargetValue } from "./values.ts";
 
 const Tag = GlobalFlags.extend({

@@ -2,8 +2,8 @@
 import type { Command } from "commander";
 import * as z from "zod";
 import { type TokenDescription, TokenId } from "../../shared/contract/access.ts";
+import type { Act } from "./act.ts";
 import { GlobalFlags } from "./cli.ts";
-import type { Act } from "./program.ts";
 import { counted, plain, table, timeText } from "./text.ts";
 import { collected, ScopeValue, SecondsValue, scopeText } from "./values.ts";
 
