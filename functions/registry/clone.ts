@@ -10,6 +10,7 @@ import { FerryError } from "../../shared/errors.ts";
 import { OperationId, type RefName, type RepositoryName, type RevisionId } from "../../shared/names.ts";
 import { demand } from "./access.ts";
 import { findAct } from "./acts.ts";
+import { demandUnblocked } from "./blocks.ts";
 import type { OpenEnvelope } from "./envelopes.ts";
 import { condemnedOf } from "./intents.ts";
 import { livingState, valueAt } from "./living.ts";
@@ -33,7 +34,9 @@ export async function cloneRevision(ports: Ports, caller: Caller, target: Reposi
   const done = found === null ? null : await findCopy(ports, caller, found, request);
   if (done !== null) return done;
   demand(caller, "pull", request.from);
-  const original = await openOriginal(ports, await getRepository(ports, request.from), request.ref);
+  const source = await getRepository(ports, request.from);
+  demandUnblocked(source);
+  const original = await openOriginal(ports, source, request.ref);
   await refuseUnusable(ports, original, target);
   const repository = found ?? (await makeTarget(ports, caller, target, request.operationId));
   return copyRevision(ports, caller, repository, original, request);

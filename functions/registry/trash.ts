@@ -55,7 +55,7 @@ export async function trashRevisions(
 }
 
 /** What names each revision that a ref names: `branch main`, `tag v1`. */
-export function namesIn({ branches, tags }: Pick<RepositoryState, "branches" | "tags">): Map<RevisionId, string> {
+function namesIn({ branches, tags }: Pick<RepositoryState, "branches" | "tags">): Map<RevisionId, string> {
   const names = new Map<RevisionId, string>();
   for (const [tag, revision] of Object.entries(tags)) names.set(revision, `tag ${tag}`);
   for (const [branch, revision] of Object.entries(branches)) names.set(revision, `branch ${branch}`);

@@ -58,7 +58,7 @@ export type Origin = z.infer<typeof Origin>;
  */
 export const Retention = z.strictObject({
   keepLast: z.int().min(1).max(100_000).optional(),
-  /** Every n-th of a branch's history, counted from its first. */
+  /** At least every n-th of a branch's history, from its first on; n counts records of the repository's log, so that it never shifts. */
   keepEvery: z.int().min(2).max(100_000).optional(),
   keepDays: z.int().min(1).max(36_500).optional(),
   keepBest: z

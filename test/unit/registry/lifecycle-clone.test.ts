@@ -217,3 +217,12 @@ test("what can't be cloned is said by its code, and no repository is left behind
   assert.deepEqual(await records(world), before);
   assert.deepEqual(await missingChunks(world), []);
 });
+
+test("a blocked repository gives no clone of itself", async () => {
+  const world = await makeWorld();
+  await world.push(FILES);
+  await world.admin.call("blockRepository", { repository: MODEL, body: { reason: "leaked weights", operationId: operationId() } });
+  const before = await records(world);
+  assert.equal(await codeOf(calls.clone(world, "main")), "REPOSITORY_BLOCKED");
+  assert.deepEqual(await records(world), before);
+});

@@ -6,7 +6,7 @@ import type { Retention } from "../../../shared/contract/repositories.ts";
 import { RevisionId } from "../../../shared/names.ts";
 import { isoTime } from "../../../shared/time.ts";
 import { operationId, refName } from "../../support/memory-app.ts";
-import { calls, codeOf, DAY_MS, logLength, MODEL, makeWorld, readWhole, records, type World } from "./lifecycle-world.ts";
+import { calls, codeOf, DAY_MS, logLength, MODEL, makeWorld, NOWHERE, readWhole, records, type World } from "./lifecycle-world.ts";
 
 /** Revisions 0 to `count - 1`, a day apart, with a loss that falls and rises. */
 async function history(count: number): Promise<{ world: World; revisions: RevisionId[] }> {
@@ -59,9 +59,10 @@ for (const { rules, keeps } of RULES) {
     const again = await logLength(world, world.id);
     assert.deepEqual((await run(world, { retention: rules, force: true })).deletes, []);
     assert.equal(await logLength(world, world.id), again);
-    const [first] = plan.deletes;
-    await calls.untrash(world, [first?.revision ?? expected[0] ?? ("" as RevisionId)]);
-    assert.deepEqual(await readWhole(world, MODEL, first?.revision ?? ""), { step: `step ${revisions.indexOf(first?.revision ?? "")}` });
+    // And what went is in the trash, whole.
+    const back = plan.deletes[0]?.revision ?? NOWHERE;
+    await calls.untrash(world, [back]);
+    assert.deepEqual(await readWhole(world, MODEL, back), { step: `step ${revisions.indexOf(back)}` });
   });
 }
 
