@@ -11,12 +11,17 @@ import { COPY, calls, codeOf, collect, MODEL, makeWorld, missingChunks, purgeNow
 
 const FILES: Files = { a: "first", shared: "shared" };
 
+/** Waits for so many turns of the event loop. */
+async function turn(times: number): Promise<void> {
+  for (let left = times; left > 0; left--) await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
 /** Margins that find garbage at once, and a home bucket whose calls wait for `turns` turns of the event loop. */
 function slowed(turns: () => number): (ports: Ports) => Ports {
   const waits =
     <A extends unknown[], R>(call: (...given: A) => Promise<R>) =>
     async (...given: A): Promise<R> => {
-      for (let left = turns(); left > 0; left--) await new Promise<void>((resolve) => setImmediate(resolve));
+      await turn(turns());
       return call(...given);
     };
   return (ports) => {
@@ -158,14 +163,14 @@ for (const [name, copy] of Object.entries(COPIES)) {
 test("a repository's restore and its purge at once: one of them happens, and what is restored is whole", async (t) => {
   let [restored, purged] = [0, 0];
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 6 }), { minLength: 30, maxLength: 30 }), async (delays) => {
+    fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 6 }), { minLength: 30, maxLength: 30 }), fc.nat(60), async (delays, late) => {
       let at = 0;
       const world = await makeWorld({ decorate: slowed(() => delays[at++ % delays.length] ?? 0) });
       await world.push(FILES);
       await world.admin.call("deleteRepository", { repository: MODEL, query: { operationId: operationId() } });
       const params = { id: world.id };
       const codes = await Promise.all([
-        codeOf(world.admin.call("restoreRepository", { params, body: { operationId: operationId() } })),
+        codeOf(turn(late).then(() => world.admin.call("restoreRepository", { params, body: { operationId: operationId() } }))),
         codeOf(world.admin.call("purgeRepository", { params, body: { now: true, operationId: operationId() } })),
       ]);
       assert.deepEqual([...codes].sort(), ["OK", "REPOSITORY_UNKNOWN"]);
