@@ -5,6 +5,7 @@ import type { LogLine, Services } from "./http/edge.ts";
 import { Authentication, type Bootstrap } from "./registry/authenticate.ts";
 import { FailureLimit } from "./registry/failure-limit.ts";
 import type { Ports } from "./registry/ports.ts";
+import { RateLimits } from "./registry/rate-limits.ts";
 
 export const VERSION = "0.1.0";
 
@@ -22,5 +23,11 @@ export async function makeServices(ports: Ports, bootstrapToken: string, log: (l
     hash: await sha256(bootstrapToken),
   };
   const authentication = new Authentication(ports, bootstrap, new FailureLimit(ports));
-  return { ports, version: VERSION, log, authenticate: (bearer, address) => authentication.callerOf(bearer, address) };
+  return {
+    ports,
+    version: VERSION,
+    log,
+    rates: new RateLimits(ports),
+    authenticate: (bearer, address) => authentication.callerOf(bearer, address),
+  };
 }

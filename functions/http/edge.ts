@@ -2,12 +2,14 @@
 import type { Context } from "hono";
 import type { RepositorySummary } from "../../shared/contract/repositories.ts";
 import type { Caller, Ports } from "../registry/ports.ts";
+import type { Budget, RateLimits } from "../registry/rate-limits.ts";
 
 /** All that a deployment is made of, built from its settings by services.ts. */
 export type Services = {
   ports: Ports;
   /** Throws TOKEN_INVALID, ADDRESS_DENIED, RATE_LIMITED. */
   authenticate(bearer: string, address: string | null): Promise<Caller>;
+  rates: RateLimits;
   version: string;
   /** One structured line; never a URL's query, a token or a body. */
   log(line: LogLine): void;
@@ -22,6 +24,7 @@ export type Edge = {
     /** Of the client, as far as the deployment can be sure of it. */
     address: string | null;
     caller: Caller;
+    budgets: readonly Budget[];
     repository: RepositorySummary;
   };
 };

@@ -2,6 +2,7 @@
 import { createMiddleware } from "hono/factory";
 import { toHex } from "../../shared/digest.ts";
 import type { Edge } from "./edge.ts";
+import { tellBudgets } from "./spend.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9_-]{8,64}(?![\s\S])/;
 
@@ -16,6 +17,7 @@ export const observe = createMiddleware<Edge>(async (c, next) => {
   headers.set("x-request-id", requestId);
   headers.set("x-content-type-options", "nosniff");
   headers.set("referrer-policy", "no-referrer");
+  tellBudgets(headers, c.get("budgets") ?? []);
   if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
   services.log({
     event: "request",

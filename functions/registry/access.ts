@@ -38,6 +38,11 @@ export function demandDeployment(caller: Caller, action: Action, store?: StoreId
   throw new FerryError("PERMISSION_DENIED", { action, repository: store === undefined ? "this deployment" : `store ${store}` });
 }
 
+/** Whether the caller has any right at this store. */
+export function reachesStore(caller: Caller, store: StoreId): boolean {
+  return caller.scopes.some((scope) => reaches(scope, store));
+}
+
 /** @param address null when it is not known: no network holds it. */
 export function demandNetwork({ networks }: Caller, address: string | null): void {
   if (networks.length === 0 || (address !== null && networks.some((network) => isInNetwork(network, address)))) return;

@@ -2,6 +2,7 @@
 import type { DownloadBatch, DownloadRequest } from "../../shared/contract/downloads.ts";
 import type { RepositorySummary } from "../../shared/contract/repositories.ts";
 import { FerryError } from "../../shared/errors.ts";
+import { demandUnblocked } from "./blocks.ts";
 import type { Ports } from "./ports.ts";
 import { envelopeOf, resolveRevision } from "./revisions.ts";
 
@@ -14,6 +15,7 @@ export async function planDownload(
   const store = request.store === undefined ? ports.stores.home : ports.stores.get(request.store);
   // Placement differs from store to store, and only home's is in this envelope.
   if (store.profile.id !== ports.stores.home.profile.id) throw new FerryError("STORE_UNKNOWN", { store: store.profile.id });
+  demandUnblocked(repository);
   const revision = await resolveRevision(ports, repository, ref);
   const { places } = await envelopeOf(ports, revision);
   const wanted = request.chunks.map((sha256) => {

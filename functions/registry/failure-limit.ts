@@ -5,6 +5,7 @@
 import { FerryError } from "../../shared/errors.ts";
 import { subscriberOf } from "../../shared/networks.ts";
 import type { Ports } from "./ports.ts";
+import { takeOrPass } from "./rate-limits.ts";
 
 const REMEMBERED_MAX = 10_000;
 
@@ -31,7 +32,7 @@ export class FailureLimit {
     const subscriber = nameOf(address);
     const nowMs = this.#ports.clock.now();
     const perMinute = this.#ports.limits.failuresPerMinute;
-    const [taken] = await this.#ports.meters.take([{ bucket: `failures:${subscriber}`, perMinute, least: 1, most: 1 }], nowMs);
+    const taken = (await takeOrPass(this.#ports, [{ bucket: `failures:${subscriber}`, perMinute, least: 1, most: 1 }], nowMs))?.[0];
     if (taken === undefined || taken.taken > 0) return;
     if (this.#blockedUntilMs.size >= REMEMBERED_MAX) this.#blockedUntilMs.clear();
     this.#blockedUntilMs.set(subscriber, nowMs + taken.waitMs);

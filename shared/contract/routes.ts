@@ -3,7 +3,7 @@
  */
 import * as z from "zod";
 import { Ref, RefName, type RepositoryName, StoreId } from "../names.ts";
-import { TokenId, TokenList, TokenRequest, TokenSecret, WhoAmI } from "./access.ts";
+import { ACCESS_ROUTES } from "./access-routes.ts";
 import { CollectAnswer, CollectRequest, CollectRun } from "./collect.ts";
 import { DownloadBatch, DownloadRequest, RecipeAnswer, RecipeQuery } from "./downloads.ts";
 import { RevisionQuery } from "./lifecycle.ts";
@@ -50,7 +50,6 @@ export const About = z.object({ name: z.literal("modelferry"), api: z.literal(1)
 export const ROUTES = {
   health: { method: "GET", path: "/healthz", summary: "The process answers", needs: "public", status: 200, answer: Health },
   about: { method: "GET", path: "/api/v1", summary: "Version and time of this deployment", needs: "public", status: 200, answer: About },
-  whoAmI: { method: "GET", path: "/api/v1/whoami", summary: "The token that asks", needs: "token", status: 200, answer: WhoAmI },
 
   listRepositories: {
     method: "GET",
@@ -131,6 +130,7 @@ export const ROUTES = {
     path: `${REPOSITORY}/revisions/:ref/downloads`,
     summary: "Presigned GETs for chunks of a revision",
     needs: "pull",
+    signs: true,
     status: 200,
     params: params({ ref: Ref }),
     body: DownloadRequest,
@@ -183,6 +183,7 @@ export const ROUTES = {
     path: `${REPOSITORY}/uploads/:upload/reserve`,
     summary: "For each chunk: have it, or a ticket",
     needs: "push",
+    signs: true,
     status: 200,
     params: params({ upload: z.string() }),
     body: ReserveRequest,
@@ -259,34 +260,7 @@ export const ROUTES = {
     answer: CollectAnswer,
   },
 
-  listTokens: {
-    method: "GET",
-    path: "/api/v1/tokens",
-    summary: "Tokens of this deployment",
-    needs: "admin",
-    deployment: true,
-    status: 200,
-    answer: TokenList,
-  },
-  createToken: {
-    method: "POST",
-    path: "/api/v1/tokens",
-    summary: "Make a token; its secret is shown once",
-    needs: "token",
-    status: 201,
-    body: TokenRequest,
-    answer: TokenSecret,
-  },
-  revokeToken: {
-    method: "DELETE",
-    path: "/api/v1/tokens/:id",
-    summary: "Revoke a token",
-    needs: "admin",
-    deployment: true,
-    status: 204,
-    params: params({ id: TokenId }),
-    answer: Nothing,
-  },
+  ...ACCESS_ROUTES,
 
   listStores: {
     method: "GET",

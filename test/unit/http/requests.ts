@@ -177,8 +177,17 @@ function samplesOf(named: Named): { [N in RouteName]?: Sample } {
     ...lifecycleSamples(named),
     startCollect: { body: { dryRun: true, shareMax: 0.5 } },
     createToken: {
-      body: { name: "ci", scopes: [{ repositories: "team/*", actions: ["pull", "push"], stores: ["home"] }], expiresInSeconds: 3600 },
+      body: {
+        name: "ci",
+        kind: "robot",
+        scopes: [{ repositories: "team/*", actions: ["pull", "push"], stores: ["home"] }],
+        networks: ["10.0.0.0/8"],
+        expiresInSeconds: 3600,
+      },
     },
+    rotateToken: { params: { id: named.spare }, body: { overlapSeconds: 60 } },
+    blockRepository: { body: { reason: "leaked", operationId: operationId() } },
+    unblockRepository: { query: { operationId: operationId() } },
     revokeToken: { params: { id: named.spare } },
     probeStore: { params: { store: "home" } },
     setupStore: { params: { store: "home" } },

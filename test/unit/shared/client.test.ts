@@ -10,7 +10,14 @@ import { makeToken } from "../../../shared/token.ts";
 const ENDPOINT = "https://ferry.test";
 const MODEL = RepositoryName.parse("team/model");
 const TOKEN = makeToken(new Uint8Array(32).fill(9));
-const WHO = { id: "0123456789abcdef", name: "me", scopes: [{ repositories: "*", actions: ["pull"] }], expiresAt: null };
+const WHO = {
+  id: "0123456789abcdef",
+  name: "me",
+  kind: "person",
+  scopes: [{ repositories: "*", actions: ["pull"] }],
+  networks: [],
+  expiresAt: null,
+};
 
 type Step = Response | Error | ((init: RequestInit) => Promise<Response>);
 type Sent = { url: string; init: RequestInit };

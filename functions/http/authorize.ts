@@ -1,0 +1,47 @@
+/** Who asks, and whether that caller may do what a route needs. For the routes of the table this is the only place where that is asked. */
+import * as z from "zod";
+import type { RouteSpec } from "../../shared/contract/routes.ts";
+import { FerryError } from "../../shared/errors.ts";
+import { RepositoryName, StoreId } from "../../shared/names.ts";
+import { demand, demandDeployment, demandStore } from "../registry/access.ts";
+import type { Caller } from "../registry/ports.ts";
+import type { EdgeContext } from "./edge.ts";
+import { parsed } from "./input.ts";
+
+const NOBODY: Caller = { tokenId: "", name: "nobody", kind: "person", scopes: [], networks: [], expiresAt: null };
+
+export async function authenticated(c: EdgeContext, route: RouteSpec): Promise<Caller> {
+  if (route.needs === "public") return NOBODY;
+  const header = c.req.header("authorization");
+  if (header === undefined || header === "") throw new FerryError("TOKEN_MISSING");
+  const [scheme = "", bearer = "", ...rest] = header.split(" ");
+  if (scheme.toLowerCase() !== "bearer" || rest.length > 0) throw new FerryError("TOKEN_INVALID");
+  return c.get("services").authenticate(bearer, c.get("address"));
+}
+
+const Named = z.object({ repository: RepositoryName });
+
+/** The repository of the path, once the caller may do what the route needs. Without one, the deployment's own right is asked. */
+export function scoped(c: EdgeContext, route: RouteSpec, caller: Caller): RepositoryName | undefined {
+  if (route.needs === "public" || route.needs === "token") return undefined;
+  const { namespace, name, store } = c.req.param();
+  if (route.deployment) {
+    demandDeployment(caller, route.needs, StoreId.safeParse(store).data);
+    return undefined;
+  }
+  const { repository } = parsed(Named, { repository: `${namespace}/${name}` }, "path");
+  demand(caller, route.needs, repository);
+  return repository;
+}
+
+/** For routes that sign requests to a store: the right must reach it, whether it is named or not. Throws PERMISSION_DENIED. */
+export function demandSigning(
+  c: EdgeContext,
+  route: RouteSpec,
+  caller: Caller,
+  repository: RepositoryName,
+  store: StoreId | undefined,
+): void {
+  if (route.needs === "public" || route.needs === "token") return;
+  demandStore(caller, route.needs, repository, store ?? c.get("services").ports.stores.home.profile.id);
+}

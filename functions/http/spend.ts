@@ -1,0 +1,39 @@
+/** What a request costs its caller, and the headers that tell what is left (draft-ietf-httpapi-ratelimit-headers). */
+import type { RouteName } from "../../shared/contract/routes.ts";
+import type { Caller } from "../registry/ports.ts";
+import type { Budget } from "../registry/rate-limits.ts";
+import type { EdgeContext } from "./edge.ts";
+
+/** In requests; all others cost one. By what they ask of the index and the stores. */
+const COSTS: Partial<Record<RouteName, number>> = {
+  commit: 5,
+  commitSession: 5,
+  clone: 5,
+  restoreBranch: 5,
+  diff: 5,
+  sendRecipes: 2,
+  readRecipes: 2,
+  searchRevisions: 10,
+  usage: 10,
+  repositoryUsage: 10,
+  runRetention: 20,
+  purgeRevisions: 10,
+  purgeRepository: 10,
+  stepCollect: 20,
+  startCollect: 20,
+  probeStore: 50,
+  setupStore: 10,
+};
+
+/** Throws RATE_LIMITED. @param urls signed requests that the answer will hold, at most */
+export async function spend(c: EdgeContext, name: RouteName, caller: Caller, urls: number): Promise<void> {
+  const { budgets, refusal } = await c.get("services").rates.spend(caller, { requests: COSTS[name] ?? 1, urls });
+  c.set("budgets", budgets);
+  if (refusal !== null) throw refusal;
+}
+
+export function tellBudgets(headers: Headers, budgets: readonly Budget[]): void {
+  if (budgets.length === 0) return;
+  headers.set("ratelimit-policy", budgets.map(({ name, quota }) => `"${name}";q=${quota};w=60`).join(", "));
+  headers.set("ratelimit", budgets.map(({ name, left, fullMs }) => `"${name}";r=${left};t=${Math.ceil(fullMs / 1000)}`).join(", "));
+}
