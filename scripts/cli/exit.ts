@@ -28,6 +28,7 @@ const EXCEPTIONS: Partial<Record<ErrorCode, ExitName>> = {
   UPLOAD_UNKNOWN: "failed",
   CHUNK_UNPROVEN: "failed",
   RECIPE_UNPROVEN: "failed",
+  PARTS_MISSING: "unavailable",
   STORE_UNSAFE: "unavailable",
   TRANSFER_REFUSED: "unavailable",
   PATH_UNSAFE: "localFiles",

@@ -17,6 +17,7 @@ import { addPull } from "./pull.ts";
 import { addPush } from "./push.ts";
 import { reportFailure } from "./report.ts";
 import { addRm } from "./rm.ts";
+import { addSession } from "./session.ts";
 import { addShow } from "./show.ts";
 import { addStore } from "./store.ts";
 import { addTag, addUntag } from "./tag.ts";
@@ -71,6 +72,7 @@ function addCommands(program: Command, act: Act): void {
   program.commandsGroup("Move models:");
   addPush(program, act);
   addPull(program, act);
+  addSession(program, act);
   program.commandsGroup("Look:");
   addLs(program, act);
   addShow(program, act);

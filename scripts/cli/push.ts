@@ -5,8 +5,12 @@ import { DEFAULT_BRANCH } from "../../shared/contract/repositories.ts";
 import { RefName } from "../../shared/names.ts";
 import type { PushRequest } from "../../shared/transfer/contract.ts";
 import type { Act } from "./act.ts";
+import type { Cli } from "./cli.ts";
+import { PartsValue, PartValue, partOf, SessionValue } from "./session-rank.ts";
 import { addTransferOptions, engineOptions, filters, summary, TransferFlags, transfer } from "./transfer.ts";
-import { collected, LabelsValue, RevisionOrNone, TargetValue } from "./values.ts";
+import { collected, LabelsValue, RevisionOrNone, SecondsValue, TargetValue } from "./values.ts";
+
+const WAIT_SECONDS = 1800;
 
 /** The last word is the target; all before it are sources. */
 const PushWords = z
@@ -27,7 +31,18 @@ const Push = TransferFlags.extend({
   create: z.boolean().default(true),
   parent: RevisionOrNone.optional(),
   cache: z.boolean().default(true),
-});
+  session: SessionValue.optional(),
+  part: PartValue.optional(),
+  parts: PartsValue.optional(),
+  wait: SecondsValue.optional(),
+  allowEmpty: z.boolean().default(false),
+}).refine(
+  ({ session, part, parts, wait, allowEmpty }) =>
+    session !== undefined || [part, parts, wait, allowEmpty || undefined].every((flag) => flag === undefined),
+  {
+    error: "--part, --parts, --wait and --allow-empty are for a push with --session",
+  },
+);
 type Push = z.infer<typeof Push>;
 
 export function addPush(program: Command, act: Act): void {
@@ -41,12 +56,19 @@ export function addPush(program: Command, act: Act): void {
     .option("--label <key=value>", "a label of the revision; may be repeated", collected)
     .option("--no-create", "fail when the repository does not exist")
     .option("--parent <revision>", "only when the branch is at this revision; 'none': only when there is no such branch")
-    .option("--no-cache", "read and hash every file, also those that look untouched since the last push");
+    .option("--no-cache", "read and hash every file, also those that look untouched since the last push")
+    .option("--session <name>", "push one part of a revision that many ranks push together; all of them name the same session")
+    .option("--part <k>", "which part this is, counted from 0 (default: auto, the rank that the launcher set)")
+    .option("--parts <n>", "how many parts there are (default: the number of ranks that the launcher set)")
+    .option("--wait <time>", "how long to wait for the other parts: 90s, 30m (default: 30m)")
+    .option("--allow-empty", "a part without any file is fine");
   addTransferOptions(command).action(
     act(Push, async (cli, flags) => {
       const { pushFiles } = await import("../node/transfer.ts");
       const options = engineOptions(cli.host, flags, flags.cache);
-      const result = await transfer(cli, "pushing", (control) => pushFiles(requestOf(flags), control, options));
+      const result = await transfer(cli, "pushing", (control, note) => {
+        return pushFiles({ ...requestOf(flags), ...sessionOf(cli, flags, note) }, control, options);
+      });
       const { repository, ref, files, bytesTotal, chunksTotal, seconds } = result;
       const counts = { files, bytesTotal, bytesSent: result.bytesMoved, chunksTotal, chunksSent: result.chunksMoved, seconds };
       cli.note(`pushed ${summary(result, "sent")}`);
@@ -57,13 +79,27 @@ export function addPush(program: Command, act: Act): void {
 }
 
 function requestOf(flags: Push): PushRequest {
-  const { args, message, label, create, parent } = flags;
+  const { args, message, label, create, parent, allowEmpty } = flags;
   return {
     ...args,
     ...filters(flags),
     message,
     create,
+    mayBeEmpty: allowEmpty,
     ...(label === undefined ? {} : { labels: label }),
     ...(parent === undefined ? {} : { parent }),
   };
+}
+
+type Note = (text: string) => void;
+
+function sessionOf({ host }: Cli, { session: name, part, parts, wait = WAIT_SECONDS }: Push, note: Note): Pick<PushRequest, "session"> {
+  if (name === undefined) return {};
+  const place = partOf(host.env, { part, parts });
+  let told = "";
+  const onWaiting = (missing: string) => {
+    if (missing !== told) note(`part ${place.part} is sealed; waiting for ${missing} of ${place.parts}`);
+    told = missing;
+  };
+  return { session: { name, ...place, waitMs: wait * 1000, onWaiting } };
 }

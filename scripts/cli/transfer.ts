@@ -44,14 +44,19 @@ export function engineOptions(host: Host, { connections, memory, bandwidth }: Tr
 }
 
 /** Runs a transfer with its progress shown; the first Ctrl-C stops it cleanly. */
-export async function transfer<R>(cli: Cli, verb: string, run: (control: TransferControl) => Promise<R>): Promise<R> {
+export async function transfer<R>(
+  cli: Cli,
+  verb: string,
+  run: (control: TransferControl, note: (text: string) => void) => Promise<R>,
+): Promise<R> {
   const { host } = cli;
   const client = await cli.connect();
   const view = showProgress(host, { verb, quiet: cli.flags.quiet });
   const onStop = () => view.note("stopping …  (Ctrl-C again ends it at once)");
   host.signal.addEventListener("abort", onStop, { once: true });
   try {
-    return await run({ client, onProgress: view.onProgress, signal: host.signal });
+    const note = cli.flags.quiet ? () => {} : view.note;
+    return await run({ client, onProgress: view.onProgress, signal: host.signal }, note);
   } finally {
     host.signal.removeEventListener("abort", onStop);
     view.end();

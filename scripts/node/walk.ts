@@ -9,7 +9,12 @@ import type { SourceEntry, SourceFile } from "../../shared/transfer/ports.ts";
 import { unreadable } from "./fs-errors.ts";
 import { isOurs } from "./marks.ts";
 
-export type WalkRequest = { sources: readonly string[]; include?: readonly string[]; exclude?: readonly string[] };
+export type WalkRequest = {
+  sources: readonly string[];
+  include?: readonly string[];
+  exclude?: readonly string[];
+  mayBeEmpty?: boolean;
+};
 
 /**
  * A directory's files keep their paths below it, a file keeps its name. Hidden files are files like others; `.git` and what a running
@@ -22,7 +27,8 @@ export async function walk(request: WalkRequest): Promise<SourceEntry[]> {
   const entries = walker.entries.sort((a, b) => (a.path < b.path ? -1 : 1));
   const clash = treeProblem(entries.map((entry) => entry.path));
   if (clash !== null) throw new FerryError("PATH_UNSAFE", clash);
-  if (entries.length === 0) throw new FerryError("USAGE_INVALID", { problem: `there is nothing to push in ${request.sources.join(", ")}` });
+  if (entries.length === 0 && !request.mayBeEmpty)
+    throw new FerryError("USAGE_INVALID", { problem: `there is nothing to push in ${request.sources.join(", ")}` });
   return entries;
 }
 

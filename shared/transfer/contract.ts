@@ -3,23 +3,50 @@
  * The engine is written on ports; disks, sockets and threads are adapters.
  */
 import type { FerryClient } from "../client.ts";
-import type { RevisionSummary } from "../contract/repositories.ts";
-import type { RefName, RepositoryName } from "../names.ts";
+import type { SessionName } from "../contract/parts.ts";
+import type { RevisionSummary, Source } from "../contract/repositories.ts";
+import type { Digest } from "../digest.ts";
+import type { OperationId, RefName, RepositoryName } from "../names.ts";
 
 export type PushRequest = {
   repository: RepositoryName;
   branch: RefName;
   message: string;
   labels?: Record<string, string>;
+  /** Decimal texts. */
+  metrics?: Record<string, string>;
+  source?: Source;
   /** Local sources: a directory's files keep their paths below it; a file keeps its name. */
   sources: string[];
   include?: string[];
   exclude?: string[];
   /** Create the repository when it does not exist. */
   create: boolean;
-  /** The head that must be there; left out: whatever it is when the upload opens. */
+  /** The head that must be there; left out: whatever it is when the upload opens, in a session when it is committed. */
   parent?: string | null;
+  /** That there is nothing to push is fine. */
+  mayBeEmpty?: boolean;
+  /** These files are one part of a session. */
+  session?: PushSession;
+  /**
+   * Asked right before the commit: the operation id by which this content is committed once, or the revision that it is already. Left
+   * out: the push is an act of its own.
+   */
+  once?: (manifest: Digest) => Promise<{ operationId: OperationId } | { revision: RevisionSummary }>;
 };
+
+/** `part`: counted from 0. All parts of the session become one revision; until then, at most `waitMs`, the push waits. */
+export type PushSession = {
+  name: SessionName;
+  part: number;
+  parts: number;
+  waitMs: number;
+  /** Told whose parts are missing, whenever that was asked: `0, 3-5`. */
+  onWaiting?: (missing: string) => void;
+};
+
+/** One of `parts` readers, counted from 0, each of whom takes files of its own. */
+export type PullShare = { part: number; parts: number };
 
 export type PullRequest = {
   repository: RepositoryName;
@@ -27,6 +54,8 @@ export type PullRequest = {
   destination: string;
   include?: string[];
   exclude?: string[];
+  /** Of the files that are meant, only this reader's. */
+  share?: PullShare;
 };
 
 /** Counts for people and for `--json`; bytes are bytes of chunks. */

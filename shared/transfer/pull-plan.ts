@@ -10,6 +10,7 @@ import { encodeRecipe, type Recipe, recipeDigest } from "../recipe.ts";
 import type { PullRequest } from "./contract.ts";
 import { pool } from "./crew.ts";
 import { pathFilter } from "./globs.ts";
+import { shareOf } from "./parts-share.ts";
 import type { WantedChunk, WantedFile } from "./ports.ts";
 
 const RECIPE_PAGES_AT_ONCE = 4;
@@ -27,10 +28,11 @@ export async function planPull(client: FerryClient, request: PullRequest, signal
   }
   const manifest = await parseManifest(answer.manifest, revision.manifest);
   const isWanted = pathFilter(request.include, request.exclude);
-  const entries = manifest.files.filter((file) => isWanted(file.path));
-  if (entries.length === 0 && request.include !== undefined && request.include.length > 0) {
+  const meant = manifest.files.filter((file) => isWanted(file.path));
+  if (meant.length === 0 && request.include !== undefined && request.include.length > 0) {
     throw new FerryError("FILE_UNKNOWN", { revision: revision.revision, path: request.include.join(", ") });
   }
+  const entries = request.share === undefined ? meant : shareOf(meant, request.share);
   const content = contentEntries({ v: 1, files: entries });
   const recipes = await readRecipes(client, { request, revision, digests: recipesOf(content) }, signal);
   const files = content.map((entry) => wantedFile(entry, recipes));

@@ -84,7 +84,12 @@ export class PushChunks {
 
   /** Those that `digests` is only a page of: for what is proven, reserving again answers that it is there. */
   redoAll(attempt: number): Promise<void> {
-    return this.redo([...this.#known.keys()], attempt);
+    return this.redo(this.all, attempt);
+  }
+
+  /** Every chunk of this push. */
+  get all(): Digest[] {
+    return [...this.#known.keys()];
   }
 
   /** Under the next attempt: what was sent under this one is not what the store holds. */

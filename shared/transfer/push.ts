@@ -2,22 +2,19 @@
  * The push: list, then hash and send at the same time, then recipes, then the commit, which is made once however often it is asked for.
  * Nothing is visible to anybody before the commit.
  */
-import * as z from "zod";
-import type { Commit, Upload } from "../contract/uploads.ts";
-import { Digest } from "../digest.ts";
+import type { Upload } from "../contract/uploads.ts";
 import { FerryError } from "../errors.ts";
 import { type FileEntry, makeManifest } from "../manifest.ts";
-import { OperationId, RevisionId } from "../names.ts";
+import { OperationId } from "../names.ts";
 import type { Recipe } from "../recipe.ts";
+import { commitTogether, joinSession } from "./barrier.ts";
 import type { PushResult } from "./contract.ts";
 import { Crew, pool } from "./crew.ts";
 import type { SourceEntry, SourceFile } from "./ports.ts";
 import { PushChunks } from "./push-chunks.ts";
+import { type Committing, commitUpload, isCode } from "./push-commit.ts";
 import { RecipeSender } from "./push-recipes.ts";
 import type { PushSetting } from "./push-setting.ts";
-
-/** Rounds of a commit that finds chunks or recipes to be sent again. */
-const COMMIT_ROUNDS_MAX = 50;
 
 /** Throws what the registry answers, what the ports throw, TRANSFER_FAILED, TRANSFER_STALLED, TRANSFER_REFUSED. */
 export async function push(setting: PushSetting, signal: AbortSignal): Promise<PushResult> {
@@ -30,7 +27,9 @@ export async function push(setting: PushSetting, signal: AbortSignal): Promise<P
   setting.progress.start("moving", { bytes: bytesTotal, files: files.length });
   const { chunks, recipes, content } = await moveAll(setting, { upload, files, signal });
   setting.progress.start("finishing");
-  const revision = await commit(setting, { upload, chunks, recipes, files: manifestFiles(entries, content), signal });
+  const committing: Committing = { upload, chunks, recipes, files: manifestFiles(entries, content), signal };
+  const { session } = setting.request;
+  const revision = await (session === undefined ? commitUpload(setting, committing) : commitTogether(setting, committing, session));
   return {
     repository: setting.request.repository,
     ref: setting.request.branch,
@@ -93,16 +92,19 @@ function manifestFiles(entries: SourceEntry[], content: Map<string, FileEntry>):
 
 async function openUpload(setting: PushSetting, signal: AbortSignal): Promise<Upload> {
   const { client, request, machine } = setting;
-  const { repository, branch } = request;
+  const { repository, branch, session } = request;
   const operationId = OperationId.parse(machine.operationId());
-  const open = () => client.call("openUpload", { repository, body: { branch, operationId } }, signal);
+  const open = (): Promise<Upload> =>
+    session === undefined
+      ? client.call("openUpload", { repository, body: { branch, operationId } }, signal)
+      : joinSession(setting, session, signal);
   const upload = await open().catch(async (error: unknown) => {
     if (!isCode(error, "REPOSITORY_UNKNOWN") || !request.create) throw error;
     await createRepository(setting, signal);
     return open();
   });
-  // The commit would find out as well, but only after everything was sent.
-  if (request.parent !== undefined && request.parent !== upload.parent) {
+  // The commit would find out as well, but only after everything was sent. A session's own commit may have moved the branch already.
+  if (session === undefined && request.parent !== undefined && request.parent !== upload.parent) {
     throw new FerryError("BRANCH_MOVED", { branch, current: upload.parent ?? "nothing", expected: request.parent ?? "nothing" });
   }
   return upload;
@@ -116,45 +118,4 @@ async function createRepository({ client, request, machine }: PushSetting, signa
     // Somebody else was faster.
     if (!isCode(error, "REPOSITORY_EXISTS")) throw error;
   }
-}
-
-type Committing = { upload: Upload; chunks: PushChunks; recipes: RecipeSender; files: FileEntry[]; signal: AbortSignal };
-
-/** One operation id for all rounds: whichever of them gets through, there is one revision. */
-async function commit(setting: PushSetting, { upload, chunks, recipes, files, signal }: Committing): Promise<Committed> {
-  const { client, machine, request } = setting;
-  const body = {
-    operationId: OperationId.parse(machine.operationId()),
-    parent: RevisionId.nullable().parse(request.parent === undefined ? upload.parent : request.parent),
-    message: request.message,
-    labels: request.labels ?? {},
-    files,
-  };
-  for (let round = 1; ; round++) {
-    try {
-      const params = { upload: upload.upload };
-      return await client.call("commit", { repository: request.repository, params, body: { ...body, attempt: chunks.attempt } }, signal);
-    } catch (error) {
-      if (round >= COMMIT_ROUNDS_MAX) throw error;
-      if (isCode(error, "CHUNK_UNPROVEN")) await redoChunks(error, chunks);
-      else if (isCode(error, "RECIPE_UNPROVEN")) await recipes.send(signal);
-      else throw error;
-    }
-  }
-}
-
-type Committed = z.infer<typeof Commit>;
-
-/** What the commit says of unproven chunks: how many there are, a page of them, and the attempt to bring them under. */
-const Unproven = z.object({ count: z.int(), attempt: z.int(), chunks: z.array(Digest).min(1) });
-
-async function redoChunks(error: FerryError, chunks: PushChunks): Promise<void> {
-  const unproven = Unproven.safeParse(error.details);
-  if (!unproven.success) throw error;
-  const { count, attempt, chunks: page } = unproven.data;
-  await (count > page.length ? chunks.redoAll(attempt) : chunks.redo(page, attempt));
-}
-
-function isCode<C extends FerryError["code"]>(error: unknown, code: C): error is FerryError & { code: C } {
-  return error instanceof FerryError && error.code === code;
 }
