@@ -169,18 +169,19 @@ export function decodeChunk(text: string): ChunkEntry | null {
   return { tag: hex.slice(0, 16), size: Number.parseInt(hex.slice(32, 40), 16), holder, verified: hex.endsWith("1") };
 }
 
-/** 27 hex digits as 18 characters: tag (16), attempt (8), state (1), fresh (1), verified (1). */
-export function encodeProof({ state, tag, attempt, fresh, verified }: Proof): string {
-  return packHex(`${tag}${hex8(attempt)}${STATES.indexOf(state)}${bit(fresh)}${bit(verified)}`);
+/** 36 hex digits as 24 characters: tag (16), attempt (8), size (8), state (1), fresh (1), verified (1), nothing (1). */
+export function encodeProof({ state, tag, size, attempt, fresh, verified }: Proof): string {
+  return packHex(`${tag}${hex8(attempt)}${hex8(size)}${STATES.indexOf(state)}${bit(fresh)}${bit(verified)}0`);
 }
 
 /** Null for what can't be read: the chunk is reserved and confirmed again. */
 export function decodeProof(text: string): Proof | null {
-  const hex = unpackHex(text, 27);
-  const state = STATES[Number.parseInt(hex?.charAt(24) ?? "", 16)];
+  const hex = unpackHex(text, 36);
+  const state = STATES[Number.parseInt(hex?.charAt(32) ?? "", 16)];
   if (hex === null || state === undefined) return null;
   const attempt = Number.parseInt(hex.slice(16, 24), 16);
-  return { state, tag: hex.slice(0, 16), attempt, fresh: hex.charAt(25) === "1", verified: hex.charAt(26) === "1" };
+  const size = Number.parseInt(hex.slice(24, 32), 16);
+  return { state, tag: hex.slice(0, 16), size, attempt, fresh: hex.charAt(33) === "1", verified: hex.charAt(34) === "1" };
 }
 
 function bit(value: boolean): string {

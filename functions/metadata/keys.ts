@@ -12,7 +12,7 @@
  *   repo:<id>:revisions         hash     #, <revision> → entry, e:<attempt> → <commit seq>[ <purge seq>]
  *   repo:<id>:order             zset     !<mark>, :<seq12>:<revision> and <branch>:<seq12>:<revision>; all with score 0
  *   chunks:<hex digit>          hash     <sha256, base64url> → entry of 28 characters; 16 shards by the digest's first digit
- *   upload:<id>                 hash     <sha256, base64url> → proof of 18 characters           24 h after the last touch
+ *   upload:<id>                 hash     <sha256, base64url> → proof of 24 characters           24 h after the last touch
  *   upload:<id>:recipes         set      <sha256, base64url>                                     with upload:<id>
  *   upload-of:<repository id>:<branch>:<principal>   string   the unfinished upload              24 h after the last touch
  *   lease:<name>                string   <number>:<owner>                                        as long as it was claimed for

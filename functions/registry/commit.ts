@@ -9,7 +9,7 @@ import type { RepositorySummary, RevisionSummary } from "../../shared/contract/r
 import type { CommitRequest } from "../../shared/contract/uploads.ts";
 import type { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
-import { CHUNK_BYTES_MAX, contentEntries, type Manifest, makeManifest } from "../../shared/manifest.ts";
+import { CHUNK_BYTES_MAX, contentEntries, type Manifest, makeManifest, manifestDigest } from "../../shared/manifest.ts";
 import { findRecipe, type OpenEnvelope } from "./envelopes.ts";
 import { catchUp, findOwn, withWhole } from "./log.ts";
 import { repositoryLog } from "./logs.ts";
@@ -21,7 +21,15 @@ import { findBase } from "./revisions.ts";
 import { type OwnSession, openOwnSession } from "./sessions.ts";
 
 type Request = z.output<typeof CommitRequest>;
-type Work = { ports: Ports; caller: Caller; repository: RepositorySummary; session: OwnSession; request: Request };
+type Work = {
+  ports: Ports;
+  caller: Caller;
+  repository: RepositorySummary;
+  session: OwnSession;
+  request: Request;
+  manifest: Manifest;
+  digest: Digest;
+};
 /** A chunk of the manifest, with what is known of where it is. */
 export type Placed = { sha256: Digest; size: number; tag: string; proof: Proof | null };
 
@@ -33,7 +41,8 @@ export async function commitRevision(
   request: Request,
 ): Promise<RevisionSummary> {
   const session = await openOwnSession(ports, caller, repository.id, upload);
-  const work = { ports, caller, repository, session, request };
+  const manifest = makeManifest(request.files);
+  const work = { ports, caller, repository, session, request, manifest, digest: await manifestDigest(manifest) };
   const done = await ownRecord(work, session.sinceSeq);
   if (done !== null) return settle(work, done, []);
   try {
@@ -49,10 +58,9 @@ export async function commitRevision(
 }
 
 async function makeRevision(work: Work): Promise<RevisionSummary> {
-  const manifest = makeManifest(work.request.files);
   await checkHead(work.ports, work.repository.id, work.session.branch, work.request.parent);
   const parent = await parentEnvelope(work);
-  const { ports, caller, repository, session, request } = work;
+  const { ports, caller, repository, session, request, manifest } = work;
   const placed = await proveChunks(ports, { uploadId: session.id, attempt: request.attempt, manifest, base: parent });
   const fresh = placed.filter(({ proof }) => proof?.state === "proven");
   const record = await publishRevision(ports, {
@@ -81,11 +89,15 @@ function isRefusal(error: unknown): error is FerryError {
 }
 
 /** This operation's record, if it landed before and an index at `tailSeq` knows. */
-async function ownRecord({ ports, caller, repository, session, request }: Work, tailSeq: number): Promise<CommitRecord | null> {
+async function ownRecord({ ports, caller, repository, session, request, digest }: Work, tailSeq: number): Promise<CommitRecord | null> {
   const log = repositoryLog(ports, repository.id);
   const act = { operationId: request.operationId, actor: caller.name, sinceSeq: session.sinceSeq };
   const record = await withWhole(log, () => findOwn(log, act, tailSeq));
-  return record === null ? null : asCommit(record);
+  if (record === null) return null;
+  const commit = asCommit(record);
+  const same = commit.branch === session.branch && commit.parent === request.parent && commit.manifest === digest;
+  if (!same) throw new FerryError("REQUEST_INVALID", { problem: "operationId: it was used for another commit" });
+  return commit;
 }
 
 async function parentEnvelope({ ports, repository, session, request }: Work): Promise<OpenEnvelope | null> {
@@ -141,7 +153,8 @@ async function placeChunks(ports: Ports, { uploadId, attempt, base }: Proving, s
     const size = sizes.get(sha256) ?? 0;
     const proof = proofs[at] ?? null;
     const inherited = base?.places.get(sha256);
-    if (proof !== null && proof.state !== "reserved") placed.push({ sha256, size, tag: proof.tag, proof });
+    // Its identity is (sha256, size): a proof of another length proves nothing.
+    if (proof !== null && proof.state !== "reserved" && proof.size === size) placed.push({ sha256, size, tag: proof.tag, proof });
     else if (inherited?.size === size) placed.push({ sha256, size, tag: inherited.tag, proof: null });
     else unproven.push(sha256);
   });

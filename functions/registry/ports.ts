@@ -213,7 +213,7 @@ export interface Leases {
  * What an upload knows about a chunk. `proven`: seen in the store under this upload's own key. `had`: answered as `have`.
  * `reserved`: a ticket was given. `fresh`: the index had no entry then, so the commit adds one.
  */
-export type Proof = { state: "reserved" | "proven" | "had"; tag: string; attempt: number; fresh: boolean; verified: boolean };
+export type Proof = { state: "reserved" | "proven" | "had"; tag: string; size: number; attempt: number; fresh: boolean; verified: boolean };
 
 /** State of uploads, kept 24 h after the last touch. Losing it costs a repeated reserve and confirm, never bytes. */
 export interface Uploads {

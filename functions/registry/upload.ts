@@ -91,20 +91,29 @@ export async function reserveChunks(
   const verdicts = claims.map((claim, at) => {
     const proof = proofs[at] ?? null;
     const entry = entries[at] ?? null;
-    if (isDone(proof, request.attempt)) return { claim, proof: null };
+    if (isDone(proof, claim.size, request.attempt)) return { claim, proof: null };
     const held = request.attempt === 1 ? holding(claim, entry, known, base) : null;
-    if (held !== null) return { claim, proof: { state: "had", attempt: request.attempt, fresh: false, ...held } satisfies Proof };
+    if (held !== null)
+      return { claim, proof: { state: "had", size: claim.size, attempt: request.attempt, fresh: false, ...held } satisfies Proof };
     const fresh = entry === null || entry.tag === proof?.tag;
     const tag = tags[at] ?? "";
-    return { claim, proof: { state: "reserved", tag, attempt: request.attempt, fresh, verified: mode !== "md5" } satisfies Proof };
+    const reserved = {
+      state: "reserved",
+      tag,
+      size: claim.size,
+      attempt: request.attempt,
+      fresh,
+      verified: mode !== "md5",
+    } satisfies Proof;
+    return { claim, proof: reserved };
   });
   const news = new Map<Digest, Proof>();
   for (const { claim, proof } of verdicts) if (proof !== null) news.set(claim.sha256, proof);
   const places = verdicts.flatMap(({ claim, proof }) => (proof?.state === "reserved" ? [{ ...claim, tag: proof.tag }] : []));
+  if (mode === "md5") for (const { sha256, md5 } of places) if (md5 === undefined) throw needsMd5(sha256);
   if (places.length > 0) await refuseOverQuota(ports, repository, growthOf(places));
   if (news.size > 0) await ports.uploads.record(session.id, news);
   const have = verdicts.filter(({ proof }) => proof?.state !== "reserved").map(({ claim }) => claim.sha256);
-  if (mode === "md5") for (const { sha256, md5 } of places) if (md5 === undefined) throw needsMd5(sha256);
   return { have, tickets: places.length === 0 ? null : await ports.stores.home.chunks.tickets(mode, places) };
 }
 
@@ -128,8 +137,8 @@ function distinct(claims: ReserveRequest["chunks"]): ReserveRequest["chunks"] {
   });
 }
 
-function isDone(proof: Proof | null, attempt: number): boolean {
-  return proof !== null && proof.state !== "reserved" && proof.attempt >= attempt;
+function isDone(proof: Proof | null, size: number, attempt: number): boolean {
+  return proof !== null && proof.size === size && proof.state !== "reserved" && proof.attempt >= attempt;
 }
 
 type Held = { tag: string; verified: boolean };
@@ -202,7 +211,14 @@ export async function confirmChunks(
     if (lengths[at] !== size) missing.push(sha256);
     // Without a reservation on record (a lost index) nothing is known of other copies: the commit then leaves the index entry alone.
     else
-      proven.set(sha256, { state: "proven", tag, attempt: request.attempt, fresh: proofs[at]?.fresh ?? false, verified: mode !== "md5" });
+      proven.set(sha256, {
+        state: "proven",
+        tag,
+        size,
+        attempt: request.attempt,
+        fresh: proofs[at]?.fresh ?? false,
+        verified: mode !== "md5",
+      });
   });
   if (proven.size > 0) await ports.uploads.record(session.id, proven);
   return { missing };

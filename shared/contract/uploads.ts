@@ -36,7 +36,10 @@ export const ChunkClaim = z.strictObject({
   sha256: Digest,
   size: z.int().min(1).max(CHUNK_BYTES_MAX),
   /** base64 of the content's MD5: needed for `md5` tickets only. */
-  md5: z.base64().length(24).optional(),
+  md5: z
+    .string()
+    .regex(/^[A-Za-z0-9+/]{21}[AQgw]==(?![\s\S])/, "base64 of 16 bytes")
+    .optional(),
 });
 export type ChunkClaim = z.infer<typeof ChunkClaim>;
 

@@ -13,5 +13,5 @@ export function chunkEntry(seed: string): ChunkEntry & { sha256: Digest } {
 
 export function proofOf(seed: string, state: Proof["state"] = "reserved"): Proof {
   const bits = Number.parseInt(hex(seed, 1), 16);
-  return { state, tag: hex(`tag ${seed}`, 16), attempt: 1 + bits, fresh: (bits & 1) === 0, verified: (bits & 2) === 0 };
+  return { state, tag: hex(`tag ${seed}`, 16), size: 1000 + bits, attempt: 1 + bits, fresh: (bits & 1) === 0, verified: (bits & 2) === 0 };
 }

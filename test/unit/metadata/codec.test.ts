@@ -43,6 +43,7 @@ const proof: fc.Arbitrary<Proof> = fc.record(
   {
     state: fc.constantFrom("reserved", "proven", "had"),
     tag: hex16,
+    size: uint32,
     attempt: uint32,
     fresh: fc.boolean(),
     verified: fc.boolean(),
@@ -60,26 +61,26 @@ test("a chunk's entry is 28 characters and comes back as it was", () => {
   );
 });
 
-test("a proof is 18 characters and comes back as it was", () => {
+test("a proof is 24 characters and comes back as it was", () => {
   fc.assert(
     fc.property(proof, (entry) => {
       const text = encodeProof(entry);
-      assert.match(text, /^[A-Za-z0-9_-]{18}$/);
+      assert.match(text, /^[A-Za-z0-9_-]{24}$/);
       assert.deepEqual(decodeProof(text), entry);
     }),
   );
 });
 
 test("any other text is no hint and no proof, and does not throw", () => {
-  const lengths = fc.constantFrom(0, 17, 18, 19, 27, 28, 29);
+  const lengths = fc.constantFrom(0, 18, 23, 24, 25, 27, 28, 29);
   const text = lengths.chain((length) => fc.string({ unit: "binary", minLength: length, maxLength: length }));
   fc.assert(
     fc.property(text, (strange) => {
       if (!/^[\w-]{28}$/.test(strange)) assert.equal(decodeChunk(strange), null);
-      if (!/^[\w-]{18}$/.test(strange)) assert.equal(decodeProof(strange), null);
+      if (!/^[\w-]{24}$/.test(strange)) assert.equal(decodeProof(strange), null);
     }),
   );
-  assert.equal(decodeProof("_".repeat(18)), null);
+  assert.equal(decodeProof("_".repeat(24)), null);
 });
 
 test("a number that does not fit is refused, never cut", () => {

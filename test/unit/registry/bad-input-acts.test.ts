@@ -59,9 +59,7 @@ test("an operation id that was used for another act is refused, and that act is 
   assert.equal(removal.code, "REQUEST_INVALID");
 });
 
-test("an operation id that was used for a commit of other content is refused, not answered with that other revision", {
-  expectFailure: "a commit's record is taken for its own by the operation id alone, whatever files, branch or parent were asked for",
-}, async () => {
+test("an operation id that was used for a commit of other content is refused, not answered with that other revision", async () => {
   const here = await ground();
   const operation = { operationId: operationId() };
   await commit(here, [fileA("f")], operation);
