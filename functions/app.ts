@@ -4,6 +4,7 @@ import { mountAbout } from "./api/about.ts";
 import { mountCollect } from "./api/collect.ts";
 import { mountLifecycle } from "./api/lifecycle.ts";
 import { mountParts } from "./api/parts.ts";
+import { mountRecovery } from "./api/recovery.ts";
 import { mountRefs } from "./api/refs.ts";
 import { mountRepositories } from "./api/repositories.ts";
 import { mountRevisions } from "./api/revisions.ts";
@@ -37,6 +38,7 @@ export function createApp(services: (env: unknown) => Services, addressOf: (c: E
   mountTokens(app);
   mountStores(app);
   mountCollect(app);
+  mountRecovery(app);
   app.notFound((c) => {
     throw unknownRoute(app.routes, c.req.method, c.req.path);
   });

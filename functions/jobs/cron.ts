@@ -1,12 +1,34 @@
 /** What the minute's bell wakes. Everything here is also done by hand or by the next bell: a lost one changes only the delay. */
+import { problemOf } from "../../shared/errors.ts";
 import type { Services } from "../http/edge.ts";
 import { isEnded, startCollect, stepCollect } from "../registry/collect/run.ts";
 import { newestRun } from "../registry/collect/state.ts";
+import { lookAtIndex } from "../registry/recovery/beat.ts";
 
 const DAY_MS = 86_400_000;
 
+/** The index first: what it lacks may be what somebody reads. One job's failure keeps none of the others from their turn. */
+export async function onMinute(services: Services): Promise<void> {
+  await ring(services, "index", checkIndex);
+  await ring(services, "collect", collect);
+}
+
+async function ring(services: Services, job: string, work: (services: Services) => Promise<void>): Promise<void> {
+  try {
+    await work(services);
+  } catch (error) {
+    services.log({ event: "cron.failed", job, problem: problemOf(error) });
+  }
+}
+
+async function checkIndex({ ports, log }: Services): Promise<void> {
+  const check = await lookAtIndex(ports);
+  const damaged = check.damaged.join("; ");
+  if (check.state !== "sound" || damaged !== "") log({ event: "index.check", ...check, damaged });
+}
+
 /** Goes on with collection, and begins a run when the last began a day ago. */
-export async function onMinute({ ports, log }: Services): Promise<void> {
+async function collect({ ports, log }: Services): Promise<void> {
   const last = await newestRun(ports);
   if (!isEnded(last)) {
     const { run } = await stepCollect(ports);

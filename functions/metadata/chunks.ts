@@ -7,9 +7,9 @@
 import type { Digest } from "../../shared/digest.ts";
 import type { ChunkEntry, ChunkIndex } from "../registry/ports.ts";
 import { decodeChunk, encodeChunk } from "./codec.ts";
-import { answersTo, integerOf, type RedisCommands, textOrNull } from "./commands.ts";
+import { answersTo, askMany, integerOf, type RedisCommands, textOrNull } from "./commands.ts";
 import type { Keys } from "./keys.ts";
-import { ITEMS_MAX } from "./lua.ts";
+import { CHUNKS, ITEMS_MAX } from "./lua.ts";
 import { packDigest } from "./packing.ts";
 
 /** Chunks of one call to Redis (about 3 MB of a managed Redis's 10 MB); more go in further calls, one after another. */
@@ -50,6 +50,18 @@ export class RedisChunkIndex implements ChunkIndex {
       );
       replies.forEach(integerOf);
     }
+  }
+
+  async addMissing(entries: readonly (ChunkEntry & { sha256: Digest })[]): Promise<number> {
+    let added = 0;
+    for (const slices of callsOf(entries.map((entry) => entry.sha256))) {
+      const questions = slices.map(({ shard, at }) => ({
+        keys: [this.#keys.chunks(shard)],
+        args: at.flatMap((index) => fieldOf(entries[index])),
+      }));
+      for (const reply of await askMany(this.#commands, CHUNKS.addMissing, questions)) added += integerOf(reply);
+    }
+    return added;
   }
 
   async remove(entries: readonly { sha256: Digest; tag: string }[]): Promise<void> {

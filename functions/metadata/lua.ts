@@ -161,6 +161,12 @@ for i = 3, #fields do
 end
 return {'whole', values[1], false}`;
 
+/** KEYS: shard of the chunk index. Invariant: an entry that is there stays. */
+const ADD_MISSING = `
+local added = 0
+for i = 1, #ARGV, 2 do added = added + redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[i + 1]) end
+return added`;
+
 /** KEYS: proofs, recipes. ARGV: lifetime in seconds, then as told. Invariant: whatever is stored of an upload has an end. */
 const TOUCH = `
 local function touched(answer)
@@ -198,6 +204,8 @@ export function logScripts(shape: string, change: string) {
   return { head: script(shape, SOUND, HEAD), begin: script(shape, SOUND, BEGIN), apply: script(shape, SOUND, ADMIT, change, APPLY) };
 }
 export const INDEX = { fields: script(WHOLE, FIELDS), page: script(WHOLE, PAGE), findOperation: script(FENCE, FIND_OPERATION) };
+/** ARGV: digest, entry, … How many were added. */
+export const CHUNKS = { addMissing: script(ADD_MISSING) };
 export const UPLOAD = {
   /** ARGV: digests. */
   proofs: script(TOUCH, "return touched(redis.call('HMGET', KEYS[1], unpack(ARGV, 2)))"),

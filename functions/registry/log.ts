@@ -17,7 +17,7 @@ import { pooled, STORE_WIDTH } from "./pool.ts";
 import type { Bucket, Clock, FoundOperation, Hashed, ImmutableCache, LogHead, Ports } from "./ports.ts";
 import { encodeRecord } from "./records.ts";
 
-type Linked = { v: 1; seq: number; prev: Digest | null; operationId: OperationId; at: string; actor: string };
+export type Linked = { v: 1; seq: number; prev: Digest | null; operationId: OperationId; at: string; actor: string };
 /** What an act says; the log adds its place in the chain, who did it and when. */
 export type Body<R> = R extends Linked ? Omit<R, keyof Linked> : never;
 
@@ -58,19 +58,28 @@ const MARK_MS_MAX = 120_000;
 
 /** Brings the index to the bucket's tail and returns it. Throws INDEX_REBUILDING when more is left than one request may replay. */
 export async function catchUp<R extends Linked>(log: Log<R>): Promise<LogHead> {
-  const start = (await log.index.head()) ?? (await beginReplay(log));
-  const keys = await newerKeys(log, start.seq);
+  const { head, newer } = await standing(log);
   // Far behind: from now on nobody is answered from what is there.
-  if (keys.length > BATCH) await log.index.begin(start.seq + keys.length);
-  const tail = await replay(log, start, keys.slice(0, REPLAY_RECORDS_MAX));
-  if (keys.length > REPLAY_RECORDS_MAX) throw new FerryError("INDEX_REBUILDING", { retryAfterSeconds: 1 });
+  if (newer.length > BATCH) await log.index.begin(head.seq + newer.length);
+  const tail = await replay(log, head, newer.slice(0, REPLAY_RECORDS_MAX));
+  if (newer.length > REPLAY_RECORDS_MAX) throw new FerryError("INDEX_REBUILDING", { retryAfterSeconds: 1 });
   return tail;
 }
 
-/** Where a replay stands that ends at the bucket's tail, or is begun now. */
-async function beginReplay<R extends Linked>(log: Log<R>): Promise<LogHead> {
+/** How many records the bucket has that the index has not. From now on nobody is answered before all of them are applied. */
+export async function fence<R extends Linked>(log: Log<R>): Promise<number> {
+  const { head, newer } = await standing(log);
+  if (newer.length > 0) await log.index.begin(head.seq + newer.length);
+  return newer.length;
+}
+
+/** How far the index is, a replay under way included (one is begun when there is no index), and the keys of what comes after that. */
+async function standing<R extends Linked>(log: Log<R>): Promise<{ head: LogHead; newer: string[] }> {
+  const head = await log.index.head();
+  if (head !== null) return { head, newer: await newerKeys(log, head.seq) };
   const keys = await keysAfter(log, 0);
-  return log.index.begin(keys.length);
+  const replayed = await log.index.begin(keys.length);
+  return { head: replayed, newer: newerOf(log, replayed.seq, keys.slice(Math.max(0, replayed.seq - 1))) };
 }
 
 /** Runs a read of the index; when that finds the index incomplete, replays the log and reads once more. */
@@ -192,13 +201,17 @@ async function readHashed<R extends Linked>(log: Log<R>, key: string): Promise<H
   return entry;
 }
 
-/**
- * Keys of the records that an index at `seq` has not applied. Throws LOG_DAMAGED when the bucket does not have that record itself: it lost
- * records, and another one in their place would hide that.
- */
 async function newerKeys<R extends Linked>(log: Log<R>, seq: number): Promise<string[]> {
-  if (seq === 0) return keysAfter(log, 0);
-  const [own, ...newer] = await keysAfter(log, seq - 1);
+  return newerOf(log, seq, await keysAfter(log, Math.max(0, seq - 1)));
+}
+
+/**
+ * Of `keys`, which begin with that of record `seq`, what an index at `seq` has not applied. Throws LOG_DAMAGED when the bucket does not
+ * have that record itself: it lost records, and others in their place would hide that.
+ */
+function newerOf<R extends Linked>(log: Log<R>, seq: number, keys: readonly string[]): string[] {
+  if (seq === 0) return [...keys];
+  const [own, ...newer] = keys;
   if (own === log.key(seq)) return newer;
   throw damaged(log, `record ${seq} was there, and is missing`);
 }

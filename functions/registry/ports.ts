@@ -187,6 +187,8 @@ export interface ChunkIndex {
   /** At most 16 commands for any number of digests up to a page. */
   find(digests: readonly Digest[]): Promise<(ChunkEntry | null)[]>;
   add(entries: readonly (ChunkEntry & { sha256: Digest })[]): Promise<void>;
+  /** Adds those whose chunks have no entry yet; how many that were. */
+  addMissing(entries: readonly (ChunkEntry & { sha256: Digest })[]): Promise<number>;
   /** Forgets entries that still have these tags. An entry written meanwhile may be lost with them: a hint less. */
   remove(entries: readonly { sha256: Digest; tag: string }[]): Promise<void>;
 }

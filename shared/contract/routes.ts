@@ -9,6 +9,7 @@ import { DownloadBatch, DownloadRequest, RecipeAnswer, RecipeQuery } from "./dow
 import { RevisionQuery } from "./lifecycle.ts";
 import { LIFECYCLE_ROUTES } from "./lifecycle-routes.ts";
 import { PART_ROUTES } from "./parts-routes.ts";
+import { RECOVERY_ROUTES } from "./recovery-routes.ts";
 import {
   DeleteQuery,
   ManifestAnswer,
@@ -261,6 +262,7 @@ export const ROUTES = {
   },
 
   ...ACCESS_ROUTES,
+  ...RECOVERY_ROUTES,
 
   listStores: {
     method: "GET",

@@ -41,6 +41,21 @@ export function chunkIndexSuite(name: string, make: MakeIndexes): void {
       assert.deepEqual(await chunks.find([sha256]), [entry]);
     });
 
+    test("adds what is missing, leaves what is there, and counts", async () => {
+      const { chunks } = make();
+      const known = Array.from({ length: 300 }, (_, at) => chunkEntry(`chunk ${at}`));
+      await chunks.add(known.slice(0, 100));
+      const others = known.map((entry) => ({ ...entry, tag: "f".repeat(16) }));
+      assert.equal(await chunks.addMissing([...others, ...known]), 200);
+      assert.equal(await chunks.addMissing(others), 0);
+      assert.equal(await chunks.addMissing([]), 0);
+      const tags = (await chunks.find(known.map(({ sha256 }) => sha256))).map((entry) => entry?.tag);
+      assert.deepEqual(
+        tags,
+        known.map(({ tag }, at) => (at < 100 ? tag : "f".repeat(16))),
+      );
+    });
+
     test("forgets entries that have the tags named, and no entry that was written anew", async () => {
       const { chunks } = make();
       const known = Array.from({ length: 300 }, (_, at) => chunkEntry(`chunk ${at}`));

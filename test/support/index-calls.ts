@@ -73,6 +73,7 @@ export async function indexCalls({
     "repositories.findOperation": () => repositories.findOperation(id, operationOf("repository", 1)),
     "chunks.find": () => chunks.find([digest, digestOf("two")]),
     "chunks.add": () => chunks.add([chunkEntry("one"), chunkEntry("two")]),
+    "chunks.addMissing": () => chunks.addMissing([chunkEntry("one"), chunkEntry("two")]),
     "chunks.remove": () => chunks.remove([chunkEntry("one"), chunkEntry("two")]),
     "uploads.proofs": () => uploads.proofs(UPLOAD, [digest]),
     "uploads.record": () => uploads.record(UPLOAD, new Map([[digest, proofOf("one")]])),

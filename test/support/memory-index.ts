@@ -21,6 +21,16 @@ export class MemoryChunkIndex implements ChunkIndex {
     for (const { sha256, ...entry } of entries) this.entries.set(sha256, structuredClone(entry));
   }
 
+  async addMissing(entries: readonly (ChunkEntry & { sha256: Digest })[]): Promise<number> {
+    let added = 0;
+    for (const entry of entries) {
+      if (this.entries.has(entry.sha256)) continue;
+      await this.add([entry]);
+      added++;
+    }
+    return added;
+  }
+
   async remove(entries: readonly { sha256: Digest; tag: string }[]): Promise<void> {
     for (const { sha256, tag } of entries) if (this.entries.get(sha256)?.tag === tag) this.entries.delete(sha256);
   }
@@ -208,11 +218,12 @@ function loseKey(parts: Parts, key: string): void {
 function snapshot({ system, repositories, notes }: Parts): () => void {
   const said = new Map(notes.notes);
   const undos = [system.log.snapshot(), ...[...repositories.logs.values()].map((log) => log.snapshot())];
-  const known = new Set(repositories.logs.keys());
+  const logs = new Map(repositories.logs);
   return () => {
     for (const undo of undos) undo();
     notes.notes.clear();
     for (const [name, text] of said) notes.notes.set(name, text);
-    for (const id of repositories.logs.keys()) if (!known.has(id)) repositories.logs.delete(id);
+    repositories.logs.clear();
+    for (const [id, log] of logs) repositories.logs.set(id, log);
   };
 }
