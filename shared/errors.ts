@@ -112,7 +112,7 @@ export const ERRORS = {
     status: 410,
     retryable: false,
     message: "revision {revision} is in the trash since {deletedAt}",
-    next: "Take it out with `ferry restore`.",
+    next: "Take it out with `ferry trash restore`.",
   },
   REVISION_UNVERIFIED: {
     status: 409,

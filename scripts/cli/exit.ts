@@ -49,7 +49,7 @@ export function exitOf(code: ErrorCode): ExitName {
   const { status, retryable } = ERRORS[code];
   if (status === 400) return "usage";
   if (status === 401 || status === 403) return "denied";
-  if (status === 404) return "notFound";
+  if (status === 404 || status === 410) return "notFound";
   if (status === 409) return "conflict";
   return retryable ? "unavailable" : "failed";
 }

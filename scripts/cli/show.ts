@@ -5,7 +5,7 @@ import { DEFAULT_BRANCH, type Repository, type RevisionSummary } from "../../sha
 import type { RepositoryName } from "../../shared/names.ts";
 import type { Act } from "./act.ts";
 import { type Cli, GlobalFlags } from "./cli.ts";
-import { bytesText, counted, facts, plain, table, timeText } from "./text.ts";
+import { bytesText, counted, facts, pairsText, plain, table, timeText } from "./text.ts";
 import { TargetValue } from "./values.ts";
 
 const Show = GlobalFlags.extend({ args: z.tuple([TargetValue]) });
@@ -34,14 +34,18 @@ function repositoryText(shown: Repository): string {
     ["repository", shown.repository],
     ["created", `${timeText(shown.createdAt)} by ${plain(shown.createdBy)}`],
     ["revisions", `${shown.revisionCount}`],
+    [
+      "blocked",
+      shown.blocked === null ? null : `since ${timeText(shown.blocked.at)} by ${plain(shown.blocked.by)}: ${plain(shown.blocked.reason)}`,
+    ],
   ]);
-  return head + refsText("branches", shown.refs.branches) + refsText("tags", shown.refs.tags);
+  return head + refsText("branches", shown.refs.branches) + refsText("tags", shown.refs.tags, shown.lockedTags);
 }
 
-function refsText(title: string, refs: Record<string, string>): string {
+function refsText(title: string, refs: Record<string, string>, locked: readonly string[] = []): string {
   const names = Object.keys(refs).sort((a, b) => Number(b === DEFAULT_BRANCH) - Number(a === DEFAULT_BRANCH) || (a < b ? -1 : 1));
   if (names.length === 0) return "";
-  return `\n${title}\n${table(names.map((name) => [`  ${plain(name)}`, refs[name] ?? ""]))}`;
+  return `\n${title}\n${table(names.map((name) => [`  ${plain(name)}`, refs[name] ?? "", locked.includes(name) ? "locked" : ""]))}`;
 }
 
 async function showRevision(cli: Cli, repository: RepositoryName, ref: string): Promise<void> {
@@ -56,7 +60,6 @@ async function showRevision(cli: Cli, repository: RepositoryName, ref: string): 
 type Shown = RevisionSummary & { repository: string; branches: string[]; tags: string[] };
 
 function revisionText(shown: Shown): string {
-  const labels = Object.entries(shown.labels).map(([key, value]) => `${plain(key)}=${plain(value)}`);
   const head = facts([
     ["repository", shown.repository],
     ["revision", shown.revision],
@@ -69,7 +72,9 @@ function revisionText(shown: Shown): string {
       "files",
       `${shown.fileCount}, ${bytesText(shown.sizeBytes)} in ${counted(shown.chunkCount, "chunk")} (${bytesText(shown.newBytes)} new)`,
     ],
-    ["labels", labels.length === 0 ? null : labels.join(", ")],
+    ["labels", pairsText(shown.labels)],
+    ["metrics", pairsText(shown.metrics)],
+    ["copy of", shown.origin === null ? null : `${shown.origin.revision} of repository ${shown.origin.repositoryId}`],
     ["manifest", shown.manifest],
   ]);
   return shown.message === ""

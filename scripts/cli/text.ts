@@ -1,8 +1,6 @@
 /** How values look to people: sizes, times, tables, colours, and foreign text made harmless. */
-import { GiB, KiB, MiB } from "../../shared/units.ts";
+import { GiB, KiB, MiB, TiB } from "../../shared/units.ts";
 import type { Host, OutStream } from "./host.ts";
-
-const TiB = 1024 * GiB;
 
 /** `3.0 GiB`: binary units, two or three digits. */
 export function bytesText(bytes: number): string {
@@ -79,6 +77,12 @@ function padded(cell: string, width: number, align: Column["align"], last: boole
 /** Two-column list of facts, `key  value`. */
 export function facts(pairs: readonly (readonly [string, string | null])[]): string {
   return table(pairs.filter((pair): pair is readonly [string, string] => pair[1] !== null));
+}
+
+/** `a=1, b=2`; null when there are none. */
+export function pairsText(words: Readonly<Record<string, string>>): string | null {
+  const pairs = Object.entries(words).map(([key, value]) => `${plain(key)}=${plain(value)}`);
+  return pairs.length === 0 ? null : pairs.sort().join(", ");
 }
 
 const WIDE =

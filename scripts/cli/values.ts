@@ -1,8 +1,11 @@
 /** Values that people type: names with refs, sizes, durations, labels, scopes. One schema each, so a wrong one names itself. */
 import * as z from "zod";
 import { Action, type Scope } from "../../shared/contract/access.ts";
+import { REVISIONS_PAGE_MAX } from "../../shared/contract/lifecycle.ts";
+import { FerryError } from "../../shared/errors.ts";
 import { Ref, RefName, RepositoryGlob, RepositoryName, RevisionId, StoreId } from "../../shared/names.ts";
-import { GiB, KiB, MiB } from "../../shared/units.ts";
+import { epochMs, isoTime } from "../../shared/time.ts";
+import { GiB, KiB, MiB, TiB } from "../../shared/units.ts";
 
 /** For flags that may be given several times. (commander's own `<value...>` would also swallow the arguments that follow.) */
 export function collected(value: string, previous: string[] | undefined): string[] {
@@ -39,6 +42,32 @@ export const RefNameValue = z.string().transform((text, context): RefName => {
   return z.NEVER;
 });
 
+/** What a tag or a branch must be at now: a revision, a ref that names it, or `none`. */
+export const RefOrNone = z.string().transform((text, context): string | null => {
+  if (text === "none") return null;
+  if (Ref.safeParse(text).success) return text;
+  context.addIssue(`'${text}' is not a revision, a branch, a tag or 'none'`);
+  return z.NEVER;
+});
+
+/** Revisions of one repository, each named once. Throws USAGE_INVALID. */
+export function revisionsOf(targets: readonly Target[]): { repository: RepositoryName; revisions: RevisionId[] } {
+  const [first] = targets;
+  if (first === undefined || targets.length > REVISIONS_PAGE_MAX) {
+    throw new FerryError("USAGE_INVALID", { problem: `name 1 to ${REVISIONS_PAGE_MAX} revisions` });
+  }
+  const revisions = new Set<RevisionId>();
+  for (const { repository, ref } of targets) {
+    const revision = RevisionId.safeParse(ref);
+    const name = ref === null ? repository : `${repository}@${ref}`;
+    if (!revision.success)
+      throw new FerryError("USAGE_INVALID", { problem: `'${name}' names no revision by its 40 hex characters; see \`ferry log\`` });
+    if (repository !== first.repository) throw new FerryError("USAGE_INVALID", { problem: "name revisions of one repository at a time" });
+    revisions.add(revision.data);
+  }
+  return { repository: first.repository, revisions: [...revisions] };
+}
+
 /** A revision that must be there, or `none`. */
 export const RevisionOrNone = z.string().transform((text, context): RevisionId | null => {
   if (text === "none") return null;
@@ -60,9 +89,12 @@ const UNITS: Record<string, number> = {
   G: GiB,
   GiB,
   GB: 1e9,
+  T: TiB,
+  TiB,
+  TB: 1e12,
 };
 
-/** `512MiB`, `2G`, `100MB`, `50MB/s`: K, M and G are binary, KB, MB and GB decimal. */
+/** `512MiB`, `2G`, `100MB`, `50MB/s`: K, M, G and T are binary, KB, MB, GB and TB decimal. */
 export const BytesValue = z.string().transform((text, context): number => {
   const [, amount = "", unit = ""] = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)(?:\/s)?$/.exec(text) ?? [];
   const factor = Object.hasOwn(UNITS, unit) ? UNITS[unit] : undefined;
@@ -88,6 +120,28 @@ export function countValue(min: number, max: number) {
     const count = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
     if (count >= min && count <= max) return count;
     context.addIssue(`'${text}' is not a number from ${min} to ${max}`);
+    return z.NEVER;
+  });
+}
+
+const AGO_FORM = "is not a time like 7d (ago), 2026-11-24 or 2026-11-24T10:05:12Z";
+
+/** `7d` ago, a day (its start in UTC), or a time; in ISO 8601. */
+export const SinceValue = z.string().transform((text, context): ((nowMs: number) => string) => {
+  const ago = SecondsValue.safeParse(text);
+  if (ago.success) return (nowMs) => isoTime(Math.max(0, nowMs - ago.data * 1000));
+  if (z.union([z.iso.date(), z.iso.datetime({ offset: true })]).safeParse(text).success) return () => isoTime(epochMs(text));
+  context.addIssue(`'${text}' ${AGO_FORM}`);
+  return z.NEVER;
+});
+
+/** A limit that may be taken away: `none` is null. */
+export function limitValue<T>(inner: z.ZodType<T, string>) {
+  return z.string().transform((text, context): T | null => {
+    if (text === "none") return null;
+    const parsed = inner.safeParse(text);
+    if (parsed.success) return parsed.data;
+    context.addIssue(`${parsed.error.issues[0]?.message}, or 'none'`);
     return z.NEVER;
   });
 }

@@ -3,10 +3,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { assertGolden, stableIds } from "../../support/golden.ts";
+import { assertGolden } from "../../support/golden.ts";
 import { type MemoryApp, memoryApp, refName, repositoryName } from "../../support/memory-app.ts";
-import { ferry, type HostOptions, onApp } from "../../support/memory-host.ts";
+import { ferry, onApp } from "../../support/memory-host.ts";
 import { Pusher } from "../../support/pusher.ts";
+import { type Line, transcriptOf } from "../../support/transcript.ts";
 
 let app: MemoryApp;
 let home: string;
@@ -32,16 +33,7 @@ before(async () => {
 });
 after(() => rm(home, { recursive: true, force: true }));
 
-async function transcript(lines: readonly (readonly [string[], HostOptions?])[], token: string): Promise<string> {
-  let text = "";
-  for (const [argv, options = {}] of lines) {
-    const { env, ...rest } = onApp(app, token);
-    const ran = await ferry(argv, { ...rest, homeDirectory: home, ...options, env: { ...env, ...options.env } });
-    const ending = ran.exit === 0 ? "" : `exit ${ran.exit}\n`;
-    text += `$ ferry ${argv.map((word) => (/[\s*]/.test(word) ? `'${word}'` : word)).join(" ")}\n${ran.stdout}${ran.stderr}${ending}\n`;
-  }
-  return stableIds(text).replace(/hf_\w{36}/g, "hf_SHOWN_ONCE");
-}
+const transcript = (lines: readonly Line[], token: string) => transcriptOf(app, token, lines, { homeDirectory: home });
 
 test("looking, tagging, comparing and removing read as written in golden/cli/session.txt", async () => {
   const { revisions } = await app.clientFor(admin).call("listRevisions", { repository: repositoryName("team/llama"), query: {} });
