@@ -1,6 +1,6 @@
 /** Files that transfers move: incompressible, no two parts alike, their digests known. */
 import { createCipheriv, createHash } from "node:crypto";
-import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { MiB } from "../../shared/units.ts";
 
@@ -43,4 +43,19 @@ export function* randomBytesOf(seed: string, sizeBytes: number): Generator<Buffe
   const cipher = createCipheriv("aes-128-ctr", createHash("sha256").update(seed).digest().subarray(0, 16), Buffer.alloc(16));
   const zeros = Buffer.alloc(Math.min(MiB, sizeBytes));
   for (let left = sizeBytes; left > 0; left -= zeros.length) yield cipher.update(zeros.subarray(0, Math.min(zeros.length, left)));
+}
+
+export function sha256OfFile(path: string): string {
+  const hash = createHash("sha256");
+  const buffer = Buffer.allocUnsafe(MiB);
+  const file = openSync(path, "r");
+  try {
+    for (let length = -1; length !== 0; ) {
+      length = readSync(file, buffer);
+      hash.update(buffer.subarray(0, length));
+    }
+  } finally {
+    closeSync(file);
+  }
+  return hash.digest("hex");
 }

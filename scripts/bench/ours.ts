@@ -1,9 +1,14 @@
 /** `ferry push` and `ferry pull` as cases. */
-import { spawnSync } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
+import { promisify } from "node:util";
+import * as z from "zod";
+import { MiB } from "../../shared/units.ts";
 import type { Command } from "./measure/run-command.ts";
 import { plainEnv } from "./peers/peer.ts";
 import type { Registry } from "./registry.ts";
 import type { Store } from "./store.ts";
+
+const Answer = z.record(z.string(), z.unknown());
 
 export type Ferry = { program: string; registry: Registry; store: Store };
 
@@ -41,4 +46,10 @@ export function ferryCommand(ferry: Ferry, args: readonly string[], { token, hom
     ...(caFile === null ? {} : { NODE_EXTRA_CA_CERTS: caFile }),
   });
   return { program: process.execPath, args: [ferry.program, ...args, "--quiet"], env };
+}
+
+/** Runs a command of ours unmeasured, and returns what it answers with --json. */
+export async function ferryAnswer({ program, args, env }: Command): Promise<Record<string, unknown>> {
+  const { stdout } = await promisify(execFile)(program, [...args, "--json"], { env, maxBuffer: 64 * MiB });
+  return Answer.parse(JSON.parse(stdout));
 }

@@ -24,6 +24,8 @@ export type StoreOptions = {
 };
 
 const URL_SECONDS = 6 * 3600;
+/** Writes of small objects at once. */
+const WIDTH = 32;
 
 export class Store {
   readonly options: StoreOptions;
@@ -88,6 +90,29 @@ export class Store {
   /** A URL by which anybody can write each object. */
   uploadUrls(folder: string, files: readonly DataFile[]): Promise<string[]> {
     return Promise.all(files.map(({ name }) => this.#sign(new PutObjectCommand(this.#at(folder + name)))));
+  }
+
+  /** The text of an object. Throws when there is none. */
+  async read(path: string): Promise<string> {
+    const { Body } = await this.#client.send(new GetObjectCommand(this.#at(path)));
+    return (await Body?.transformToString()) ?? "";
+  }
+
+  async has(path: string): Promise<boolean> {
+    const { Contents = [] } = await this.#client.send(
+      new ListObjectsV2Command({ Bucket: this.options.bucket, Prefix: this.key(path), MaxKeys: 1 }),
+    );
+    return Contents.length > 0;
+  }
+
+  /** Writes small objects, many at once. */
+  async writeAll(objects: readonly { path: string; text: string }[]): Promise<void> {
+    const { own } = this.options;
+    if (own !== null) return own.store(objects.map(({ path, text }) => ({ key: this.key(path), text })));
+    for (let at = 0; at < objects.length; at += WIDTH) {
+      const some = objects.slice(at, at + WIDTH);
+      await Promise.all(some.map(({ path, text }) => this.#client.send(new PutObjectCommand({ ...this.#at(path), Body: text }))));
+    }
   }
 
   async remove(folder: string): Promise<void> {

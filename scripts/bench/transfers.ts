@@ -4,7 +4,7 @@ import { checkFolder, touchMemory, verifyFolder } from "./contents.ts";
 import type { Dataset } from "./data.ts";
 import type { Lab } from "./lab.ts";
 import type { Case, Prepared, Skipped } from "./measure/rounds.ts";
-import { type Command, runMeasured } from "./measure/run-command.ts";
+import { type Command, type Measured, runMeasured } from "./measure/run-command.ts";
 import { type Ferry, ferryCommand, variantsOf } from "./ours.ts";
 import { type Job, type Peer, whyNot } from "./peers/peer.ts";
 import { downloadBy } from "./peers/references.ts";
@@ -19,11 +19,14 @@ export type Ground = {
 
 export type Cases = { cases: Case[]; skipped: Skipped[] };
 
+/** The repository that pulls are from, and a token that may pull it. */
+export type Stored = { repository: string; token: string };
+
 /** Key folder of the objects that peers pull. */
 const SOURCE_KEYS = "peers/source/";
 
 /** Stores the dataset for everybody, once. */
-export async function storeForPulls({ lab, ferry, data }: Ground): Promise<{ repository: string; token: string }> {
+export async function storeForPulls({ lab, ferry, data }: Ground): Promise<Stored> {
   await ferry.store.put(SOURCE_KEYS, data.files);
   const made = await ferry.registry.makeRepository(`source-${Date.now().toString(36)}`);
   const home = lab.folder("home", "disk");
@@ -32,33 +35,40 @@ export async function storeForPulls({ lab, ferry, data }: Ground): Promise<{ rep
   return made;
 }
 
-/** @param stored what storeForPulls answered. @param beforeEach runs before each run, unmeasured. */
+/** Unmeasured, before and after each run. */
+export type Around = {
+  before(name: string): Promise<void>;
+  after(name: string, measured: Measured): Promise<void>;
+};
+
+/** @param stored what storeForPulls answered. */
 export function pullCases(
   ground: Ground,
-  stored: { repository: string; token: string },
+  stored: Stored,
   peers: readonly Peer[],
-  beforeEach: () => Promise<void> = async () => {},
+  { before = async () => {}, after = async () => {} }: Partial<Around> = {},
 ): Cases {
   const { lab, ferry } = ground;
   const { cases, skipped } = start();
+  const around = (name: string): OneAround => ({ before: () => before(name), after: (measured) => after(name, measured) });
   for (const { name, flags, why } of variantsOf(ferry.program, "pull", lab.options.variant)) {
     const command = (job: Job) =>
       ferryCommand(ferry, ["pull", ...flags, stored.repository, job.destination], { token: stored.token, home: job.scratch });
-    add({ cases, skipped }, name, why, () => preparePull(ground, command, ferry.registry.pids, beforeEach));
+    add({ cases, skipped }, name, why, () => preparePull(ground, command, ferry.registry.pids, around(name)));
   }
   for (const peer of peers) {
-    const { pull } = peer;
-    if (pull !== null) add({ cases, skipped }, peer.name, whyNot(peer), () => preparePull(ground, pull, ferry.store.pids, beforeEach));
+    const { name, pull } = peer;
+    if (pull !== null) add({ cases, skipped }, name, whyNot(peer), () => preparePull(ground, pull, ferry.store.pids, around(name)));
   }
   return { cases, skipped };
 }
 
 /** Before the measured rounds of pushes: what warm-ups stored is forgotten, and large bodies are taken in and thrown away from now on. */
-export async function discardPushes({ ferry }: Ground): Promise<void> {
+export async function discardPushes({ ferry }: Ground, chunksOfBefore: "forget" | "keep" = "forget"): Promise<void> {
   const { own } = ferry.store.options;
   const chunks = ferry.store.key("ferry/chunks/");
   await own?.discard([chunks, ferry.store.key("peers/push")]);
-  await own?.remove(chunks);
+  if (chunksOfBefore === "forget") await own?.remove(chunks);
 }
 
 /** Every push is of bytes that the pusher's repositories do not hold: each run has a repository, or a key folder, of its own. */
@@ -68,6 +78,12 @@ export function pushCases(ground: Ground, peers: readonly Peer[]): Cases {
   for (const { name, flags, why } of variantsOf(ferry.program, "push", lab.options.variant)) {
     add({ cases, skipped }, name, why, () => prepareOwnPush(ground, flags));
   }
+  const theirs = peerPushCases(ground, peers);
+  return { cases: [...cases, ...theirs.cases], skipped: [...skipped, ...theirs.skipped] };
+}
+
+export function peerPushCases(ground: Ground, peers: readonly Peer[]): Cases {
+  const { cases, skipped } = start();
   for (const peer of peers) if (peer.push !== null) add({ cases, skipped }, peer.name, whyNot(peer), () => preparePeerPush(ground, peer));
   return { cases, skipped };
 }
@@ -81,22 +97,30 @@ function add({ cases, skipped }: Cases, name: string, why: string | null, prepar
   else skipped.push({ case: name, reason: why });
 }
 
+type OneAround = { before(): Promise<void>; after(measured: Measured): Promise<void> };
+
 async function preparePull(
   ground: Ground,
   commandOf: (job: Job) => Command | Promise<Command>,
   servers: readonly number[],
-  beforeEach: () => Promise<void>,
+  around: OneAround,
 ): Promise<Prepared> {
   const { lab, data, place } = ground;
   const job = jobOf(ground, SOURCE_KEYS);
   const command = await commandOf(job);
   touchMemory(lab.folders.memory.path, data.totalBytes);
-  await beforeEach();
+  await around.before();
   return {
     command,
     servers,
-    verify: async () => verifyFolder(data, job.destination),
-    check: async () => checkFolder(data, job.destination),
+    verify: async (measured) => {
+      await around.after(measured);
+      verifyFolder(data, job.destination);
+    },
+    check: async (measured) => {
+      await around.after(measured);
+      checkFolder(data, job.destination);
+    },
     clear: async () => {
       rmSync(job.destination, { recursive: true });
       rmSync(job.scratch, { recursive: true });

@@ -2,7 +2,7 @@
  * CPU and memory of processes, from Linux's /proc; elsewhere everything is null. Clock ticks are 10 ms to everybody who reads /proc
  * (proc(5), USER_HZ), so runs should take a second or more.
  */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 const TICK_S = 0.01;
 const KIB = 1024;
@@ -16,6 +16,11 @@ export function cpuTimes(pid: number | "self"): CpuTimes | null {
   // Counted from the third field of proc(5): utime, stime, cutime, cstime are fields 14 to 17.
   const [user = 0, system = 0, childUser = 0, childSystem = 0] = fields.slice(11, 15).map(Number);
   return { own: (user + system) * TICK_S, children: (childUser + childSystem) * TICK_S };
+}
+
+/** CPU seconds of `pid` and of all processes below it that live; 0 when it is gone. */
+export function treeCpuS(pid: number): number {
+  return treeOf(pid).reduce((sum, each) => sum + (cpuTimes(each)?.own ?? 0), 0);
 }
 
 /** CPU seconds of the whole machine so far: all that was not idle, time stolen by the host included. */
@@ -32,8 +37,21 @@ export function peakTreeBytes(pid: number): number {
 }
 
 function treeOf(pid: number): number[] {
-  const children = (read(`/proc/${pid}/task/${pid}/children`) ?? "").split(" ").filter((text) => text !== "");
-  return [pid, ...children.flatMap((text) => treeOf(Number(text)))];
+  return [pid, ...childrenOf(pid).flatMap(treeOf)];
+}
+
+/** Living children of `pid`; none where the system does not tell. */
+export function childrenOf(pid: number): number[] {
+  return threadsOf(pid).flatMap((thread) => (read(`/proc/${pid}/task/${thread}/children`) ?? "").split(" ").filter(Boolean).map(Number));
+}
+
+/** A child belongs to the thread that made it. */
+function threadsOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return [];
+  }
 }
 
 function peakBytes(pid: number): number {

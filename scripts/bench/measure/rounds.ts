@@ -17,9 +17,9 @@ export type Prepared = {
   /** Processes that serve it. */
   servers: readonly number[];
   /** Looks at every byte of what it did. Throws when it is wrong. */
-  verify(): Promise<void>;
+  verify(measured: Measured): Promise<void>;
   /** Looks quickly, after every run. Throws when it is wrong. */
-  check(): Promise<void>;
+  check(measured: Measured): Promise<void>;
   clear(): Promise<void>;
 };
 
@@ -88,7 +88,7 @@ async function runOnce(each: Case, look: "verify" | "check"): Promise<Measured> 
   const prepared = await each.prepare();
   try {
     const measured = await runMeasured(prepared.command, prepared.servers);
-    await prepared[look]();
+    await prepared[look](measured);
     return measured;
   } finally {
     await prepared.clear();

@@ -1,7 +1,8 @@
 /** Runs one command as a child process and measures it: wall time, CPU of it and its children, memory, and who else was at work. */
 import { spawn } from "node:child_process";
 import { availableParallelism } from "node:os";
-import { cpuTimes, machineCpuS, peakTreeBytes } from "./proc.ts";
+import { sharedNowMs } from "../s3/counts.ts";
+import { cpuTimes, machineCpuS, peakTreeBytes, treeCpuS } from "./proc.ts";
 
 export type Command = {
   program: string;
@@ -13,6 +14,8 @@ export type Command = {
 
 /** Seconds and bytes; null: this system does not tell. `foreignShare`: of all cores, used by processes that are not the bench's. */
 export type Measured = {
+  /** On the clock that all processes of this machine share (process.hrtime). */
+  startedAtMs: number;
   wallS: number;
   cpuS: number | null;
   serverCpuS: number | null;
@@ -28,16 +31,16 @@ const TIMEOUT_MS = 20 * 60_000;
 /** @param servers processes that serve the command. Throws with the command's own words when it fails. */
 export async function runMeasured(command: Command, servers: readonly number[]): Promise<Measured> {
   const before = snapshot(servers);
-  const startedMs = performance.now();
-  const { peakBytes } = await run(command);
-  const wallS = (performance.now() - startedMs) / 1000;
+  const startedAtMs = sharedNowMs();
+  const peakBytes = await run(command);
+  const wallS = (sharedNowMs() - startedAtMs) / 1000;
   const after = snapshot(servers);
-  if (before === null || after === null) return { wallS, cpuS: null, serverCpuS: null, peakBytes: null, foreignShare: null };
+  if (before === null || after === null) return { startedAtMs, wallS, cpuS: null, serverCpuS: null, peakBytes: null, foreignShare: null };
   const cpuS = after.children - before.children;
   const serverCpuS = after.servers - before.servers;
   const oursS = cpuS + serverCpuS + (after.own - before.own);
   const foreignS = Math.max(0, after.machine - before.machine - oursS);
-  return { wallS, cpuS, serverCpuS, peakBytes, foreignShare: foreignS / (wallS * availableParallelism()) };
+  return { startedAtMs, wallS, cpuS, serverCpuS, peakBytes, foreignShare: foreignS / (wallS * availableParallelism()) };
 }
 
 type Snapshot = { machine: number; own: number; children: number; servers: number };
@@ -45,10 +48,11 @@ type Snapshot = { machine: number; own: number; children: number; servers: numbe
 function snapshot(servers: readonly number[]): Snapshot | null {
   const [machine, self] = [machineCpuS(), cpuTimes("self")];
   if (machine === null || self === null) return null;
-  return { machine, ...self, servers: servers.reduce((sum, pid) => sum + (cpuTimes(pid)?.own ?? 0), 0) };
+  return { machine, ...self, servers: servers.reduce((sum, pid) => sum + treeCpuS(pid), 0) };
 }
 
-async function run({ program, args, env, cwd }: Command): Promise<{ peakBytes: number }> {
+/** Runs it to its end. @returns the most memory that was seen; null: it was too short to be seen */
+async function run({ program, args, env, cwd }: Command): Promise<number | null> {
   const child = spawn(program, args, {
     env,
     stdio: ["ignore", "pipe", "pipe"],
@@ -75,5 +79,5 @@ async function run({ program, args, env, cwd }: Command): Promise<{ peakBytes: n
   } finally {
     clearInterval(poll);
   }
-  return { peakBytes };
+  return peakBytes === 0 ? null : peakBytes;
 }

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "../measure/run-command.ts";
-import { type Job, type Peer, plainEnv, programPath } from "./peer.ts";
+import { type Job, type Peer, plainEnv, shell } from "./peer.ts";
 import type { Way } from "./references-process.ts";
 
 /** @param urls of the job's files, in their order. The command fails when a file's digest is another. */
@@ -24,13 +24,15 @@ export const nodeFetch = reference("node fetch + sha256", "fetch");
 export const nodeDispatch = reference("node undici dispatch + sha256", "dispatch");
 
 /** From the folder of the source files, whatever the store is. */
-export const copyLocally: Peer = {
-  name: "cp",
-  programs: ["cp"],
-  pull: ({ data, destination, scratch }) => ({
-    program: programPath("cp"),
-    args: ["-r", `${data.folder}/.`, destination],
-    env: plainEnv(scratch),
-  }),
-  push: null,
-};
+export const copyLocally = copyPeer("cp", "");
+/** What it copied is on the disk then, as it is after `ferry pull`. */
+export const copyAndSync = copyPeer("cp, then sync", " && sync -f .");
+
+function copyPeer(name: string, then: string): Peer {
+  return {
+    name,
+    programs: ["cp", "sync"],
+    pull: ({ data, destination, scratch }) => shell(`cp -r ${data.folder}/. .${then}`, plainEnv(scratch), destination),
+    push: null,
+  };
+}

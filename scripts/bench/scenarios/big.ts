@@ -1,9 +1,7 @@
 /** Big files: pull and push over HTTP and HTTPS, to memory and to a disk, with the targets of the transfer engine. */
 
 import { GiB, MiB } from "../../../shared/units.ts";
-import { bytesText } from "../../cli/text.ts";
-import { comparisonTable, judge, type Target } from "../compare.ts";
-import { makeDataset } from "../data.ts";
+import type { Target } from "../compare.ts";
 import type { Lab } from "../lab.ts";
 import { runRounds } from "../measure/rounds.ts";
 import { aria2, aria2Checked, aria2Split } from "../peers/aria2.ts";
@@ -11,11 +9,12 @@ import { aws, s5cmd } from "../peers/aws.ts";
 import { curlAndSha256, curlParallel, curlProcesses } from "../peers/curl.ts";
 import type { Peer } from "../peers/peer.ts";
 import { rclone, rcloneUnchecked } from "../peers/rclone.ts";
-import { copyLocally, nodeDispatch, nodeFetch } from "../peers/references.ts";
+import { copyAndSync, copyLocally, nodeDispatch, nodeFetch } from "../peers/references.ts";
 import type { ScenarioReport } from "../report.ts";
-import { NotHere, type Scenario } from "../scenario.ts";
+import type { Scenario } from "../scenario.ts";
 import type { Scheme } from "../store.ts";
-import { type Cases, discardPushes, type Ground, pullCases, pushCases, storeForPulls } from "../transfers.ts";
+import { discardPushes, type Ground, pullCases, pushCases, storeForPulls } from "../transfers.ts";
+import { comparisonOf, cut, dataText, makeGround, reportOf, roundsText } from "./ground.ts";
 
 const SIZE_BYTES = 2 * GiB;
 const FILE_BYTES = 64 * MiB;
@@ -74,62 +73,41 @@ export const pushBigTls: Scenario = {
 async function runPull(lab: Lab, name: string, setting: Setting): Promise<ScenarioReport> {
   const ground = await prepare(lab, setting);
   const stored = await storeForPulls(ground);
-  // From memory: that is where the source is.
-  const peers = setting.place === "disk" ? [...PULLERS, copyLocally] : PULLERS;
-  return measure(ground, name, setting, pullCases(ground, stored, peers), pullTargets(setting));
+  const peers = setting.place === "disk" ? [...PULLERS, copyLocally, copyAndSync] : PULLERS;
+  const cases = pullCases(ground, stored, peers);
+  const comparison = comparisonOf("pull", ground, cases, await runRounds(cases.cases, lab.rounds));
+  const conditions = conditionsOf(ground, setting, `into ${lab.folders[setting.place].kind}`);
+  return reportOf(name, conditions, [{ comparison, cases, targets: pullTargets(setting) }]);
 }
 
 async function runPush(lab: Lab, name: string, scheme: Scheme): Promise<ScenarioReport> {
   const setting: Setting = { scheme, place: "memory" };
   const ground = await prepare(lab, setting);
-  return measure(ground, name, setting, pushCases(ground, PUSHERS), pushTargets(scheme), () => discardPushes(ground));
+  const cases = pushCases(ground, PUSHERS);
+  const outcome = await runRounds(cases.cases, { ...lab.rounds, beforeRounds: () => discardPushes(ground) });
+  const comparison = comparisonOf("push", ground, cases, outcome);
+  const conditions = conditionsOf(ground, setting, `from ${lab.folders.memory.kind}`);
+  return reportOf(name, conditions, [{ comparison, cases, targets: pushTargets(scheme) }]);
 }
 
-async function prepare(lab: Lab, { scheme, place }: Setting): Promise<Ground> {
-  const why = lab.whyNoStore(scheme);
-  if (why !== null) throw new NotHere(why);
-  const { size = SIZE_BYTES } = lab.options;
-  const fileBytes = Math.min(FILE_BYTES, Math.ceil(size / CONNECTIONS));
-  const data = makeDataset(lab.folder("data"), { count: Math.ceil(size / fileBytes), sizeBytes: fileBytes, seed: "big" });
-  const store = await lab.store(scheme);
-  const ferry = { program: await lab.ferry(), registry: await lab.registry(store), store };
-  return { lab, ferry, data, place, connections: CONNECTIONS };
+function prepare(lab: Lab, { scheme, place }: Setting): Promise<Ground> {
+  const data = cut(lab.options.size ?? SIZE_BYTES, FILE_BYTES, CONNECTIONS);
+  return makeGround(lab, { scheme, place, connections: CONNECTIONS, data });
 }
 
-async function measure(
-  ground: Ground,
-  name: string,
-  { scheme, place }: Setting,
-  { cases, skipped }: Cases,
-  targets: readonly Target[],
-  beforeRounds: () => Promise<void> = async () => {},
-): Promise<ScenarioReport> {
-  const { lab, data, connections } = ground;
-  const ours = cases[0]?.name ?? "";
-  const outcome = await runRounds(cases, { ...lab.rounds, beforeRounds });
-  const verb = name.startsWith("pull") ? "pull" : "push";
-  return {
-    name,
-    conditions: [
-      `${bytesText(data.totalBytes)} in ${data.files.length} files`,
-      scheme === "http" ? "HTTP" : "HTTPS",
-      verb === "pull" ? `into ${lab.folders[place].kind}` : `from ${lab.folders.memory.kind}`,
-      `${lab.rounds.rounds} rounds`,
-      `${connections} transfers where a peer lets one say it`,
-    ],
-    tables: [comparisonTable({ title: verb, bytes: data.totalBytes, ours, outcome })],
-    targets: targets.map((target) => judge(target, outcome)),
-    skipped: [...skipped, ...outcome.skipped],
-    notes: [],
-  };
+function conditionsOf({ lab, data, connections }: Ground, { scheme }: Setting, place: string): string[] {
+  const transfers = `${connections} transfers where a peer lets one say it`;
+  return [dataText(data), scheme === "http" ? "HTTP" : "HTTPS", place, roundsText(lab), transfers];
 }
 
 function pullTargets({ scheme, place }: Setting): Target[] {
   const ours = "ferry pull";
   const isTls = scheme === "https";
   if (place === "disk") {
-    const copy = { target: "speed against cp from memory", ours, peers: [copyLocally.name], of: "speed" as const, atLeast: 1.5 };
-    return isTls ? [] : [copy];
+    const copies = [copyLocally, copyAndSync].map(({ name }) => name);
+    return isTls
+      ? []
+      : copies.map((name) => ({ target: `speed against ${name} from memory`, ours, peers: [name], of: "speed", atLeast: 1.5 }));
   }
   const targets: Target[] = [
     { target: "speed against rclone", ours, peers: [rclone.name], of: "speed", atLeast: isTls ? 1.2 : 1.6 },
