@@ -68,6 +68,10 @@ class DataThread {
         return this.#mover.holds(task, signal);
       case "fetch":
         return this.#mover.fetch(task, moving);
+      case "limit":
+        return this.#mover.limit(task);
+      case "join":
+        return this.#mover.join(task, signal);
       case "find":
         return this.#mover.find(task, signal);
       case "copy":

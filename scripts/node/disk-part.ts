@@ -3,7 +3,7 @@ import { closeSync, constants, fdatasync, ftruncateSync, lstatSync, openSync, re
 import { promisify } from "node:util";
 import type { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
-import type { FetchAnswer, MoveOptions, Part, WantedChunk, WantedFile } from "../../shared/transfer/ports.ts";
+import type { FetchAnswer, MoveOptions, Part, Piece, WantedChunk, WantedFile } from "../../shared/transfer/ports.ts";
 import type { Folders } from "./folders.ts";
 import { unwritable } from "./fs-errors.ts";
 import type { Mover, PartFile } from "./mover.ts";
@@ -31,8 +31,8 @@ const sync = promisify(fdatasync);
 
 export class DiskPart implements Part {
   readonly #options: DiskPartOptions;
-  /** Who has begun to fetch a chunk goes on with it. */
-  readonly #begun = new Map<Digest, Mover>();
+  /** Who has begun to fetch a piece goes on with it. */
+  readonly #begun = new Map<string, Mover>();
   readonly #location: Location;
   #isOpen = true;
 
@@ -60,22 +60,38 @@ export class DiskPart implements Part {
     try {
       const task = { from, lent: lent.chunk, part: this.#options.to, chunk };
       const isRight = await movers.run(chunk.size, (mover) => mover.copy(task, signal));
-      if (isRight) this.#hold(chunk);
+      if (isRight) this.#hold(chunk, { from: 0, to: chunk.size });
       return isRight;
     } finally {
       closeSync(from);
     }
   }
 
-  async fetch(chunk: WantedChunk, url: string, options: MoveOptions): Promise<FetchAnswer> {
-    const { movers } = this.#options;
+  async fetch(chunk: WantedChunk, piece: Piece, url: string, options: MoveOptions): Promise<FetchAnswer> {
+    const { movers, to } = this.#options;
+    const name = nameOf(chunk, piece);
+    const bytes = piece.to - piece.from;
     const fetch = (mover: Mover) => {
-      this.#begun.set(chunk.sha256, mover);
-      return mover.fetch({ part: this.#options.to, chunk, url }, options);
+      this.#begun.set(name, mover);
+      return mover.fetch({ part: to, chunk, piece, url }, options);
     };
-    const begun = this.#begun.get(chunk.sha256);
-    const answer = await (begun === undefined ? movers.run(chunk.size, fetch) : movers.on(begun, chunk.size, fetch));
-    if (answer.kind === "held") this.#hold(chunk);
+    const begun = this.#begun.get(name);
+    const answer = await (begun === undefined ? movers.run(bytes, fetch) : movers.on(begun, bytes, fetch));
+    if (answer.kind === "held") this.#hold(chunk, piece);
+    return answer;
+  }
+
+  async limit(chunk: WantedChunk, piece: Piece, to: number): Promise<boolean> {
+    const mover = this.#begun.get(nameOf(chunk, piece));
+    return (await mover?.limit({ part: this.#options.to.id, sha256: chunk.sha256, from: piece.from, to })) ?? false;
+  }
+
+  async join(chunk: WantedChunk, signal: AbortSignal): Promise<FetchAnswer & { kind: "held" | "corrupt" }> {
+    const whole = { from: 0, to: chunk.size };
+    const mover = this.#begun.get(nameOf(chunk, whole));
+    if (mover === undefined) throw new Error("nothing of the chunk was fetched");
+    const answer = await mover.join({ part: this.#options.to, chunk }, signal);
+    if (answer.kind === "held") this.#hold(chunk, whole);
     return answer;
   }
 
@@ -111,8 +127,8 @@ export class DiskPart implements Part {
     if (this.#begun.size > 0) movers.forget(to.id);
   }
 
-  #hold(chunk: WantedChunk): void {
-    this.#begun.delete(chunk.sha256);
+  #hold(chunk: WantedChunk, piece: Piece): void {
+    this.#begun.delete(nameOf(chunk, piece));
     this.#options.held.add(chunk.sha256);
     this.#options.onHeld(chunk);
     this.#lend(chunk);
@@ -121,4 +137,8 @@ export class DiskPart implements Part {
   #lend(chunk: WantedChunk): void {
     if (chunk.shared) this.#options.lender.set(chunk.sha256, { location: this.#location, chunk });
   }
+}
+
+function nameOf({ sha256 }: WantedChunk, { from }: Piece): string {
+  return `${sha256} ${from}`;
 }

@@ -7,6 +7,7 @@ import type {
   FetchAnswer,
   LocalChunk,
   MoveOptions,
+  Piece,
   ScannedFile,
   ScanOptions,
   SendTask,
@@ -29,20 +30,29 @@ export type MoverSetting = {
  */
 export type PartFile = { id: number; fd: number; directFd: number | null; path: string };
 
-export type FetchTask = { part: PartFile; chunk: WantedChunk; url: string };
+export type FetchTask = { part: PartFile; chunk: WantedChunk; piece: Piece; url: string };
+/** The fetch of the piece from `from` is to end at `to`. */
+export type LimitTask = { part: number; sha256: Digest; from: number; to: number };
+export type JoinTask = { part: PartFile; chunk: WantedChunk };
 export type HoldsTask = { file: SourceFile; chunk: LocalChunk };
 /** Which of `chunks` lie, with their right bytes, in a file of `sizeBytes`. */
 export type FindTask = { fd: number; sizeBytes: number; chunks: WantedChunk[] };
 /** Brings a chunk from where `lent` places it in another file. */
 export type CopyTask = { from: number; lent: WantedChunk; part: PartFile; chunk: WantedChunk };
 
+export type JoinAnswer = FetchAnswer & { kind: "held" | "corrupt" };
+
 /** Each throws what ports.ts says of it, and the signal's reason, but only when nothing of the task goes on any more. */
 export type Mover = {
   scan(file: SourceFile, options: ScanOptions): Promise<ScannedFile>;
   send(task: SendTask, options: MoveOptions): Promise<StoreAnswer>;
   holds(task: HoldsTask, signal: AbortSignal): Promise<boolean>;
-  /** A fetch that ended early is gone on with by the same mover. */
+  /** A piece is gone on with by the mover that began it. */
   fetch(task: FetchTask, options: MoveOptions): Promise<FetchAnswer>;
+  /** Asked of the mover that fetches the piece. */
+  limit(task: LimitTask): Promise<boolean>;
+  /** Asked of the mover that has the first piece. */
+  join(task: JoinTask, signal: AbortSignal): Promise<JoinAnswer>;
   find(task: FindTask, signal: AbortSignal): Promise<Digest[]>;
   /** False when what lies there is not the chunk. */
   copy(task: CopyTask, signal: AbortSignal): Promise<boolean>;

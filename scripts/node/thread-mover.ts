@@ -12,7 +12,7 @@ import type {
   SourceFile,
   StoreAnswer,
 } from "../../shared/transfer/ports.ts";
-import type { CopyTask, FetchTask, FindTask, HoldsTask, Mover, MoverSetting } from "./mover.ts";
+import type { CopyTask, FetchTask, FindTask, HoldsTask, JoinAnswer, JoinTask, LimitTask, Mover, MoverSetting } from "./mover.ts";
 import { type FromThread, receivedError, type Task, type ThreadSetting, type ToThread } from "./thread-messages.ts";
 
 type Running = {
@@ -57,6 +57,14 @@ export class ThreadMover implements Mover {
 
   fetch(task: FetchTask, { signal, onBytes }: MoveOptions): Promise<FetchAnswer> {
     return this.#run({ do: "fetch", ...task }, { signal, onBytes });
+  }
+
+  limit(task: LimitTask): Promise<boolean> {
+    return this.#run({ do: "limit", ...task }, { signal: new AbortController().signal });
+  }
+
+  join(task: JoinTask, signal: AbortSignal): Promise<JoinAnswer> {
+    return this.#run({ do: "join", ...task }, { signal });
   }
 
   find(task: FindTask, signal: AbortSignal): Promise<Digest[]> {

@@ -1,19 +1,22 @@
 /** The doors of the transfer engine on this machine: wires the engine in shared/transfer/ to disks and sockets. */
 import { availableParallelism } from "node:os";
-import type { PullRequest, PullResult, PushRequest, PushResult, TransferControl } from "../../shared/transfer/contract.ts";
+import type { PullRequest, PullResult, PushRequest, PushResult, TransferControl, TransferCounts } from "../../shared/transfer/contract.ts";
 import { Progress } from "../../shared/transfer/progress.ts";
 import { pull } from "../../shared/transfer/pull.ts";
 import { push } from "../../shared/transfer/push.ts";
 import { RetryBudget } from "../../shared/transfer/retry.ts";
-import { MiB } from "../../shared/units.ts";
+import { Width, type WidthOptions } from "../../shared/transfer/width.ts";
+import { GiB, MiB } from "../../shared/units.ts";
 import { DiskSource } from "./disk-source.ts";
 import { DiskTarget } from "./disk-target.ts";
+import { type Direction, LearnedWidths } from "./learned.ts";
 import { MACHINE } from "./machine.ts";
+import { availableMemoryBytes } from "./memory.ts";
 import { Movers } from "./movers.ts";
 import { StatCache } from "./stat-cache.ts";
 
 export type EngineOptions = {
-  /** Requests to the store at once. */
+  /** Requests to the store at once; left out: as many as it pays. */
   connections?: number;
   /** What buffers may take in all; fewer connections are used when it is small. */
   memoryBytes?: number;
@@ -32,22 +35,26 @@ export type EngineOptions = {
   useStatCache: boolean;
 };
 
-const PUSH_CONNECTIONS = 8;
-const PULL_CONNECTIONS = 16;
+/** More is found out (shared/transfer/width.ts). */
+const STARTS: Record<Direction, number> = { down: 8, up: 4 };
+const CONNECTIONS_MIN = 4;
+const CONNECTIONS_MAX = 64;
 const MEMORY_BYTES = 512 * MiB;
-/** What one connection takes at most: two pieces, and what sockets hold. */
+/** What one connection takes at most: its buffers, and its share of what is written past the page cache. */
 const CONNECTION_BYTES = 4 * MiB;
 /** Of the memory that may be taken, for writing past the page cache. */
 const DIRECT_SHARE = 0.5;
+const LOOK_AHEAD_BYTES_MAX = GiB;
 const STALL_SECONDS = 20;
 const THREADS_MAX = 4;
 const ATTEMPTS_MAX = 20;
 const FILES_OPEN = 64;
+/** A shorter transfer teaches nothing. */
+const LEARN_SECONDS_MIN = 2;
 
 /** Sends local files as a new revision. Throws FerryError only, or the reason of `control.signal`. */
 export function pushFiles(request: PushRequest, control: TransferControl, options: EngineOptions): Promise<PushResult> {
-  const connections = connectionsOf(options, PUSH_CONNECTIONS);
-  return withMovers(options, connections, (movers) => {
+  return withEngine(options, { control, direction: "up" }, ({ movers, width }) => {
     const setting = {
       client: control.client,
       request,
@@ -55,8 +62,9 @@ export function pushFiles(request: PushRequest, control: TransferControl, option
       machine: MACHINE,
       progress: new Progress(control.onProgress),
       budget: new RetryBudget(),
-      connections,
+      width,
       scans: movers.width,
+      lookAheadBytes: Math.min(LOOK_AHEAD_BYTES_MAX, availableMemoryBytes() / 4),
       attemptsMax: ATTEMPTS_MAX,
     };
     return push(setting, control.signal);
@@ -65,8 +73,7 @@ export function pushFiles(request: PushRequest, control: TransferControl, option
 
 /** Brings a revision's files to a local folder. Throws FerryError only, or the reason of `control.signal`. */
 export function pullFiles(request: PullRequest, control: TransferControl, options: EngineOptions): Promise<PullResult> {
-  const connections = connectionsOf(options, PULL_CONNECTIONS);
-  return withMovers(options, connections, (movers) => {
+  return withEngine(options, { control, direction: "down" }, ({ movers, width }) => {
     const setting = {
       client: control.client,
       request,
@@ -74,27 +81,47 @@ export function pullFiles(request: PullRequest, control: TransferControl, option
       machine: MACHINE,
       progress: new Progress(control.onProgress),
       budget: new RetryBudget(),
-      connections,
+      width,
       filesOpen: FILES_OPEN,
     };
     return pull(setting, control.signal);
   });
 }
 
-function connectionsOf({ connections, memoryBytes = MEMORY_BYTES }: EngineOptions, usual: number): number {
-  return Math.max(1, Math.min(connections ?? usual, Math.floor(memoryBytes / CONNECTION_BYTES)));
-}
+type Engine = { movers: Movers; width: Width };
 
-async function withMovers<T>(options: EngineOptions, connections: number, work: (movers: Movers) => Promise<T>): Promise<T> {
+async function withEngine<R extends TransferCounts>(
+  options: EngineOptions,
+  { control, direction }: { control: TransferControl; direction: Direction },
+  work: (engine: Engine) => Promise<R>,
+): Promise<R> {
   const { transport: kind = "raw", stallSeconds = STALL_SECONDS, bandwidthBytesPerSecond, threads = usualThreads() } = options;
-  const transport = { kind, connections, stallSeconds, bandwidthBytesPerSecond };
+  const { endpoint } = control.client;
+  const learned = new LearnedWidths(options.cacheDir);
+  const range = widthRange(options, STARTS[direction], learned.find(endpoint, direction));
+  const transport = { kind, connections: range.max, stallSeconds, bandwidthBytesPerSecond };
   const directBytes = Math.floor((options.memoryBytes ?? MEMORY_BYTES) * DIRECT_SHARE);
   const movers = await Movers.make({ transport, directBytes }, threads);
   try {
-    return await work(movers);
+    const width = new Width(range);
+    const result = await work({ movers, width });
+    if (range.min < range.max && result.seconds >= LEARN_SECONDS_MIN && width.learned !== null) {
+      learned.keep(endpoint, direction, width.learned);
+    }
+    return result;
   } finally {
     await movers.close();
   }
+}
+
+function widthRange({ connections, memoryBytes = MEMORY_BYTES }: EngineOptions, usual: number, learned: number | null): WidthOptions {
+  const fitting = Math.max(1, Math.floor(memoryBytes / CONNECTION_BYTES));
+  if (connections !== undefined) {
+    const fixed = Math.min(connections, fitting);
+    return { start: fixed, min: fixed, max: fixed };
+  }
+  const max = Math.min(CONNECTIONS_MAX, fitting);
+  return { start: learned ?? usual, min: Math.min(CONNECTIONS_MIN, max), max };
 }
 
 /** Beside one core, a thread would only take turns with this one. */

@@ -1,12 +1,13 @@
 /**
  * Presigned URLs of a revision's chunks, taken page by page just before they are used. A URL that has aged, or that the store refuses,
- * is renewed together with all that are still wanted of its page, once, however many ask.
+ * is renewed together with all that are still wanted of its page, once, however many ask. A store that keeps failing is left for another
+ * one that has the revision.
  */
 import type { FerryClient } from "../client.ts";
 import { DOWNLOAD_PAGE_MAX } from "../contract/downloads.ts";
 import type { Digest } from "../digest.ts";
 import { FerryError } from "../errors.ts";
-import type { RepositoryName, RevisionId } from "../names.ts";
+import type { RepositoryName, RevisionId, StoreId } from "../names.ts";
 import { downloadUrl } from "../tickets.ts";
 import type { Machine } from "./ports.ts";
 
@@ -25,6 +26,10 @@ export class Links {
   /** Chunks without a URL, in the order in which they will be wanted. */
   readonly #upcoming = new Set<Digest>();
   readonly #pages = new Map<Digest, Page>();
+  /** The store that is asked for; undefined: the registry chooses. */
+  #store: StoreId | undefined;
+  /** Whether there was another one, by the store that was left. */
+  readonly #left = new Map<string, Promise<boolean>>();
 
   constructor(setting: Setting) {
     this.#setting = setting;
@@ -41,7 +46,7 @@ export class Links {
       const page = this.#pages.get(digest) ?? this.#open([digest]);
       const link = (await page.asked).get(digest);
       if (link === undefined) throw this.#missing(digest);
-      if (link.url !== refused?.url && this.#setting.machine.nowMs() < link.freshUntilMs) return link;
+      if (link.url !== refused?.url && this.#isGood(link)) return link;
       // Whoever comes first replaces the page; those who come later find the new one.
       if (this.#pages.get(digest) === page) this.#renew(page);
     }
@@ -51,6 +56,42 @@ export class Links {
   release(digest: Digest): void {
     this.#pages.delete(digest);
     this.#upcoming.delete(digest);
+  }
+
+  /**
+   * The store keeps failing. True when another one is asked from now on, which has this chunk at least. Whoever comes later finds the
+   * same answer.
+   */
+  turnFrom(store: string, digest: Digest): Promise<boolean> {
+    let turned = this.#left.get(store);
+    if (turned === undefined) {
+      turned = this.#findOther(digest);
+      this.#left.set(store, turned);
+    }
+    return turned;
+  }
+
+  async #findOther(digest: Digest): Promise<boolean> {
+    const { client, signal } = this.#setting;
+    const answer = await client.call("listStores", {}, signal).catch(() => ({ stores: [] }));
+    for (const { id } of answer.stores) {
+      if (this.#left.has(id)) continue;
+      try {
+        await this.#ask([digest], id);
+      } catch {
+        // It is no replica of this revision, or not reachable from here.
+        signal.throwIfAborted();
+        continue;
+      }
+      this.#store = id;
+      return true;
+    }
+    return false;
+  }
+
+  #isGood({ store, freshUntilMs }: Link): boolean {
+    const isLeft = this.#store !== undefined && store !== this.#store && this.#left.has(store);
+    return !isLeft && this.#setting.machine.nowMs() < freshUntilMs;
   }
 
   #renew(page: Page): void {
@@ -64,7 +105,7 @@ export class Links {
       if (digests.size >= PAGE_CHUNKS) break;
       digests.add(digest);
     }
-    const page: Page = { asked: this.#ask([...digests]) };
+    const page: Page = { asked: this.#ask([...digests], this.#store) };
     for (const digest of digests) {
       this.#upcoming.delete(digest);
       this.#pages.set(digest, page);
@@ -72,10 +113,11 @@ export class Links {
     return page;
   }
 
-  async #ask(digests: Digest[]): Promise<Map<Digest, Link>> {
+  async #ask(digests: Digest[], from: StoreId | undefined): Promise<Map<Digest, Link>> {
     const { client, repository, revision, machine, signal } = this.#setting;
     const askedAtMs = machine.nowMs();
-    const batch = await client.call("download", { repository, params: { ref: revision }, body: { chunks: digests } }, signal);
+    const body = from === undefined ? { chunks: digests } : { chunks: digests, store: from };
+    const batch = await client.call("download", { repository, params: { ref: revision }, body }, signal);
     const freshUntilMs = askedAtMs + batch.expiresInSeconds * 1000 * FRESH_SHARE;
     return new Map(batch.items.map((item) => [item.sha256, { url: downloadUrl(batch, item), store: batch.store, freshUntilMs }]));
   }

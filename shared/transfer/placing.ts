@@ -8,22 +8,25 @@ export type WriteAt = (bytes: Uint8Array, fileOffset: number) => void;
 export class Placing {
   readonly #places: readonly Place[];
   readonly #write: WriteAt;
-  #offset = 0;
+  readonly #start: number;
+  #offset: number;
   /** All places before this one end before `#offset`. */
   #first = 0;
 
-  constructor(places: readonly Place[], write: WriteAt) {
+  /** @param start the first byte of the chunk that will come. */
+  constructor(places: readonly Place[], write: WriteAt, start = 0) {
     this.#places = places;
     this.#write = write;
+    this.#start = this.#offset = start;
   }
 
-  /** How many bytes of the chunk have come. */
+  /** All bytes of the chunk before this one, from the first, have come. */
   get offset(): number {
     return this.#offset;
   }
 
   restart(): void {
-    this.#offset = 0;
+    this.#offset = this.#start;
     this.#first = 0;
   }
 

@@ -64,11 +64,15 @@ export type Place = { chunkOffset: number; fileOffset: number; length: number };
 export type WantedChunk = { sha256: Digest; size: number; places: Place[]; shared: boolean };
 export type WantedFile = { path: string; sizeBytes: number; executable: boolean; sha256: Digest; chunks: WantedChunk[] };
 
+/** Bytes `from` to `to` of a chunk that one request after the other brings. The one from 0 is hashed on the way. */
+export type Piece = { from: number; to: number };
+
 /**
- * How a fetch ended. `corrupt`: all bytes came, with another digest; nothing is kept of them. Otherwise `reachedBytes` of the chunk are
- * there, and the next fetch goes on from them.
+ * How a fetch of a piece ended. `held`: it was the whole chunk, which has its digest. `there`: a part of the chunk is there, whatever it
+ * is. `corrupt`: all bytes came, with another digest; nothing is kept of them. Otherwise all bytes before `reachedBytes` of the chunk,
+ * from the piece's first, are there, and the next fetch goes on from them.
  */
-export type FetchAnswer = { kind: "held" } | { kind: "corrupt" } | (StoreAnswer & { reachedBytes: number });
+export type FetchAnswer = { kind: "held" } | { kind: "there" } | { kind: "corrupt" } | (StoreAnswer & { reachedBytes: number });
 
 /**
  * A file on its way, under a name that no reader takes for the file. A chunk counts as held only after its bytes in this part were seen
@@ -78,8 +82,12 @@ export type Part = {
   holds(sha256: Digest): boolean;
   /** Takes the chunk from what is on this machine, when it is there. False when it must be fetched. */
   borrow(chunk: WantedChunk, signal: AbortSignal): Promise<boolean>;
-  /** Fetches the chunk, hashes it on the way, and writes it to its places. */
-  fetch(chunk: WantedChunk, url: string, options: MoveOptions): Promise<FetchAnswer>;
+  /** Fetches a piece of the chunk and writes it to its places. */
+  fetch(chunk: WantedChunk, piece: Piece, url: string, options: MoveOptions): Promise<FetchAnswer>;
+  /** Lets the fetch of a piece, which is under way, end at `to`. False when it is as far already. */
+  limit(chunk: WantedChunk, piece: Piece, to: number): Promise<boolean>;
+  /** Every piece of the chunk is there: reads and hashes what follows the first one. */
+  join(chunk: WantedChunk, signal: AbortSignal): Promise<FetchAnswer & { kind: "held" | "corrupt" }>;
   /** Makes the part durable and gives it its name. Every chunk is held. */
   seal(): Promise<void>;
   /** Lets go of the part; what it holds may serve the next run. */

@@ -1,92 +1,119 @@
-/** Brings one chunk into a part: asks for its URL, fetches, and decides what each answer of the store means. */
+/** Brings one chunk into a part: by one connection, or, when others have nothing to do any more, in pieces by several. */
 import { FerryError } from "../errors.ts";
-import type { Link, Links } from "./links.ts";
-import type { FetchAnswer, Machine, Part, StoreAnswer, WantedChunk } from "./ports.ts";
-import type { Progress } from "./progress.ts";
-import { isTransient, type RetryBudget, statusText, Tries } from "./retry.ts";
-import type { Semaphore } from "./semaphore.ts";
+import { Crew } from "./crew.ts";
+import type { EndGame } from "./end-game.ts";
+import { type PieceEnd, PiecePull, type PiecePulling } from "./pull-piece.ts";
 
-/** Fresh URLs refused one after another: it is not their age. */
-const RENEWALS_MAX = 3;
 /** Whole chunks that came with another digest: the first, and two more. */
 const CORRUPT_MAX = 3;
 
-export type ChunkPulling = {
-  part: Part;
-  chunk: WantedChunk;
-  links: Links;
-  connections: Semaphore;
-  machine: Machine;
-  budget: RetryBudget;
-  progress: Progress;
-  signal: AbortSignal;
-};
+export type ChunkPulling = Omit<PiecePulling, "mayTurn"> & { endGame: EndGame };
 
-/** Throws DIGEST_INVALID naming chunk and store, TRANSFER_FAILED, TRANSFER_STALLED, TRANSFER_REFUSED, and what the ports throw. */
+/** Throws DIGEST_INVALID naming chunk and store, what pull-piece.ts throws, and what the ports throw. */
 export async function pullChunk(pulling: ChunkPulling): Promise<void> {
-  await new ChunkPuller(pulling).run();
+  const puller = new ChunkPuller(pulling);
+  await puller.run();
   pulling.links.release(pulling.chunk.sha256);
 }
 
 class ChunkPuller {
   readonly #pulling: ChunkPulling;
-  readonly #tries: Tries;
-  #refused = 0;
   #corrupt = 0;
-  #reachedBytes = 0;
 
   constructor(pulling: ChunkPulling) {
     this.#pulling = pulling;
-    this.#tries = new Tries(`chunk ${pulling.chunk.sha256}`, pulling.machine, pulling.budget);
   }
 
   async run(): Promise<void> {
-    const { signal } = this.#pulling;
-    let refused: Link | undefined;
     for (;;) {
-      const { answer, link } = await this.#fetch(refused);
-      refused = undefined;
-      if (answer.kind === "held") return this.#tries.succeed();
-      if (answer.kind === "corrupt") {
-        this.#countCorrupt(link.store);
-        continue;
-      }
-      this.#noteProgress(answer.reachedBytes);
-      if (answer.kind === "broken" || isTransient(answer)) await this.#tries.fail(answer, signal);
-      else if (answer.status === 403) refused = this.#countRefused(answer, link);
-      else throw this.#refusal(answer);
+      const { isRight, store } = await this.#bring();
+      if (isRight) return;
+      if (++this.#corrupt >= CORRUPT_MAX) await this.#turnFrom(store);
     }
   }
 
-  #fetch(refused: Link | undefined): Promise<{ answer: FetchAnswer; link: Link }> {
-    const { part, chunk, links, connections, progress, signal } = this.#pulling;
-    const onBytes = (bytes: number) => progress.moved(bytes);
-    // The URL is taken when the connection is there, not before: it ages.
-    return connections.use(signal, async () => {
-      const link = await links.get(chunk.sha256, refused);
-      return { answer: await part.fetch(chunk, link.url, { signal, onBytes }), link };
+  /** All bytes, once. */
+  async #bring(): Promise<{ isRight: boolean; store: string }> {
+    const { chunk } = this.#pulling;
+    const first = new PiecePull({ ...this.#pulling, mayTurn: true }, { from: 0, to: chunk.size });
+    const helpers = new Helpers(this.#pulling);
+    try {
+      for (;;) {
+        const { kind, store } = await helpers.watch(first);
+        if (kind !== "there") return { isRight: kind === "held", store };
+        if (await helpers.finish()) return { isRight: await this.#join(), store };
+        // What help could not do, the first does by itself: its hash goes on where it is.
+        first.piece.to = chunk.size;
+      }
+    } finally {
+      await helpers.stop();
+    }
+  }
+
+  async #join(): Promise<boolean> {
+    const { part, chunk, signal } = this.#pulling;
+    return (await part.join(chunk, signal)).kind === "held";
+  }
+
+  async #turnFrom(store: string): Promise<void> {
+    const { links, chunk } = this.#pulling;
+    if (!(await links.turnFrom(store, chunk.sha256))) {
+      throw new FerryError("DIGEST_INVALID", { what: `a chunk from store ${store}`, expected: chunk.sha256 });
+    }
+    this.#corrupt = 0;
+  }
+}
+
+/** Pieces of one chunk that others bring. */
+class Helpers {
+  readonly #pulling: ChunkPulling;
+  #crew: Crew | null = null;
+  #failed = false;
+
+  constructor(pulling: ChunkPulling) {
+    this.#pulling = pulling;
+  }
+
+  /** Runs a piece, and lets it be halved meanwhile. */
+  async watch(pull: PiecePull): Promise<PieceEnd> {
+    const { endGame, chunk } = this.#pulling;
+    const running = { leftBytes: () => pull.leftBytes, halve: (bytes: number) => this.#halve(pull, bytes) };
+    if (chunk.places.length === 1) endGame.enter(running);
+    try {
+      return await pull.run();
+    } finally {
+      endGame.leave(running);
+    }
+  }
+
+  /** Waits for all. Whether every piece is there. */
+  async finish(): Promise<boolean> {
+    await this.#crew?.finish();
+    const isWhole = !this.#failed;
+    this.#failed = false;
+    return isWhole;
+  }
+
+  /** Nothing of them runs any more afterwards. */
+  async stop(): Promise<void> {
+    await this.#crew?.abandon(new Error("not needed any more")).catch(() => {});
+  }
+
+  /** @param bytes at the end, for the helper. */
+  async #halve(pull: PiecePull, bytes: number): Promise<void> {
+    const { part, chunk, signal } = this.#pulling;
+    const { to } = pull.piece;
+    if (!(await part.limit(chunk, pull.piece, to - bytes))) return;
+    pull.piece.to = to - bytes;
+    this.#crew ??= new Crew(signal);
+    const helping: PiecePulling = { ...this.#pulling, mayTurn: false, signal: this.#crew.signal };
+    this.#crew.start(async () => {
+      try {
+        await this.watch(new PiecePull(helping, { from: to - bytes, to }));
+      } catch {
+        // The first piece goes on to the end, and tells what is wrong.
+        this.#failed = true;
+      }
     });
-  }
-
-  /** Failures count only while nothing new comes, or a slow store could not give a long chunk at all. */
-  #noteProgress(reachedBytes: number): void {
-    if (reachedBytes <= this.#reachedBytes) return;
-    this.#reachedBytes = reachedBytes;
-    this.#refused = 0;
-    this.#tries.progress();
-  }
-
-  #countRefused(answer: StoreAnswer & { kind: "answered" }, link: Link): Link {
-    if (++this.#refused > RENEWALS_MAX) throw this.#refusal(answer);
-    return link;
-  }
-
-  #countCorrupt(store: string): void {
-    if (++this.#corrupt < CORRUPT_MAX) return;
-    throw new FerryError("DIGEST_INVALID", { what: `a chunk from store ${store}`, expected: this.#pulling.chunk.sha256 });
-  }
-
-  #refusal(answer: StoreAnswer & { kind: "answered" }): FerryError {
-    return new FerryError("TRANSFER_REFUSED", { what: `chunk ${this.#pulling.chunk.sha256}`, problem: statusText(answer) });
   }
 }

@@ -6,13 +6,15 @@ import type { FerryClient } from "../client.ts";
 import type { Digest } from "../digest.ts";
 import type { PullRequest, PullResult } from "./contract.ts";
 import { pool } from "./crew.ts";
+import { EndGame } from "./end-game.ts";
+import { Lanes } from "./lanes.ts";
 import { Links } from "./links.ts";
 import type { Machine, Part, Target, WantedChunk, WantedFile } from "./ports.ts";
 import type { Progress } from "./progress.ts";
 import { pullChunk } from "./pull-chunk.ts";
 import { type PullPlan, planPull } from "./pull-plan.ts";
 import type { RetryBudget } from "./retry.ts";
-import { Semaphore } from "./semaphore.ts";
+import type { Width } from "./width.ts";
 
 export type PullSetting = {
   client: FerryClient;
@@ -21,8 +23,8 @@ export type PullSetting = {
   machine: Machine;
   progress: Progress;
   budget: RetryBudget;
-  /** Chunks fetched at once. */
-  connections: number;
+  /** Requests to the store at once. */
+  width: Width;
   /** Files on their way at once. Many, because small files wait on the disk; each has one descriptor. */
   filesOpen: number;
 };
@@ -69,7 +71,8 @@ class TreePuller {
   readonly #plan: PullPlan;
   readonly #signal: AbortSignal;
   readonly #links: Links;
-  readonly #connections: Semaphore;
+  readonly #lanes: Lanes;
+  readonly #endGame = new EndGame();
   /** Chunks that some file is fetching: another file that needs one waits, then takes it from the disk. */
   readonly #fetching = new Map<Digest, Promise<void>>();
   readonly #fetched = { bytes: 0, chunks: 0 };
@@ -78,8 +81,8 @@ class TreePuller {
     this.#setting = setting;
     this.#plan = plan;
     this.#signal = signal;
-    this.#connections = new Semaphore(setting.connections);
     const { client, machine, request } = setting;
+    this.#lanes = new Lanes(setting.width, machine);
     this.#links = new Links({ client, repository: request.repository, revision: plan.revision.revision, machine, signal });
   }
 
@@ -87,10 +90,12 @@ class TreePuller {
     const { target, progress, filesOpen } = this.#setting;
     // Largest first: a large file at the end would leave the connections idle, one after another.
     const order = [...this.#plan.files].sort((a, b) => b.sizeBytes - a.sizeBytes);
-    await pool(order, { width: filesOpen, signal: this.#signal }, async (file, signal) => {
-      await this.#file(file, signal);
-      progress.fileDone();
-    });
+    const all = () =>
+      pool(order, { width: filesOpen, signal: this.#signal }, async (file, signal) => {
+        await this.#file(file, signal);
+        progress.fileDone();
+      });
+    await this.#lanes.during(all, () => this.#endGame.step(this.#lanes.free));
     progress.start("finishing");
     for (const { path, target: to } of this.#plan.links) await target.link(path, to);
     return this.#fetched;
@@ -134,7 +139,8 @@ class TreePuller {
 
   async #fetch(part: Part, chunk: WantedChunk, signal: AbortSignal): Promise<void> {
     const { machine, budget, progress } = this.#setting;
-    await pullChunk({ part, chunk, links: this.#links, connections: this.#connections, machine, budget, progress, signal });
+    const [links, lanes, endGame] = [this.#links, this.#lanes, this.#endGame];
+    await pullChunk({ part, chunk, links, lanes, endGame, machine, budget, progress, signal });
     this.#fetched.bytes += chunk.size;
     this.#fetched.chunks++;
   }

@@ -6,18 +6,17 @@ import { CONFIRM_PAGE_MAX, type Upload } from "../contract/uploads.ts";
 import type { Digest } from "../digest.ts";
 import { FerryError } from "../errors.ts";
 import type { Crew } from "./crew.ts";
+import { Lanes } from "./lanes.ts";
 import { Pages } from "./pages.ts";
 import type { LocalChunk, SourceFile } from "./ports.ts";
 import { sendChunk } from "./push-send.ts";
 import type { PushSetting } from "./push-setting.ts";
-import { Semaphore, Window } from "./semaphore.ts";
+import { Window } from "./semaphore.ts";
 import { Tickets } from "./tickets.ts";
 
 /** A killed push sends again what it had not confirmed, so confirmations hardly wait. */
 const CONFIRM_LINGER_MS = 10;
 const CONFIRM_PAGES_AT_ONCE = 4;
-/** Chunks are hashed at most this far ahead of what was sent, so that the second read still finds them in memory. */
-const LOOK_AHEAD_BYTES = 1024 * 1024 * 1024;
 
 type Bringing = { file: SourceFile; chunk: LocalChunk };
 type Confirming = { sha256: Digest; size: number };
@@ -31,8 +30,8 @@ export class PushChunks {
   readonly #known = new Map<Digest, Bringing>();
   readonly #tickets: Tickets;
   readonly #confirmations = new Map<number, Pages<Confirming, boolean>>();
-  readonly #connections: Semaphore;
-  readonly #lookAhead = new Window(LOOK_AHEAD_BYTES);
+  readonly #lanes: Lanes;
+  readonly #lookAhead: Window;
   #unproven = new Set<Digest>();
   #unsent = 0;
   #allKnown = false;
@@ -42,13 +41,19 @@ export class PushChunks {
     this.#setting = setting;
     this.#upload = upload;
     this.#crew = crew;
-    this.#connections = new Semaphore(setting.connections);
+    this.#lookAhead = new Window(setting.lookAheadBytes);
     const { client, machine, request } = setting;
+    this.#lanes = new Lanes(setting.width, machine);
     this.#tickets = new Tickets({ client, repository: request.repository, upload, machine, signal: crew.signal });
   }
 
   get chunkCount(): number {
     return this.#known.size;
+  }
+
+  /** Steers how many go at once, while `work` runs. */
+  during<T>(work: () => Promise<T>): Promise<T> {
+    return this.#lanes.during(work);
   }
 
   /** Starts to bring a chunk. Resolves when there is room for the next one. */
@@ -129,7 +134,7 @@ export class PushChunks {
     const ticket = await this.#tickets.reserve(chunk, attempt);
     if (ticket === null) return false;
     const renew = () => this.#tickets.reserve(chunk, attempt);
-    const outcome = await sendChunk(this.#setting, { file, chunk, ticket, renew, connections: this.#connections, signal });
+    const outcome = await sendChunk(this.#setting, { file, chunk, ticket, renew, lanes: this.#lanes, signal });
     if (outcome === "had") return false;
     this.chunksSent++;
     this.bytesSent += chunk.size;

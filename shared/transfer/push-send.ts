@@ -1,9 +1,9 @@
 /** Sends one chunk by its ticket, and decides what each answer of the store means. */
 import { FerryError } from "../errors.ts";
+import type { Lanes } from "./lanes.ts";
 import type { LocalChunk, SourceFile, StoreAnswer } from "./ports.ts";
 import type { PushSetting } from "./push-setting.ts";
 import { isTransient, statusText, Tries } from "./retry.ts";
-import type { Semaphore } from "./semaphore.ts";
 import type { Ticket } from "./tickets.ts";
 
 /** Tickets refused one after another although they are fresh: it is not their age. */
@@ -17,7 +17,7 @@ export type Sending = {
   ticket: Ticket;
   /** Another ticket, or null when the store has the chunk by now. */
   renew: () => Promise<Ticket | null>;
-  connections: Semaphore;
+  lanes: Lanes;
   signal: AbortSignal;
 };
 
@@ -54,9 +54,12 @@ class ChunkSender {
   }
 
   #send(): Promise<StoreAnswer> {
-    const { file, chunk, connections, signal } = this.#sending;
-    const onBytes = (bytes: number) => this.#setting.progress.moved(bytes);
-    return connections.use(signal, async () => {
+    const { file, chunk, lanes, signal } = this.#sending;
+    const onBytes = (bytes: number) => {
+      lanes.moved(bytes);
+      this.#setting.progress.moved(bytes);
+    };
+    return lanes.use(signal, async (): Promise<StoreAnswer> => {
       // The ticket may have aged while this chunk waited for a connection.
       if (this.#setting.machine.nowMs() >= this.#ticket.freshUntilMs)
         return { kind: "answered", status: 403, code: "Aged", retryAfterSeconds: 0 };

@@ -4,6 +4,7 @@ import type { PushRequest } from "./contract.ts";
 import type { Machine, Source } from "./ports.ts";
 import type { Progress } from "./progress.ts";
 import type { RetryBudget } from "./retry.ts";
+import type { Width } from "./width.ts";
 
 export type PushSetting = {
   client: FerryClient;
@@ -12,10 +13,12 @@ export type PushSetting = {
   machine: Machine;
   progress: Progress;
   budget: RetryBudget;
-  /** Chunks sent at once. */
-  connections: number;
+  /** Requests to the store at once. */
+  width: Width;
   /** Files hashed at once. */
   scans: number;
+  /** Chunks are hashed at most so many bytes ahead of what was sent, so that the second read still finds them in memory. */
+  lookAheadBytes: number;
   /** Times that a chunk is brought under a new key before the store is given up. */
   attemptsMax: number;
 };

@@ -54,15 +54,15 @@ async function moveAll(setting: PushSetting, { upload, files, signal }: Moving):
   const content = new Map<string, FileEntry>();
   // Largest first: a large file at the end would leave the connections idle, one after another.
   const order = [...files].sort((a, b) => b.sizeBytes - a.sizeBytes);
-  try {
-    await pool(order, { width: setting.scans, signal: crew.signal }, async (file, stop) => {
+  const hashAll = () =>
+    pool(order, { width: setting.scans, signal: crew.signal }, async (file, stop) => {
       content.set(file.path, await moveFile(setting, { file, chunks, recipes, upload, signal: stop }));
       setting.progress.fileDone();
     });
-  } catch (error) {
-    await crew.abandon(error);
-  }
-  await chunks.settle();
+  await chunks.during(async () => {
+    await hashAll().catch((error: unknown) => crew.abandon(error));
+    await chunks.settle();
+  });
   await recipes.send(signal);
   return { chunks, recipes, content };
 }

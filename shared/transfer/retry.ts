@@ -25,6 +25,11 @@ export class RetryBudget {
     this.#left = Math.min(this.#stock, this.#left + 1);
   }
 
+  /** It is spent on another store from now on. */
+  refill(): void {
+    this.#left = this.#stock;
+  }
+
   take(): boolean {
     if (this.#left < 1) return false;
     this.#left--;

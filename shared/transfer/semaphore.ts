@@ -1,10 +1,26 @@
-/** Bounds how many do something at once. First come, first served. */
+/** Bounds how many do something at once. First come, first served; the bound may change on the way. */
 export class Semaphore {
-  #free: number;
+  #width: number;
+  #used = 0;
   readonly #waiting: (() => void)[] = [];
 
   constructor(width: number) {
-    this.#free = width;
+    this.#width = width;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** How many more could start now. */
+  get free(): number {
+    return Math.max(0, this.#width - this.#used);
+  }
+
+  /** Those who are in stay in. */
+  resize(width: number): void {
+    this.#width = width;
+    this.#admit();
   }
 
   /** Runs `work` as soon as there is room. Throws the signal's reason instead when it fired by then. */
@@ -14,19 +30,23 @@ export class Semaphore {
       signal.throwIfAborted();
       return await work();
     } finally {
-      this.#leave();
+      this.#used--;
+      this.#admit();
     }
   }
 
   async #enter(): Promise<void> {
-    if (this.#free > 0) this.#free--;
+    if (this.free > 0) this.#used++;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  #leave(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free++;
-    else next();
+  #admit(): void {
+    while (this.free > 0) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      this.#used++;
+      next();
+    }
   }
 }
 

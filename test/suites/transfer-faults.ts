@@ -36,6 +36,8 @@ export function transferFaultsSuite(name: string, engine: Partial<EngineOptions>
   busyStore(check);
   wrongBytes(check);
   stalls(check);
+  endGame(check);
+  otherStore(check);
   kills(check, engine);
   fullDisk(check);
 }
@@ -64,10 +66,12 @@ function busyStore(check: Check): void {
       const pulled = await pull();
       assert.deepEqual(snapshot(destination), snapshot(source));
       const ideal = pushed.chunksTotal + pulled.chunksTotal;
-      const amplification = (proxy.requestCount("PUT") + proxy.requestCount("GET")) / ideal;
+      const requests = proxy.requestCount("PUT") + proxy.requestCount("GET");
+      const amplification = requests / ideal;
       context.diagnostic(`requests / ideal = ${amplification.toFixed(2)}; faults ${proxy.faultCount()}`);
       assert.ok(proxy.faultCount() > 30, "the faults happened");
-      assert.equal(proxy.requestCount("PUT") + proxy.requestCount("GET"), ideal + proxy.faultCount(), "no request but for a fault");
+      // On a busy machine answers may come so late that they are asked for again: a tenth of all requests, at most.
+      assert.ok(requests <= 1.1 * (ideal + proxy.faultCount()), `${requests} requests, ${ideal} wanted, ${proxy.faultCount()} faults`);
     });
   }
 
@@ -174,6 +178,74 @@ function stalls(check: Check): void {
     await pull();
     assert.deepEqual(snapshot(destination), snapshot(source));
   });
+}
+
+function endGame(check: Check): void {
+  check(
+    "connections that have nothing to do take halves of what others bring slowly, and the chunk is verified as a whole",
+    async (faulty) => {
+      const { source, destination, proxy, push, pull, context } = faulty;
+      plant(source, { "one.bin": randomTensor(32 * MiB) });
+      await push();
+      proxy.rules = [{ verb: "GET", fault: { kind: "slow", bytesPerSecond: 8 * MiB } }];
+      const pulled = await pull({}, { direct: "always" });
+      const amplification = proxy.sentBytes / (32 * MiB);
+      context.diagnostic(
+        `${pulled.seconds.toFixed(1)} s, ${proxy.requestCount("GET")} requests, ${amplification.toFixed(2)} times the bytes`,
+      );
+      assert.ok(proxy.requestCount("GET") > 1);
+      assert.ok(amplification <= 1.3);
+      assert.equal(pulled.chunksMoved, 1);
+      assert.deepEqual(snapshot(destination), snapshot(source));
+    },
+  );
+
+  check("bits flipped in a half: the chunk is fetched again, and exact", async ({ source, destination, proxy, push, pull }) => {
+    plant(source, { "one.bin": randomTensor(32 * MiB) });
+    await push();
+    proxy.rules = [
+      { verb: "GET", nth: (n) => n === 2, fault: { kind: "flip" } },
+      { verb: "GET", nth: (n) => n === 1, fault: { kind: "slow", bytesPerSecond: 8 * MiB } },
+    ];
+    await pull();
+    assert.ok(proxy.requestCount("GET") > 2);
+    assert.equal(proxy.faultCount("flip"), 1);
+    assert.deepEqual(snapshot(destination), snapshot(source));
+  });
+
+  check("a store that gives no halves gives the whole, by one connection", async ({ source, destination, proxy, push, pull }) => {
+    plant(source, { "one.bin": randomTensor(20 * MiB) });
+    await push();
+    proxy.rules = [
+      { verb: "GET", nth: (n) => n === 1, fault: { kind: "slow", bytesPerSecond: 8 * MiB } },
+      { verb: "GET", nth: (n) => n === 1, fault: { kind: "status", status: 416, code: "InvalidRange" } },
+    ];
+    await pull();
+    assert.equal(proxy.faultCount("status"), 1);
+    assert.deepEqual(snapshot(destination), snapshot(source));
+  });
+}
+
+function otherStore(check: Check): void {
+  const failing: [string, Fault][] = [
+    ["answers 503", { kind: "status", status: 503, code: "SlowDown" }],
+    ["has lost everything", { kind: "status", status: 404, code: "NoSuchKey" }],
+    ["spoils every answer", { kind: "flip" }],
+  ];
+  for (const [what, fault] of failing) {
+    check(`a store that ${what} is left for another one that has the revision`, async (faulty) => {
+      const { source, destination, proxy, push, pull, registry, context } = faulty;
+      plant(source, manyFiles(40, 20 * KiB));
+      await push();
+      proxy.rules = [{ verb: "GET", fault }];
+      await assert.rejects(pull(), "there is no other one");
+      const alone = proxy.requestCount("GET");
+      registry.options.westEndpoint = registry.endpoint;
+      await pull();
+      context.diagnostic(`${alone} requests before it was given up, ${proxy.requestCount("GET") - alone} before the other one was asked`);
+      assert.deepEqual(snapshot(destination), snapshot(source));
+    });
+  }
 }
 
 /** F1. */

@@ -26,6 +26,8 @@ export type FakeRegistryOptions = {
   fault?: StoreFaults;
   /** Where clients find the store, when something stands between. Gets the server's own address. */
   storeEndpoint?: (own: string) => string;
+  /** Where clients find the store `west`, which has all that `home` has; without, there is none. */
+  westEndpoint?: string;
   /** Confirms nothing of these, once each. */
   loses?: Set<string>;
 };
@@ -192,15 +194,21 @@ export class FakeRegistry {
     readRecipes: (_: Params, body: RouteBody<(typeof ROUTES)["readRecipes"]>) => ({
       recipes: body.recipes.map((digest) => this.#recipes.get(digest)),
     }),
+    listStores: () => {
+      const ids = this.options.westEndpoint === undefined ? ["home"] : ["home", "west"];
+      const rest = { provider: "fake", endpoint: "", bucket: "", prefix: "", probe: null };
+      return { stores: ids.map((id) => ({ id, home: id === "home", ...rest })) };
+    },
     download: (params: Params, body: RouteBody<(typeof ROUTES)["download"]>) => {
       const { chunks } = this.#revision(params);
+      const base = this.#downloadBase(body.store);
       const expires = Date.now() + 1000 * this.#ticketSeconds();
       const items = body.chunks.map((sha256) => {
         const path = chunks.get(sha256);
         if (path === undefined) throw new FerryError("CHUNK_UNKNOWN", { revision: params["ref"], chunk: sha256 });
         return { sha256, path, signature: this.#store.sign(`GET ${path} ${expires}`) };
       });
-      return { store: "home", base: this.#storeBase(), query: `expires=${expires}`, expiresInSeconds: this.#ticketSeconds(), items };
+      return { store: body.store ?? "home", base, query: `expires=${expires}`, expiresInSeconds: this.#ticketSeconds(), items };
     },
   } satisfies Partial<Record<RouteName, unknown>>;
 
@@ -272,6 +280,13 @@ export class FakeRegistry {
 
   #ticketSeconds(): number {
     return this.options.ticketSeconds ?? 900;
+  }
+
+  #downloadBase(store: string | undefined): string {
+    if (store === undefined || store === "home") return this.#storeBase();
+    const { westEndpoint } = this.options;
+    if (store !== "west" || westEndpoint === undefined) throw new FerryError("STORE_UNKNOWN", { store });
+    return `${westEndpoint}/store/`;
   }
 
   #storeBase(): string {

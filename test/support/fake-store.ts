@@ -90,11 +90,14 @@ export class FakeStore {
       refuse(response, code === null ? 404 : 403, { code: code ?? "NoSuchKey" });
       return;
     }
-    const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1] ?? 0);
-    const body = Buffer.from(object.subarray(start));
+    const [, from = "0", to = ""] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "") ?? [];
+    const start = Number(from);
+    const end = to === "" ? object.length : Number(to) + 1;
+    const isPart = start > 0 || end < object.length;
+    const body = Buffer.from(object.subarray(start, end));
     if (fault?.kind === "corrupt") body[body.length >> 1] = (body[body.length >> 1] ?? 0) ^ 1;
-    const range = start === 0 ? {} : { "content-range": `bytes ${start}-${object.length - 1}/${object.length}` };
-    response.writeHead(start === 0 ? 200 : 206, { "content-length": body.length, ...range });
+    const range = isPart ? { "content-range": `bytes ${start}-${end - 1}/${object.length}` } : {};
+    response.writeHead(isPart ? 206 : 200, { "content-length": body.length, ...range });
     if (fault?.kind === "cut") {
       this.getBytes += fault.bytes;
       response.write(body.subarray(0, fault.bytes), () => request.socket.end());
