@@ -12,6 +12,8 @@ import { Ref } from "../../shared/names.ts";
 import { encodeRecipe, type Recipe, recipeDigest } from "../../shared/recipe.ts";
 import type { Act } from "./act.ts";
 import { type Cli, GlobalFlags } from "./cli.ts";
+import { tensorDiffs, tensorsText } from "./diff-tensors.ts";
+import type { TensorDiff } from "./tensor-diff.ts";
 import { bytesText, painted, plain, table } from "./text.ts";
 import { type Target, TargetValue } from "./values.ts";
 
@@ -51,7 +53,9 @@ export function addDiff(program: Command, act: Act): void {
   program
     .command("diff")
     .summary("Compare two revisions.")
-    .description("Compare two revisions: files added, removed and changed, and how many bytes they share.")
+    .description(
+      "Compare two revisions: files added, removed and changed, how many bytes they share, and the tensors of changed safetensors and GGUF files.",
+    )
     .usage("[options] <namespace/name> <A> <B>\n       ferry diff [options] <namespace/name@A> <namespace/name@B>")
     .argument("<revision...>", "a repository and two refs; or two targets, also of different repositories")
     .action(
@@ -60,8 +64,9 @@ export function addDiff(program: Command, act: Act): void {
         const sides = [await sideOf(client, before), await sideOf(client, after)] as const;
         const recipes: Recipes = new Map([...(await recipesOf(client, sides[0])), ...(await recipesOf(client, sides[1]))]);
         const diff = diffManifests(sides[0].manifest, sides[1].manifest, recipes);
+        const tensors = await tensorDiffs(cli, client, diff.changes, { holders: sides, recipes });
         const [a, b] = sides.map(({ repository, ref, revision }) => ({ repository, ref, revision }));
-        cli.answer({ before: a, after: b, ...diff }, diffText(cli, diff));
+        cli.answer({ before: a, after: b, ...diff, tensors }, diffText(cli, diff, tensors));
       }),
     );
 }
@@ -92,14 +97,18 @@ async function recipesOf(client: FerryClient, { repository, revision, manifest }
   return found;
 }
 
-function diffText(cli: Cli, { changes, unchangedFiles, bytes }: ManifestDiff): string {
+function diffText(cli: Cli, { changes, unchangedFiles, bytes }: ManifestDiff, tensors: Readonly<Record<string, TensorDiff>>): string {
   const of = (kind: FileChange["change"]) => changes.filter(({ change }) => change === kind).length;
   const rows = table(
     changes.map((change) => changeRow(cli, change)),
     [{}, { align: "right" }],
-  );
+  ).split("\n");
+  const lines = changes.map(({ path }, at) => {
+    const below = Object.hasOwn(tensors, path) ? tensors[path] : undefined;
+    return `${rows[at]}\n${below === undefined ? "" : tensorsText(below)}`;
+  });
   const files = `${of("added")} added, ${of("removed")} removed, ${of("changed")} changed, ${unchangedFiles} unchanged`;
-  return `${rows}${files}; ${bytesText(bytes.shared)} shared, ${bytesText(bytes.new)} new, ${bytesText(bytes.gone)} gone\n`;
+  return `${lines.join("")}${files}; ${bytesText(bytes.shared)} shared, ${bytesText(bytes.new)} new, ${bytesText(bytes.gone)} gone\n`;
 }
 
 function changeRow({ host }: Cli, change: FileChange): string[] {

@@ -191,3 +191,45 @@ test("usage, quotas and retention read as written in golden/cli/keeping.txt", as
   const refused = await transcriptOf(app, writer, [[["quota", "team/llama", "--none"]], [["retention", "team/llama", "--keep-last", "1"]]]);
   assertGolden("cli/keeping.txt", `${text}… no administrator\n\n${refused}`);
 });
+
+/** ASCII alone, so that the pusher's texts can hold it: a header of 256 bytes, whose length is the bytes 0 and 1. */
+function modelText(tensors: Record<string, { dtype: string; shape: number[]; data: string }>): string {
+  let offset = 0;
+  const header: Record<string, unknown> = {};
+  for (const [name, { dtype, shape, data }] of Object.entries(tensors)) {
+    header[name] = { dtype, shape, data_offsets: [offset, offset + data.length] };
+    offset += data.length;
+  }
+  const data = Object.values(tensors).map((tensor) => tensor.data);
+  return `\u0000\u0001${"\u0000".repeat(6)}${JSON.stringify(header).padEnd(256)}${data.join("")}`;
+}
+
+test("tensors of changed model files are compared as written in golden/cli/diff-tensors.txt, and left out when the store is away", async () => {
+  const pusher = new Pusher(app.clientFor(admin), app.stores.fetch);
+  const model = repositoryName("team/tiny");
+  await pusher.create(model);
+  const norm = { dtype: "F32", shape: [2], data: "12345678" };
+  const before = { norm, head: { dtype: "BF16", shape: [2, 3], data: "a".repeat(12) }, old: { dtype: "U8", shape: [4], data: "oooo" } };
+  const after = {
+    norm: { ...norm, data: "12345679" },
+    head: { dtype: "F16", shape: [3, 2], data: "a".repeat(12) },
+    lora: { dtype: "U8", shape: [], data: "l" },
+  };
+  const files = { "same.safetensors": modelText({ norm }), "other.gguf": "no model" };
+  await pusher.push(model, { ...files, "model.safetensors": modelText(before), "gone.safetensors": modelText(before) });
+  await pusher.push(
+    model,
+    { ...files, "other.gguf": "no model either", "model.safetensors": modelText(after) },
+    { branch: refName("next") },
+  );
+  const away = {
+    fetch: (url: string, init: RequestInit) =>
+      url.includes(".memory.test") ? Promise.reject(new TypeError("fetch failed")) : app.fetch(url, init),
+  };
+  const text = await transcriptOf(app, admin, [
+    [["diff", "team/tiny", "main", "next"]],
+    [["diff", "team/tiny", "main", "next", "--json"]],
+    [["diff", "team/tiny", "main", "next"], away],
+  ]);
+  assertGolden("cli/diff-tensors.txt", text);
+});
