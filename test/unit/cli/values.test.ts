@@ -5,9 +5,13 @@ import {
   collected,
   countValue,
   LabelsValue,
+  limitValue,
+  RefOrNone,
   RevisionOrNone,
+  revisionsOf,
   ScopeValue,
   SecondsValue,
+  SinceValue,
   scopeText,
   TargetValue,
 } from "../../../scripts/cli/values.ts";
@@ -59,6 +63,9 @@ const SIZES = [
   ["100MB/s", 100_000_000],
   ["2G", 2_147_483_648],
   ["3 GB", 3_000_000_000],
+  ["1TiB", 1_099_511_627_776],
+  ["2T", 2_199_023_255_552],
+  ["2TB", 2e12],
 ] as const;
 
 for (const [text, bytes] of SIZES) test(`${text} is ${bytes} bytes`, () => assert.equal(BytesValue.parse(text), bytes));
@@ -101,6 +108,46 @@ test("a scope reads as it is written", () => {
   for (const text of ["", "team/*", "team/*:", "team/*:fly", "team/*:pull:", "a/b:pull:home:x", "a b:pull"]) {
     assert.ok(!ScopeValue.safeParse(text).success, text);
   }
+});
+
+test("a limit is its value or none", () => {
+  const limit = limitValue(BytesValue);
+  assert.deepEqual([limit.parse("4K"), limit.parse("none")], [4096, null]);
+  assert.match(limit.safeParse("lots").error?.issues[0]?.message ?? "", /'lots' is not a size .*, or 'none'/);
+});
+
+test("what --if takes is a branch, a tag, a revision or none", () => {
+  assert.deepEqual(
+    ["v1", "exp/a", REVISION, "none"].map((text) => RefOrNone.parse(text)),
+    ["v1", "exp/a", REVISION, null],
+  );
+  for (const text of ["", "two words", "a//b", "../x"]) assert.ok(!RefOrNone.safeParse(text).success, text);
+});
+
+const NOW_MS = Date.parse("2026-11-24T12:00:00Z");
+for (const [text, iso] of [
+  ["90m", "2026-11-24T10:30:00.000Z"],
+  ["7d", "2026-11-17T12:00:00.000Z"],
+  ["2026-11-20", "2026-11-20T00:00:00.000Z"],
+  ["2026-11-20T10:05:12Z", "2026-11-20T10:05:12.000Z"],
+  ["2026-11-20T10:05:12+08:00", "2026-11-20T02:05:12.000Z"],
+  ["9999999w", "1970-01-01T00:00:00.000Z"],
+] as const) {
+  test(`${text} is the time ${iso}`, () => assert.equal(SinceValue.parse(text)(NOW_MS), iso));
+}
+for (const text of ["", "yesterday", "2026-02-30", "2026-11-20 10:05", "10:05", "-3d"]) {
+  test(`'${text}' is refused as a time`, () => assert.ok(!SinceValue.safeParse(text).success));
+}
+
+test("revisions are of one repository, each named once, and no more than a request takes", () => {
+  const at = (text: string) => TargetValue.parse(text);
+  const other = REVISION.replaceAll("0", "a");
+  assert.deepEqual(revisionsOf([at(`a/b@${REVISION}`), at(`a/b@${other}`), at(`a/b@${REVISION}`)]), {
+    repository: "a/b",
+    revisions: [REVISION, other],
+  });
+  const wrong = [[], [at("a/b")], [at("a/b@main")], [at(`a/b@${REVISION}`), at(`a/c@${REVISION}`)], Array(101).fill(at(`a/b@${REVISION}`))];
+  for (const targets of wrong) assert.throws(() => revisionsOf(targets), { code: "USAGE_INVALID" });
 });
 
 test("a repeated flag keeps all its values in order", () => {
