@@ -17,6 +17,7 @@ import { addLogin, addLogout, addWhoAmI } from "./login.ts";
 import { addLs } from "./ls.ts";
 import { addPull } from "./pull.ts";
 import { addPush } from "./push.ts";
+import { addRebuild } from "./rebuild.ts";
 import { addQuota } from "./quota.ts";
 import { reportFailure } from "./report.ts";
 import { addRetention } from "./retention.ts";
@@ -105,6 +106,7 @@ function addCommands(program: Command, act: Act): void {
   program.commandsGroup("Operate:");
   addStore(program, act);
   addCollect(program, act);
+  addRebuild(program, act);
   addDoctor(program, act);
   addCompletion(program, act);
 }

@@ -15,8 +15,8 @@ import type { ChunkEntry, Ports, RevisionEntry } from "../ports.ts";
 import { decodeRecord, Envelope } from "../records.ts";
 
 /** Chunks of the envelopes that are held in memory at once; the last one may have more. */
-const CHUNKS_AT_ONCE = 20_000;
-const PAGE = 200;
+const CHUNKS_AT_ONCE = 8_000;
+const PAGE = 100;
 const REPOSITORIES_PAGE = 1000;
 
 export type Filled = { cursor: string | null; revisions: number; entries: number; damaged: string[] };
@@ -65,7 +65,7 @@ async function pagesOf(ports: Ports, list: "listRepositories" | "listTrash", ord
   }
 }
 
-/** Newest first; as many as have some 20,000 chunks. */
+/** Newest first; as many as have some 8,000 chunks. */
 async function nextRevisions(ports: Ports, id: RepositoryId, before: number | null): Promise<RevisionEntry[]> {
   const query = { limit: PAGE, ...(before === null ? {} : { before }) };
   const page = await withWhole(repositoryLog(ports, id), () => ports.repositories.listRevisions(id, query));
