@@ -10,14 +10,16 @@ import { BudgetSpent, ChunkReader, type Holder, keptBytes, storedFile } from "./
 import { diffTensors, isSameShape, Pieces, type TensorChange, type TensorDiff, type TensorSide } from "./tensor-diff.ts";
 import { plain, table } from "./text.ts";
 
-/** Headers and the tiny tensors beside them, of all files together. */
-const BUDGET_BYTES = 64 * MiB;
+/** Headers and the tiny tensors beside them, of all files together; and with the contents of chunks that tensors share. All is in memory. */
+const HEADERS_BYTES = 64 * MiB;
+const CONTENTS_BYTES = 512 * MiB;
 const FILES_AT_ONCE = 8;
 /** Lines of one file; JSON has all. */
 const LINES_MAX = 50;
 const MODEL = /\.(safetensors|gguf)$/;
 
-type Sides = { holders: readonly [Holder, Holder]; recipes: Recipes };
+/** `contents`: chunks that tensors share are read, too. */
+type Sides = { holders: readonly [Holder, Holder]; recipes: Recipes; contents: boolean };
 type Changed = Extract<FileChange, { change: "changed" }>;
 
 /** By path of the file. What can't be read, or not cheaply, is left out with a note; the rest of the diff does not depend on it. */
@@ -27,7 +29,7 @@ export async function tensorDiffs(
   changes: readonly FileChange[],
   sides: Sides,
 ): Promise<Record<string, TensorDiff>> {
-  const reader = new ChunkReader(cli.host, client, BUDGET_BYTES);
+  const reader = new ChunkReader(cli.host, client, sides.contents ? CONTENTS_BYTES : HEADERS_BYTES);
   const models = changes.filter((change): change is Changed => change.change === "changed" && MODEL.test(change.path));
   const diffs: [string, TensorDiff][] = [];
   for (let at = 0; at < models.length; at += FILES_AT_ONCE) {
@@ -47,16 +49,35 @@ export async function tensorDiffs(
 
 /** Throws what is a mistake of ours, or Ctrl-C. */
 function whyNot(cli: Cli, error: unknown): string {
-  if (error instanceof BudgetSpent) return `their headers are over ${BUDGET_BYTES / MiB} MiB in all`;
+  if (error instanceof BudgetSpent) return "that takes more bytes than a diff reads";
   if (error instanceof FerryError && !cli.host.signal.aborted) return error.message;
   throw error;
 }
 
 /** Null when it is no model file, whatever its name. */
-async function compare(reader: ChunkReader, change: Changed, { holders, recipes }: Sides): Promise<TensorDiff | null> {
+async function compare(reader: ChunkReader, change: Changed, { holders, recipes, contents }: Sides): Promise<TensorDiff | null> {
   const before = await sideOf(reader, holders[0], layoutOf(change.before, recipes));
   const after = await sideOf(reader, holders[1], layoutOf(change.after, recipes));
-  return before === null || after === null ? null : diffTensors(before, after);
+  if (before === null || after === null) return null;
+  const diff = diffTensors(before, after);
+  if (!contents || diff.uncompared.length === 0) return diff;
+  const names = new Set(diff.uncompared);
+  await readTensors(reader, holders[0], before, names);
+  await readTensors(reader, holders[1], after, names);
+  return diffTensors(before, after);
+}
+
+async function readTensors(
+  reader: ChunkReader,
+  holder: Holder,
+  { tensors, pieces }: TensorSide,
+  names: ReadonlySet<string>,
+): Promise<void> {
+  const sizes = new Map(pieces.layout.chunks);
+  for (const { name, offset, sizeBytes } of tensors) {
+    if (!names.has(name)) continue;
+    for (const { chunk } of pieces.in(offset, sizeBytes)) await reader.get(holder, chunk, sizes.get(chunk) ?? 0);
+  }
 }
 
 function layoutOf(file: FileEntry, recipes: Recipes): Pieces | null {
@@ -79,7 +100,7 @@ export function tensorsText({ changes, unchanged, uncompared }: TensorDiff): str
   const rows = changes.slice(0, LINES_MAX).map(changeRow);
   const more = changes.length > LINES_MAX ? `     … and ${changes.length - LINES_MAX} more\n` : "";
   const of = (kind: TensorChange["change"]) => changes.filter(({ change }) => change === kind).length;
-  const open = uncompared === 0 ? "" : `, ${uncompared} in chunks with others and not compared`;
+  const open = uncompared.length === 0 ? "" : `, ${uncompared.length} in chunks with others and not compared (see --contents)`;
   const counts = `${of("added")} added, ${of("removed")} removed, ${of("changed")} changed, ${unchanged} unchanged`;
   return `${table(rows)}${more}     tensors: ${counts}${open}\n`;
 }

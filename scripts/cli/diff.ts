@@ -47,7 +47,7 @@ function firstProblem(error: z.ZodError | undefined, third: string | undefined):
   return third === undefined ? `${error?.issues[0]?.message}` : `'${third}': ${error?.issues[0]?.message}`;
 }
 
-const Diff = GlobalFlags.extend({ args: Sides });
+const Diff = GlobalFlags.extend({ args: Sides, contents: z.boolean().default(false) });
 
 export function addDiff(program: Command, act: Act): void {
   program
@@ -58,13 +58,14 @@ export function addDiff(program: Command, act: Act): void {
     )
     .usage("[options] <namespace/name> <A> <B>\n       ferry diff [options] <namespace/name@A> <namespace/name@B>")
     .argument("<revision...>", "a repository and two refs; or two targets, also of different repositories")
+    .option("--contents", "also read chunks that small tensors share, to compare these too; at most 512 MiB")
     .action(
-      act(Diff, async (cli, { args: [before, after] }) => {
+      act(Diff, async (cli, { args: [before, after], contents }) => {
         const client = await cli.connect();
         const sides = [await sideOf(client, before), await sideOf(client, after)] as const;
         const recipes: Recipes = new Map([...(await recipesOf(client, sides[0])), ...(await recipesOf(client, sides[1]))]);
         const diff = diffManifests(sides[0].manifest, sides[1].manifest, recipes);
-        const tensors = await tensorDiffs(cli, client, diff.changes, { holders: sides, recipes });
+        const tensors = await tensorDiffs(cli, client, diff.changes, { holders: sides, recipes, contents });
         const [a, b] = sides.map(({ repository, ref, revision }) => ({ repository, ref, revision }));
         cli.answer({ before: a, after: b, ...diff, tensors }, diffText(cli, diff, tensors));
       }),

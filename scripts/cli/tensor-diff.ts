@@ -13,8 +13,8 @@ export type TensorChange =
   | { change: "added"; name: string; after: Shape }
   | { change: "removed"; name: string; before: Shape }
   | { change: "changed"; name: string; before: Shape; after: Shape };
-/** `uncompared`: tensors of the same type and shape whose bytes share chunks with others, and were not read. */
-export type TensorDiff = { changes: TensorChange[]; unchanged: number; uncompared: number };
+/** `uncompared`: names of tensors of the same type and shape whose bytes share chunks with others, and were not read. */
+export type TensorDiff = { changes: TensorChange[]; unchanged: number; uncompared: string[] };
 
 export class Pieces {
   readonly layout: Layout;
@@ -56,7 +56,7 @@ export type TensorSide = { tensors: readonly TensorInfo[]; pieces: Pieces; bytes
 
 export function diffTensors(before: TensorSide, after: TensorSide): TensorDiff {
   const earlier = new Map(before.tensors.map((tensor) => [tensor.name, tensor]));
-  const diff: TensorDiff = { changes: [], unchanged: 0, uncompared: 0 };
+  const diff: TensorDiff = { changes: [], unchanged: 0, uncompared: [] };
   for (const tensor of after.tensors) {
     const { name } = tensor;
     const old = earlier.get(name);
@@ -64,7 +64,7 @@ export function diffTensors(before: TensorSide, after: TensorSide): TensorDiff {
     const same = old === undefined ? null : isSameShape(old, tensor) ? isSameContent(before, old, after, tensor) : false;
     if (old === undefined) diff.changes.push({ change: "added", name, after: shapeOf(tensor) });
     else if (same === false) diff.changes.push({ change: "changed", name, before: shapeOf(old), after: shapeOf(tensor) });
-    else if (same === null) diff.uncompared++;
+    else if (same === null) diff.uncompared.push(name);
     else diff.unchanged++;
   }
   for (const tensor of earlier.values()) diff.changes.push({ change: "removed", name: tensor.name, before: shapeOf(tensor) });
