@@ -1,6 +1,7 @@
 /** The app: one for workerd and Node. Mounts the routers, and turns every failure into one form. */
 import { Hono } from "hono";
 import { mountAbout } from "./api/about.ts";
+import { mountAudit } from "./api/audit.ts";
 import { mountCollect } from "./api/collect.ts";
 import { mountLifecycle } from "./api/lifecycle.ts";
 import { mountParts } from "./api/parts.ts";
@@ -36,6 +37,7 @@ export function createApp(services: (env: unknown) => Services, addressOf: (c: E
   mountUploads(app);
   mountParts(app);
   mountTokens(app);
+  mountAudit(app);
   mountStores(app);
   mountCollect(app);
   mountRecovery(app);

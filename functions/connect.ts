@@ -18,6 +18,7 @@ export type World = {
   random: Random;
   fetch: typeof fetch;
   log: (line: LogLine) => void;
+  sleep: (ms: number) => Promise<void>;
 };
 
 export function realWorld(log: (line: LogLine) => void): World {
@@ -26,6 +27,7 @@ export function realWorld(log: (line: LogLine) => void): World {
     random: { bytes: (count) => crypto.getRandomValues(new Uint8Array(count)) },
     fetch: (...input) => fetch(...input),
     log,
+    sleep: (ms) => new Promise((wake) => setTimeout(wake, ms)),
   };
 }
 
@@ -45,5 +47,5 @@ export async function connect(config: Config, commands: RedisCommands, world: Wo
     limits: config.limits,
     cache: new MemoryCache(CACHE_BYTES),
   };
-  return makeServices(ports, config.bootstrapToken, world.log);
+  return makeServices(ports, config.bootstrapToken, world);
 }

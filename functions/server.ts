@@ -8,6 +8,7 @@ import { FerryError, problemOf } from "../shared/errors.ts";
 import { createApp } from "./app.ts";
 import { type Config, parseConfig } from "./config.ts";
 import { connect, realWorld } from "./connect.ts";
+import type { Services } from "./http/edge.ts";
 import { onMinute } from "./jobs/cron.ts";
 import type { RedisCommands } from "./metadata/commands.ts";
 import { upstashCommands } from "./metadata/upstash.ts";
@@ -35,7 +36,7 @@ async function main(): Promise<void> {
     MINUTE_MS,
   );
   minute.unref();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void leave(server, redis.close));
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void leave(server, services, redis.close));
 }
 
 function redisOf({ redis }: Config): { commands: RedisCommands; close: () => void } {
@@ -46,13 +47,14 @@ function redisOf({ redis }: Config): { commands: RedisCommands; close: () => voi
   return { commands: upstashCommands({ url: redis.url, token: redis.token, timeoutMs: REDIS_TIMEOUT_MS }), close: () => {} };
 }
 
-async function leave(server: ServerType, closeRedis: () => void): Promise<void> {
+async function leave(server: ServerType, services: Services, closeRedis: () => void): Promise<void> {
   log({ event: "draining" });
   setTimeout(() => process.exit(1), DRAIN_MS).unref();
   await new Promise<void>((resolve) => {
     server.close(() => resolve());
     if ("closeIdleConnections" in server) server.closeIdleConnections();
   });
+  await services.audit.flush().catch(() => log({ event: "audit.failed" }));
   closeRedis();
   process.exit(0);
 }

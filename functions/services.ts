@@ -2,6 +2,7 @@
 import type { Action } from "../shared/contract/access.ts";
 import { sha256 } from "../shared/digest.ts";
 import type { LogLine, Services } from "./http/edge.ts";
+import { AuditLog } from "./registry/audit.ts";
 import { Authentication, type Bootstrap } from "./registry/authenticate.ts";
 import { FailureLimit } from "./registry/failure-limit.ts";
 import type { Ports } from "./registry/ports.ts";
@@ -11,8 +12,10 @@ export const VERSION = "0.1.0";
 
 const ALL_ACTIONS: Action[] = ["pull", "push", "tag", "delete", "admin"];
 
+type Beside = { log: (line: LogLine) => void; sleep: (ms: number) => Promise<void> };
+
 /** `ports` may be any: the real ones of connect.ts, or memory in tests. */
-export async function makeServices(ports: Ports, bootstrapToken: string, log: (line: LogLine) => void): Promise<Services> {
+export async function makeServices(ports: Ports, bootstrapToken: string, { log, sleep }: Beside): Promise<Services> {
   const bootstrap: Bootstrap = {
     tokenId: "bootstrap",
     name: "bootstrap",
@@ -27,7 +30,9 @@ export async function makeServices(ports: Ports, bootstrapToken: string, log: (l
     ports,
     version: VERSION,
     log,
+    sleep,
     rates: new RateLimits(ports),
+    audit: new AuditLog(ports),
     authenticate: (bearer, address) => authentication.callerOf(bearer, address),
   };
 }

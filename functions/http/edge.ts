@@ -1,6 +1,7 @@
 /** What a request carries through the app. */
 import type { Context } from "hono";
 import type { RepositorySummary } from "../../shared/contract/repositories.ts";
+import type { AuditLog } from "../registry/audit.ts";
 import type { Caller, Ports } from "../registry/ports.ts";
 import type { Budget, RateLimits } from "../registry/rate-limits.ts";
 
@@ -10,6 +11,8 @@ export type Services = {
   /** Throws TOKEN_INVALID, ADDRESS_DENIED, RATE_LIMITED. */
   authenticate(bearer: string, address: string | null): Promise<Caller>;
   rates: RateLimits;
+  audit: AuditLog;
+  sleep(ms: number): Promise<void>;
   version: string;
   /** One structured line; never a URL's query, a token or a body. */
   log(line: LogLine): void;

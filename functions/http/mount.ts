@@ -18,6 +18,7 @@ import { FerryError } from "../../shared/errors.ts";
 import type { RepositoryName, StoreId } from "../../shared/names.ts";
 import type { Caller, Ports } from "../registry/ports.ts";
 import { getRepository } from "../registry/repositories.ts";
+import { audit, type Seen } from "./audited.ts";
 import { authenticated, demandSigning, scoped } from "./authorize.ts";
 import { readJson } from "./body.ts";
 import type { Edge, EdgeContext, Services } from "./edge.ts";
@@ -39,34 +40,53 @@ type Handled<N extends RouteName> = {
 /** What all bodies of routes that sign have in common. */
 type Signing = { chunks: readonly unknown[]; store?: StoreId };
 
-export function mount<N extends RouteName>(app: Hono<Edge>, name: N, handle: (input: Handled<N>) => Promise<RouteAnswer<Routes[N]>>): void {
+type Handler<N extends RouteName> = (input: Handled<N>) => Promise<RouteAnswer<Routes[N]>>;
+
+export function mount<N extends RouteName>(app: Hono<Edge>, name: N, handle: Handler<N>): void {
   const route: RouteSpec = ROUTES[name];
-  const respond = async (c: EdgeContext): Promise<Response> => {
-    const services = c.get("services");
-    const caller = await authenticated(c, route);
-    c.set("caller", caller);
-    const named = scoped(c, route, caller);
-    if (route.needs !== "public" && !route.signs) await spend(c, name, caller, 0);
-    const resolved = named !== undefined && !route.unresolved;
-    const input = {
-      ports: services.ports,
-      services,
-      caller,
-      named,
-      repository: resolved ? await getRepository(services.ports, named) : undefined,
-      params: parsed(route.params, c.req.param(), "path"),
-      query: route.query === undefined ? undefined : parsed(route.query, queryOf(c.req.url), "query"),
-      body: route.body === undefined ? undefined : parsed(route.body, await readJson(c.req.raw), "body"),
-    };
-    if (route.signs && named !== undefined) {
-      const { chunks, store } = input.body as Signing;
-      demandSigning(c, route, caller, named, store);
-      await spend(c, name, caller, chunks.length);
+  app.on(route.method, route.path, async (c) => {
+    const seen: Seen<N> = {};
+    try {
+      const answer = await answerOf(c, name, handle, seen);
+      seen.answer = answer;
+      await audit(c, name, seen, null);
+      return route.status === 204 ? c.body(null, 204) : c.json(answer as object, route.status);
+    } catch (thrown) {
+      if (seen.answer === undefined) await audit(c, name, seen, thrown);
+      return throwError(thrown);
     }
-    const answer = await handle(input as Handled<N>);
-    return route.status === 204 ? c.body(null, 204) : c.json(answer as object, route.status);
-  };
-  app.on(route.method, route.path, (c) => respond(c).catch(throwError));
+  });
+}
+
+async function answerOf<N extends RouteName>(c: EdgeContext, name: N, handle: Handler<N>, seen: Seen<N>): Promise<RouteAnswer<Routes[N]>> {
+  const route: RouteSpec = ROUTES[name];
+  const services = c.get("services");
+  const caller = await authenticated(c, route);
+  seen.caller = caller;
+  c.set("caller", caller);
+  seen.denied = true;
+  const named = scoped(c, route, caller);
+  seen.denied = false;
+  seen.named = named;
+  if (route.needs !== "public" && !route.signs) await spend(c, name, caller, 0);
+  const resolved = named !== undefined && !route.unresolved;
+  const input = {
+    ports: services.ports,
+    services,
+    caller,
+    named,
+    repository: resolved ? await getRepository(services.ports, named) : undefined,
+    params: parsed(route.params, c.req.param(), "path"),
+    query: route.query === undefined ? undefined : parsed(route.query, queryOf(c.req.url), "query"),
+    body: route.body === undefined ? undefined : parsed(route.body, await readJson(c.req.raw), "body"),
+  } as Handled<N>;
+  seen.given = input;
+  if (route.signs && named !== undefined) {
+    const { chunks, store } = input.body as Signing;
+    demandSigning(c, route, caller, named, store);
+    await spend(c, name, caller, chunks.length);
+  }
+  return handle(input);
 }
 
 /** Hono hands only errors to onError: anything else that was thrown would end the request without an answer. */

@@ -1,16 +1,23 @@
 /** What the minute's bell wakes. Everything here is also done by hand or by the next bell: a lost one changes only the delay. */
 import { problemOf } from "../../shared/errors.ts";
 import type { Services } from "../http/edge.ts";
+import { sealAudit } from "../registry/audit-seal.ts";
 import { isEnded, startCollect, stepCollect } from "../registry/collect/run.ts";
 import { newestRun } from "../registry/collect/state.ts";
 import { lookAtIndex } from "../registry/recovery/beat.ts";
 
 const DAY_MS = 86_400_000;
+const MINUTE_MS = 60_000;
+/** Between two looks for hours of the audit trail that are over. */
+const SEAL_MINUTES = 10;
+/** In the audit trail: nobody asked for it. */
+const BY_CLOCK = { requestId: "cron", address: null, caller: { id: "cron", name: "cron" }, repository: null };
 
 /** The index first: what it lacks may be what somebody reads. One job's failure keeps none of the others from their turn. */
 export async function onMinute(services: Services): Promise<void> {
   await ring(services, "index", checkIndex);
   await ring(services, "collect", collect);
+  await ring(services, "audit", keepTrail);
 }
 
 async function ring(services: Services, job: string, work: (services: Services) => Promise<void>): Promise<void> {
@@ -28,14 +35,27 @@ async function checkIndex({ ports, log }: Services): Promise<void> {
 }
 
 /** Goes on with collection, and begins a run when the last began a day ago. */
-async function collect({ ports, log }: Services): Promise<void> {
+async function collect({ ports, log, audit }: Services): Promise<void> {
   const last = await newestRun(ports);
   if (!isEnded(last)) {
     const { run } = await stepCollect(ports);
     log({ event: "collect.step", run: run?.run ?? null, phase: run?.phase ?? null, deleted: run?.deleted ?? 0 });
+    if (run !== null && isEnded(run)) {
+      const about = { run: run.run, phase: run.phase, deleted: String(run.deleted), problem: run.problem ?? "" };
+      audit.record({ ...BY_CLOCK, act: "collect.ended", about, result: run.phase === "done" ? "OK" : "COLLECT_REFUSED" });
+    }
     return;
   }
   if (last !== null && ports.clock.now() - last.startedAtMs < DAY_MS) return;
   const { run } = await startCollect(ports, { dryRun: false });
   log({ event: "collect.start", run: run?.run ?? null });
+  audit.record({ ...BY_CLOCK, act: "collect.started", about: { run: run?.run ?? "" }, result: "OK" });
+}
+
+/** What is told of a seal here is kept elsewhere than the bucket: who changes the trail can't change that. */
+async function keepTrail({ ports, log, audit }: Services): Promise<void> {
+  await audit.flush();
+  if (Math.floor(ports.clock.now() / MINUTE_MS) % SEAL_MINUTES !== 0) return;
+  const seal = await sealAudit(ports);
+  if (seal !== null) log({ event: "audit.sealed", ...seal });
 }

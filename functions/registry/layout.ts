@@ -3,6 +3,8 @@
  *
  *   sys/format.json                                  format version, bucket id, result of the last probe
  *   sys/log/<seq12>.json                             system log: repositories, tokens (create-only, hash-chained)
+ *   sys/audit/events/<time17>-<writer>-<seq6>-<sha256>.json   audit events of one isolate, named by time and content (create-only)
+ *   sys/audit/seals/<hour10>.json                    what an hour's events were, chained (create-only)
  *   chunks/<2 hex>/<sha256>~<tag>                    raw bytes; the tag is the upload's and attempt's own, so no key is ever reused
  *   recipes/<2 hex>/<sha256>.json                    canonical JSON, named by its digest; never collected
  *   manifests/<sha256>.<attempt>.json                envelope {manifest, placement}; the digest covers `manifest`
@@ -24,6 +26,8 @@ import type { OperationId } from "../../shared/names.ts";
 
 export const FORMAT_KEY = "sys/format.json";
 export const SYSTEM_LOG_PREFIX = "sys/log/";
+export const AUDIT_PREFIX = "sys/audit/events/";
+export const SEAL_PREFIX = "sys/audit/seals/";
 export const FLAG_PREFIX = "collect/flags/";
 export const PROBE_PREFIX = "probe/";
 export const CHUNK_PREFIX = "chunks/";
@@ -37,6 +41,14 @@ export const SESSION_PREFIX = "sessions/";
 
 export function systemLogKey(seq: number): string {
   return `${SYSTEM_LOG_PREFIX}${seq12(seq)}.json`;
+}
+
+export function auditKey(name: string): string {
+  return `${AUDIT_PREFIX}${name}.json`;
+}
+
+export function sealKey(hour: string): string {
+  return `${SEAL_PREFIX}${hour}.json`;
 }
 
 export function repositoryLogPrefix(id: RepositoryId): string {

@@ -1,6 +1,7 @@
 /** Rows of the route table: tokens, and who is kept from what. */
 import * as z from "zod";
 import { RotateRequest, TokenId, TokenList, TokenRequest, TokenSecret, WhoAmI } from "./access.ts";
+import { AuditBatchPage, AuditBatchQuery, AuditPage, AuditQuery, AuditSealPage, AuditSealQuery } from "./audit.ts";
 import { BlockRequest, REPOSITORY_PATH, RepositorySummary, UnblockQuery } from "./repositories.ts";
 import type { RouteSpec } from "./route-spec.ts";
 
@@ -44,6 +45,37 @@ export const ACCESS_ROUTES = {
     status: 204,
     params: token,
     answer: z.null(),
+  },
+
+  listAudit: {
+    method: "GET",
+    path: "/api/v1/audit",
+    summary: "Who did what: events of the audit trail",
+    needs: "admin",
+    deployment: true,
+    status: 200,
+    query: AuditQuery,
+    answer: AuditPage,
+  },
+  readAuditBatches: {
+    method: "GET",
+    path: "/api/v1/audit/batches",
+    summary: "Batches of the audit trail as they are stored, to check them",
+    needs: "admin",
+    deployment: true,
+    status: 200,
+    query: AuditBatchQuery,
+    answer: AuditBatchPage,
+  },
+  readAuditSeals: {
+    method: "GET",
+    path: "/api/v1/audit/seals",
+    summary: "Seals of the audit trail as they are stored, to check them",
+    needs: "admin",
+    deployment: true,
+    status: 200,
+    query: AuditSealQuery,
+    answer: AuditSealPage,
   },
 
   blockRepository: {

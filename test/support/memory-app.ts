@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { createApp } from "../../functions/app.ts";
 import { MemoryCache } from "../../functions/cache.ts";
+import type { Services } from "../../functions/http/edge.ts";
 import { makeKeyed } from "../../functions/keyed.ts";
 import { Margins } from "../../functions/registry/collect/margins.ts";
 import { Limits } from "../../functions/registry/limits.ts";
@@ -25,16 +26,22 @@ export type MemoryApp = {
   clientFor(token: string | undefined): FerryClient;
   /** A client of a new token with these scopes. */
   member(...scopes: Scope[]): Promise<FerryClient>;
+  services: Services;
+  /** What requests left to be done after their answers. */
+  background: Promise<unknown>[];
   log: Record<string, unknown>[];
 };
 
 /** Tests ask a lot in no time. */
 const NO_LIMITS: Limits = Limits.parse({ requestsPerMinute: 1e6, urlsPerMinute: 1e8, failuresPerMinute: 1e6, exchangesPerMinute: 1e6 });
 
+/** What may wait for others waits for ever, unless a test says otherwise. */
+const never = () => new Promise<void>(() => {});
+
 export const ENDPOINT = "http://ferry.test";
 
 export async function memoryApp(
-  options: MemoryStoresOptions & { decorate?: (ports: Ports) => Ports; limits?: Limits } = {},
+  options: MemoryStoresOptions & { decorate?: (ports: Ports) => Ports; limits?: Limits; sleep?: (ms: number) => Promise<void> } = {},
 ): Promise<MemoryApp> {
   let nowMs = Date.parse("2026-01-01T00:00:00Z");
   const clock = {
@@ -66,18 +73,20 @@ export async function memoryApp(
   const ports = options.decorate?.(plain) ?? plain;
   const token = makeToken(new Uint8Array(randomBytes(32)));
   const log: Record<string, unknown>[] = [];
-  const services = await makeServices(ports, token, (line) => log.push(line));
+  const services = await makeServices(ports, token, { log: (line) => log.push(line), sleep: options.sleep ?? never });
   // As at the edge.
   const app = createApp(
     () => services,
     (c) => c.req.header("cf-connecting-ip") ?? null,
   );
-  const fetch = async (url: string, init?: RequestInit) => app.request(url, init);
+  const background: Promise<unknown>[] = [];
+  const context = { waitUntil: (work: Promise<unknown>) => void background.push(work), passThroughOnException: () => {}, props: {} };
+  const fetch = async (url: string, init?: RequestInit) => app.request(url, init, {}, context);
   const clientFor = (bearer: string | undefined) =>
     new FerryClient({ endpoint: ENDPOINT, token: bearer, fetch, sleep: async () => {}, random: Math.random, attempts: 1 });
   const admin = clientFor(token);
   const member = async (...scopes: Scope[]) => clientFor((await admin.call("createToken", { body: { name: "member", scopes } })).token);
-  return { ports, stores, indexes, clock, admin, fetch, clientFor, member, log };
+  return { ports, services, background, stores, indexes, clock, admin, fetch, clientFor, member, log };
 }
 
 let operations = 0;

@@ -1,5 +1,7 @@
 /** One request of each route that succeeds, so that what a test spoils of it is the only thing wrong; and what every refusal must be like. */
 import assert from "node:assert/strict";
+import { AUDIT_PREFIX } from "../../../functions/registry/layout.ts";
+import { listAll } from "../../../functions/registry/listing.ts";
 import type { FerryClient } from "../../../shared/client.ts";
 import { Problem, ROUTES, type RouteName, type RouteSpec } from "../../../shared/contract/routes.ts";
 import { ERRORS, type ErrorCode, isErrorCode } from "../../../shared/errors.ts";
@@ -185,6 +187,9 @@ function samplesOf(named: Named): { [N in RouteName]?: Sample } {
         expiresInSeconds: 3600,
       },
     },
+    listAudit: { query: { since: "2026-01-01T00:00:00Z", result: "OK", limit: "10" } },
+    readAuditBatches: { query: { limit: "10" } },
+    readAuditSeals: { query: { limit: "10" } },
     rotateToken: { params: { id: named.spare }, body: { overlapSeconds: 60 } },
     blockRepository: { body: { reason: "leaked", operationId: operationId() } },
     unblockRepository: { query: { operationId: operationId() } },
@@ -316,15 +321,12 @@ export function assertHeaders(response: Response, requestId: string, told: strin
   assert.equal(response.headers.get("cache-control"), "no-store", told);
 }
 
-/** Every object of every store, and the ends of the logs: what "nothing was stored" compares. */
+/** Every object of every store but the audit trail, and the ends of the logs: what "nothing was stored" compares. */
 export async function stored({ app }: World): Promise<string[]> {
   const keys: string[] = [];
   for (const store of app.stores.all()) {
-    let page = await store.bucket.list("", { limit: 1000 });
-    keys.push(...page.objects.map(({ key, sizeBytes, modifiedAtMs }) => `${store.profile.id} ${key} ${sizeBytes} ${modifiedAtMs}`));
-    while (page.more) {
-      page = await store.bucket.list("", { after: page.objects.at(-1)?.key ?? "", limit: 1000 });
-      keys.push(...page.objects.map(({ key, sizeBytes, modifiedAtMs }) => `${store.profile.id} ${key} ${sizeBytes} ${modifiedAtMs}`));
+    for (const { key, sizeBytes, modifiedAtMs } of await listAll(store.bucket, "")) {
+      if (!key.startsWith(AUDIT_PREFIX)) keys.push(`${store.profile.id} ${key} ${sizeBytes} ${modifiedAtMs}`);
     }
   }
   const repository = await app.admin.call("describeRepository", { repository: MODEL });

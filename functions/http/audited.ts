@@ -1,0 +1,146 @@
+/**
+ * What of the API goes into the audit trail. `before`: written before the answer, for acts that take away, move or grant. `later`: within
+ * seconds. `never`: reads that give no content. Whatever the route, a caller who is refused for want of a right is written before the
+ * answer, and one whose token is refused within seconds.
+ */
+import type { RouteAnswer, RouteBody, RouteName, RouteParams, RouteQuery, Routes } from "../../shared/contract/routes.ts";
+import { type ErrorCode, FerryError } from "../../shared/errors.ts";
+import type { RepositoryName } from "../../shared/names.ts";
+import type { Caller } from "../registry/ports.ts";
+import { afterAnswer } from "./after-answer.ts";
+import type { EdgeContext } from "./edge.ts";
+
+type About = Record<string, string | number | boolean | null | undefined>;
+type Given<N extends RouteName> = { params: RouteParams<Routes[N]>; query: RouteQuery<Routes[N]>; body: RouteBody<Routes[N]> };
+type Rule<N extends RouteName> =
+  | "never"
+  | { when: "before" | "later"; about?: (given: Given<N>, answer: RouteAnswer<Routes[N]> | undefined) => About };
+
+/** A route without a row does not compile. Never a body's free texts, an upload's name or a secret. */
+const RULES: { [N in RouteName]: Rule<N> } = {
+  health: "never",
+  about: "never",
+  whoAmI: "never",
+  listRepositories: "never",
+  describeRepository: "never",
+  listRevisions: "never",
+  resolve: "never",
+  manifest: "never",
+  readRecipes: "never",
+  diff: "never",
+  repositoryUsage: "never",
+  usage: "never",
+  searchRevisions: "never",
+  tagHistory: "never",
+  listTrash: "never",
+  listSessions: "never",
+  listStores: "never",
+  collectStatus: "never",
+  stepCollect: "never",
+  rebuildStatus: "never",
+  stepRebuild: "never",
+  openUpload: "never",
+  joinSession: "never",
+  sealPart: "never",
+  confirm: "never",
+  sendRecipes: "never",
+
+  createRepository: { when: "later", about: ({ body }) => ({ created: body.repository }) },
+  clone: { when: "later", about: ({ body }, made) => ({ from: body.from, ref: body.ref, branch: body.branch, revision: made?.revision }) },
+  restoreBranch: { when: "later", about: ({ params, body }, made) => ({ branch: params.branch, ref: body.ref, revision: made?.revision }) },
+  setLabels: { when: "later", about: ({ params }, made) => ({ ref: params.ref, revision: made?.revision }) },
+  commit: { when: "later", about: (_, made) => ({ branch: made?.branch, revision: made?.revision }) },
+  commitSession: { when: "later", about: (_, made) => ({ branch: made?.branch, revision: made?.revision }) },
+  abortSession: { when: "later" },
+  reserve: { when: "later", about: ({ body }, given) => ({ chunks: body.chunks.length, tickets: given?.tickets?.items.length ?? 0 }) },
+  download: { when: "later", about: ({ params, body }) => ({ ref: params.ref, chunks: body.chunks.length, store: body.store }) },
+  probeStore: { when: "later", about: ({ params }) => ({ store: params.store }) },
+  listTokens: { when: "later" },
+  listAudit: { when: "later" },
+  readAuditBatches: { when: "later" },
+  readAuditSeals: { when: "later" },
+
+  deleteRepository: { when: "before" },
+  restoreRepository: { when: "before", about: ({ params }, made) => ({ id: params.id, restored: made?.repository }) },
+  purgeRepository: { when: "before", about: ({ params, body }) => ({ id: params.id, now: body.now }) },
+  trashRevisions: { when: "before", about: ({ body }) => revisionsOf(body.revisions) },
+  restoreRevisions: { when: "before", about: ({ body }) => revisionsOf(body.revisions) },
+  purgeRevisions: { when: "before", about: ({ body }, purged) => ({ now: body.now, ...revisionsOf(purged?.revisions ?? []) }) },
+  runRetention: { when: "before", about: ({ body }, plan) => ({ dryRun: body.dryRun, revisions: plan?.deletes.length }) },
+  deleteBranch: { when: "before", about: ({ params }) => ({ branch: params.branch }) },
+  setTag: { when: "before", about: ({ params, body }, set) => ({ tag: params.tag, ref: body.ref, revision: set?.revision }) },
+  deleteTag: { when: "before", about: ({ params }) => ({ tag: params.tag }) },
+  rollbackTag: { when: "before", about: ({ params }, set) => ({ tag: params.tag, revision: set?.revision }) },
+  lockTag: { when: "before", about: ({ params }) => ({ tag: params.tag }) },
+  unlockTag: { when: "before", about: ({ params }) => ({ tag: params.tag }) },
+  setSettings: { when: "before", about: ({ body }) => ({ settings: JSON.stringify(body.settings) }) },
+  blockRepository: { when: "before", about: ({ body }) => ({ reason: body.reason }) },
+  unblockRepository: { when: "before" },
+  createToken: {
+    when: "before",
+    about: ({ body }, made) => ({ token: made?.description.id, name: body.name, kind: body.kind, scopes: JSON.stringify(body.scopes) }),
+  },
+  rotateToken: { when: "before", about: ({ params, body }) => ({ token: params.id, overlapSeconds: body.overlapSeconds }) },
+  revokeToken: { when: "before", about: ({ params }) => ({ token: params.id }) },
+  startCollect: { when: "before", about: ({ body }, answer) => ({ dryRun: body.dryRun, run: answer?.run?.run }) },
+  cancelCollect: { when: "before", about: ({ params }) => ({ run: params.run }) },
+  checkIndex: { when: "later" },
+  startRebuild: { when: "before" },
+  setupStore: { when: "before", about: ({ params }) => ({ store: params.store }) },
+};
+
+function revisionsOf(revisions: readonly string[]): About {
+  return { count: revisions.length, revisions: revisions.join(" ") };
+}
+
+/** What is known of a request by the time it ends. */
+export type Seen<N extends RouteName> = {
+  caller?: Caller;
+  named?: RepositoryName | undefined;
+  /** The caller was found to lack a right, whatever the answer says. */
+  denied?: boolean;
+  given?: Given<N>;
+  answer?: RouteAnswer<Routes[N]>;
+};
+
+const REFUSED_RIGHTS: ReadonlySet<ErrorCode> = new Set(["PERMISSION_DENIED", "SCOPE_EXCEEDED", "ADDRESS_DENIED", "REPOSITORY_BLOCKED"]);
+const REFUSED_CALLERS: ReadonlySet<ErrorCode> = new Set(["TOKEN_INVALID", "IDENTITY_INVALID", "RATE_LIMITED"]);
+
+/** Records a request that ended, with `error` or without; waits until it is written when it must be. Throws STORAGE_UNAVAILABLE. */
+export async function audit<N extends RouteName>(c: EdgeContext, name: N, seen: Seen<N>, error: unknown): Promise<void> {
+  const result = error === null ? "OK" : error instanceof FerryError ? error.code : "INTERNAL";
+  const when = whenOf(name, seen, result);
+  if (when === "never") return;
+  const { caller } = seen;
+  const { audit: trail } = c.get("services");
+  trail.record({
+    requestId: c.get("requestId"),
+    address: c.get("address"),
+    caller: caller === undefined || caller.tokenId === "" ? null : { id: caller.tokenId, name: caller.name },
+    act: name,
+    repository: seen.named ?? null,
+    about: aboutOf(name, seen),
+    result,
+  });
+  if (when === "before") await trail.flush();
+  else if (trail.needsFlush()) afterAnswer(c, "audit", (services) => services.sleep(FLUSH_MS).then(() => services.audit.flush()));
+}
+
+/** How long events wait for others. */
+const FLUSH_MS = 5_000;
+
+function whenOf<N extends RouteName>(name: N, seen: Seen<N>, result: ErrorCode | "OK"): "before" | "later" | "never" {
+  if (seen.denied || (result !== "OK" && REFUSED_RIGHTS.has(result))) return "before";
+  if (result !== "OK" && REFUSED_CALLERS.has(result)) return "later";
+  const rule: Rule<N> = RULES[name];
+  // Nobody asked for it whom anything is known of.
+  if (rule === "never" || (seen.caller === undefined && result !== "OK")) return "never";
+  return rule.when;
+}
+
+function aboutOf<N extends RouteName>(name: N, { given, answer }: Seen<N>): Record<string, string> {
+  const rule: Rule<N> = RULES[name];
+  if (rule === "never" || rule.about === undefined || given === undefined) return {};
+  const entries = Object.entries(rule.about(given, answer));
+  return Object.fromEntries(entries.flatMap(([key, value]) => (value === undefined || value === null ? [] : [[key, String(value)]])));
+}
