@@ -1,6 +1,6 @@
 /** What scenarios work with: folders, stores, registries, the built `ferry`. Whatever is started here ends with the lab. */
 import { randomBytes } from "node:crypto";
-import { mkdirSync, mkdtempSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { buildFerry } from "../build.ts";
 import { type Certificate, makeCertificate } from "./certificate.ts";
@@ -63,6 +63,7 @@ export class Lab {
       endpoint: `${scheme}://127.0.0.1:${own.port}`,
       region: REGION,
       bucket: BUCKET,
+      provider: "s3",
       root: "",
       accessKeyId,
       secretAccessKey: randomBytes(20).toString("hex"),
@@ -119,6 +120,7 @@ export class Lab {
       endpoint: endpoint.replace(/\/+$/, ""),
       region: env["AWS_REGION"] ?? "us-east-1",
       bucket: this.options.bucket,
+      provider: this.options.provider,
       root: `bench-${randomBytes(6).toString("hex")}/`,
       accessKeyId: env["AWS_ACCESS_KEY_ID"] ?? "",
       secretAccessKey: env["AWS_SECRET_ACCESS_KEY"] ?? "",
@@ -128,9 +130,4 @@ export class Lab {
     this.onClose(() => store.remove(""));
     return store;
   }
-}
-
-export function makeFolder(path: string): string {
-  mkdirSync(path, { recursive: true });
-  return path;
 }

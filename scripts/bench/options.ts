@@ -10,6 +10,7 @@ export const USAGE = `npm run bench -- [options] [scenario…]
   --variant FLAGS      one more case of ours, with these flags of \`ferry push\` or \`ferry pull\`; may be repeated
   --endpoint URL       a real S3 in place of the bench's own; keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, region in AWS_REGION
   --bucket NAME        the bucket there (default bench); everything is kept below bench-<random>/ and removed
+  --provider NAME      what it is: aws, r2, oss, cos, ceph, minio, gcs, miniflare (default s3)
   --json FILE          writes the results there; a folder gets a name by date and machine
   --disk FOLDER        where "disk" is (default: the system's temporary folder)
   --revisions N        longest history of the scenario \`revisions\` (default 100000)
@@ -24,6 +25,7 @@ const Options = z.object({
   variant: z.array(z.string()).default([]),
   endpoint: z.url().optional(),
   bucket: z.string().default("bench"),
+  provider: z.string().default("s3"),
   json: z.string().optional(),
   disk: z.string().optional(),
   revisions: countValue(10, 1_000_000).default(100_000),
@@ -46,6 +48,7 @@ export function parseOptions(argv: readonly string[]): Options {
       variant: { type: "string", multiple: true },
       endpoint: { type: "string" },
       bucket: { type: "string" },
+      provider: { type: "string" },
       json: { type: "string" },
       disk: { type: "string" },
       revisions: { type: "string" },

@@ -13,7 +13,8 @@ export function machineText(machine: Machine): string {
 }
 
 export function reportText(report: ScenarioReport): string {
-  const parts = [`\n=== ${report.name}: ${report.conditions.join(", ")}`, ...report.tables.map(tableText)];
+  const conditions = report.conditions.length === 0 ? "not run" : report.conditions.join(", ");
+  const parts = [`\n=== ${report.name}: ${conditions}`, ...report.tables.map(tableText)];
   if (report.targets.length > 0) parts.push(report.targets.map(judgedText).join("\n"));
   for (const skipped of report.skipped) parts.push(`skipped ${skipped.case}: ${skipped.reason}`);
   parts.push(...report.notes);

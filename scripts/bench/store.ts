@@ -13,6 +13,8 @@ export type StoreOptions = {
   endpoint: string;
   region: string;
   bucket: string;
+  /** As the app names its dialect. */
+  provider: string;
   /** Everything is below this key; empty, or with "/" at its end. */
   root: string;
   accessKeyId: string;
@@ -51,10 +53,10 @@ export class Store {
 
   /** The store as the app is told of it. */
   appStore(): AppStore {
-    const { endpoint, region, bucket, accessKeyId, secretAccessKey } = this.options;
+    const { endpoint, region, bucket, provider, accessKeyId, secretAccessKey } = this.options;
     return {
       id: "home",
-      provider: "s3",
+      provider,
       addressing: "path",
       prefix: this.key("ferry/"),
       endpoint,

@@ -6,7 +6,7 @@ import type { Lab } from "./lab.ts";
 import type { Case, Prepared, Skipped } from "./measure/rounds.ts";
 import { type Command, type Measured, runMeasured } from "./measure/run-command.ts";
 import { type Ferry, ferryCommand, variantsOf } from "./ours.ts";
-import { type Job, type Peer, whyNot } from "./peers/peer.ts";
+import { type Hub, type Job, type Peer, whyNot } from "./peers/peer.ts";
 import { downloadBy } from "./peers/references.ts";
 
 export type Ground = {
@@ -54,11 +54,11 @@ export function pullCases(
   for (const { name, flags, why } of variantsOf(ferry.program, "pull", lab.options.variant)) {
     const command = (job: Job) =>
       ferryCommand(ferry, ["pull", ...flags, stored.repository, job.destination], { token: stored.token, home: job.scratch });
-    add({ cases, skipped }, name, why, () => preparePull(ground, command, ferry.registry.pids, around(name)));
+    add({ cases, skipped }, name, why, () => preparePull(ground, stored, command, ferry.registry.pids, around(name)));
   }
   for (const peer of peers) {
     const { name, pull } = peer;
-    if (pull !== null) add({ cases, skipped }, name, whyNot(peer), () => preparePull(ground, pull, ferry.store.pids, around(name)));
+    if (pull !== null) add({ cases, skipped }, name, whyNot(peer), () => preparePull(ground, stored, pull, ferry.store.pids, around(name)));
   }
   return { cases, skipped };
 }
@@ -101,12 +101,13 @@ type OneAround = { before(): Promise<void>; after(measured: Measured): Promise<v
 
 async function preparePull(
   ground: Ground,
+  stored: Stored,
   commandOf: (job: Job) => Command | Promise<Command>,
   servers: readonly number[],
   around: OneAround,
 ): Promise<Prepared> {
   const { lab, data, place } = ground;
-  const job = jobOf(ground, SOURCE_KEYS);
+  const job = jobOf(ground, SOURCE_KEYS, { endpoint: ground.ferry.registry.endpoint, ...stored });
   const command = await commandOf(job);
   touchMemory(lab.folders.memory.path, data.totalBytes);
   await around.before();
@@ -154,7 +155,7 @@ async function prepareOwnPush(ground: Ground, flags: readonly string[]): Promise
 async function preparePeerPush(ground: Ground, peer: Peer): Promise<Prepared> {
   const { ferry } = ground;
   const keys = `peers/push-${++pushCount}/`;
-  const job = jobOf(ground, keys);
+  const job = jobOf(ground, keys, null);
   const command = await peer.push?.(job);
   if (command === undefined) throw new Error(`${peer.name} does not push`);
   return {
@@ -173,12 +174,13 @@ async function preparePeerPush(ground: Ground, peer: Peer): Promise<Prepared> {
   };
 }
 
-function jobOf({ lab, ferry, data, place, connections }: Ground, keys: string): Job {
+function jobOf({ lab, ferry, data, place, connections }: Ground, keys: string, hub: Hub | null): Job {
   return {
     store: ferry.store,
     data,
     keys,
     connections,
+    hub,
     destination: lab.folder("destination", place),
     scratch: lab.folder("scratch", "disk"),
   };

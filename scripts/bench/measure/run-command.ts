@@ -40,7 +40,14 @@ export async function runMeasured(command: Command, servers: readonly number[]):
   const serverCpuS = after.servers - before.servers;
   const oursS = cpuS + serverCpuS + (after.own - before.own);
   const foreignS = Math.max(0, after.machine - before.machine - oursS);
-  return { startedAtMs, wallS, cpuS, serverCpuS, peakBytes, foreignShare: foreignS / (wallS * availableParallelism()) };
+  return {
+    startedAtMs,
+    wallS,
+    cpuS,
+    serverCpuS: servers.length === 0 ? null : serverCpuS,
+    peakBytes,
+    foreignShare: foreignS / (wallS * availableParallelism()),
+  };
 }
 
 type Snapshot = { machine: number; own: number; children: number; servers: number };

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import type { Command } from "../measure/run-command.ts";
 import { type Job, type Peer, plainEnv, programPath } from "./peer.ts";
 
+/** Only with a pause between tries does it try again after a 503. */
+const STEADY = ["--max-tries=0", "--retry-wait=1"];
 const QUIET = [
   "--no-conf",
   "--quiet",
@@ -24,7 +26,11 @@ async function download(job: Job, flags: readonly string[], checksums: boolean):
   writeFileSync(list, lines.join("\n"));
   const { caFile } = store.options;
   const trust = caFile === null ? [] : [`--ca-certificate=${caFile}`];
-  return { program: programPath("aria2c"), args: [...QUIET, ...trust, ...flags, `--input-file=${list}`], env: plainEnv(scratch) };
+  return {
+    program: programPath("aria2c"),
+    args: [...QUIET, ...STEADY, ...trust, ...flags, `--input-file=${list}`],
+    env: plainEnv(scratch),
+  };
 }
 
 function aria2Peer(name: string, flags: (job: Job) => string[], checksums = false): Peer {

@@ -18,13 +18,17 @@ export type Job = {
   scratch: string;
   /** Transfers at once, for those that let one say it. */
   connections: number;
+  /** The same files in the registry, for clients of the Hub; null for pushes. */
+  hub: Hub | null;
 };
+
+export type Hub = { endpoint: string; token: string; repository: string };
 
 export type Peer = {
   name: string;
   /** Must be on PATH. */
   programs: readonly string[];
-  /** Null: it is not made for that. */
+  /** Null: it is not made for that. Throws when it can't be done here. */
   pull: ((job: Job) => Command | Promise<Command>) | null;
   push: ((job: Job) => Command | Promise<Command>) | null;
 };

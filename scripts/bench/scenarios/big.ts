@@ -7,6 +7,7 @@ import { runRounds } from "../measure/rounds.ts";
 import { aria2, aria2Checked, aria2Split } from "../peers/aria2.ts";
 import { aws, s5cmd } from "../peers/aws.ts";
 import { curlAndSha256, curlParallel, curlProcesses } from "../peers/curl.ts";
+import { hf } from "../peers/hf.ts";
 import type { Peer } from "../peers/peer.ts";
 import { rclone, rcloneUnchecked } from "../peers/rclone.ts";
 import { copyAndSync, copyLocally, nodeDispatch, nodeFetch } from "../peers/references.ts";
@@ -25,6 +26,7 @@ const PULLERS: readonly Peer[] = [
   rcloneUnchecked,
   aws,
   s5cmd,
+  hf,
   curlProcesses,
   curlParallel,
   curlAndSha256,
@@ -35,7 +37,7 @@ const PULLERS: readonly Peer[] = [
   nodeDispatch,
 ];
 const PUSHERS: readonly Peer[] = [rclone, rcloneUnchecked, aws, s5cmd, curlProcesses];
-const RAW = [curlProcesses, curlParallel, aria2, aria2Split, s5cmd].map(({ name }) => name);
+const RAW = [curlProcesses, curlParallel, aria2, aria2Split, s5cmd, hf].map(({ name }) => name);
 
 type Setting = { scheme: Scheme; place: "memory" | "disk" };
 

@@ -8,7 +8,7 @@ import type { Comparison } from "../compare.ts";
 import type { Lab } from "../lab.ts";
 import { type Outcome, runRounds } from "../measure/rounds.ts";
 import { spreadOf } from "../measure/stats.ts";
-import { aria2Split } from "../peers/aria2.ts";
+import { aria2 } from "../peers/aria2.ts";
 import { aws, s5cmd } from "../peers/aws.ts";
 import { curlParallel } from "../peers/curl.ts";
 import type { Peer } from "../peers/peer.ts";
@@ -25,7 +25,7 @@ const CONNECTIONS = 16;
 const OURS = "ferry pull";
 /** What object stores give one connection, and how soon they answer. */
 const FAR = { rate: 90e6, ttfbMs: 30 };
-const PEERS: readonly Peer[] = [rclone, aws, s5cmd, curlParallel, aria2Split];
+const PEERS: readonly Peer[] = [rclone, aws, s5cmd, curlParallel, aria2];
 
 type Setting = { name: string; faults: z.input<typeof Faults> };
 
