@@ -17,8 +17,8 @@ import { addLogin, addLogout, addWhoAmI } from "./login.ts";
 import { addLs } from "./ls.ts";
 import { addPull } from "./pull.ts";
 import { addPush } from "./push.ts";
-import { addRebuild } from "./rebuild.ts";
 import { addQuota } from "./quota.ts";
+import { addRebuild } from "./rebuild.ts";
 import { reportFailure } from "./report.ts";
 import { addRetention } from "./retention.ts";
 import { addRm } from "./rm.ts";
@@ -31,6 +31,7 @@ import { addToken } from "./token.ts";
 import { addTrash } from "./trash.ts";
 import { addUsage } from "./usage.ts";
 import { VERSION } from "./version.ts";
+import { addWatch } from "./watch.ts";
 
 /** Runs one command line. Returns the exit code; everything that goes wrong is told on standard error. */
 export async function runFerry(argv: readonly string[], host: Host): Promise<number> {
@@ -80,6 +81,7 @@ function addCommands(program: Command, act: Act): void {
   program.commandsGroup("Move models:");
   addPush(program, act);
   addPull(program, act);
+  addWatch(program, act);
   addSession(program, act);
   program.commandsGroup("Look:");
   addLs(program, act);

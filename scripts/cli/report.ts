@@ -25,7 +25,7 @@ export function failureOf(error: unknown, host: Host, help: string): Failure {
 
 function interruption(reason: unknown, help: string): Failure {
   const code = reason instanceof Interrupted ? reason.exitCode : exitCode("interrupted");
-  const next = /^ferry (push|pull) /.test(help)
+  const next = /^ferry (push|pull|watch) /.test(help)
     ? "Run the same command again; it goes on where it stopped."
     : "Run the same command again.";
   return { code: "INTERRUPTED", message: "stopped", next, exitCode: code };

@@ -6,7 +6,7 @@ import type { FerryClient } from "../client.ts";
 import type { SessionName } from "../contract/parts.ts";
 import type { RevisionSummary, Source } from "../contract/repositories.ts";
 import type { Digest } from "../digest.ts";
-import type { OperationId, RefName, RepositoryName } from "../names.ts";
+import type { OperationId, RefName, RepositoryName, RevisionId } from "../names.ts";
 
 export type PushRequest = {
   repository: RepositoryName;
@@ -29,10 +29,10 @@ export type PushRequest = {
   /** These files are one part of a session. */
   session?: PushSession;
   /**
-   * Asked right before the commit: the operation id by which this content is committed once, or the revision that it is already. Left
-   * out: the push is an act of its own.
+   * Asked right before the commit: the operation id by which this content is committed onto this parent once, or the revision that it is
+   * already. Left out: the push is an act of its own.
    */
-  once?: (manifest: Digest) => Promise<{ operationId: OperationId } | { revision: RevisionSummary }>;
+  once?: (manifest: Digest, parent: RevisionId | null) => Promise<{ operationId: OperationId } | { revision: RevisionSummary }>;
 };
 
 /** `part`: counted from 0. All parts of the session become one revision; until then, at most `waitMs`, the push waits. */

@@ -20,11 +20,12 @@ const ROUNDS_MAX = 50;
 export async function commitUpload(setting: PushSetting, committing: Committing): Promise<RevisionSummary> {
   const { client, machine, request } = setting;
   const { upload, chunks, files, signal } = committing;
-  const known = await request.once?.(await manifestDigest({ v: 1, files }));
+  const parent = RevisionId.nullable().parse(request.parent === undefined ? upload.parent : request.parent);
+  const known = await request.once?.(await manifestDigest({ v: 1, files }), parent);
   if (known !== undefined && "revision" in known) return known.revision;
   const body = {
     operationId: known?.operationId ?? OperationId.parse(machine.operationId()),
-    parent: RevisionId.nullable().parse(request.parent === undefined ? upload.parent : request.parent),
+    parent,
     ...describing(setting),
     files,
   };

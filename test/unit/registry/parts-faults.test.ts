@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FingerprintSet, fingerprintOf } from "../../../functions/registry/fingerprints.ts";
-import { INTENT_PREFIX, SESSION_PREFIX } from "../../../functions/registry/layout.ts";
+import { FLAG_PREFIX, SESSION_PREFIX } from "../../../functions/registry/layout.ts";
 import type { Ports } from "../../../functions/registry/ports.ts";
 import { FerryError } from "../../../shared/errors.ts";
 import { Manifest } from "../../../shared/manifest.ts";
@@ -103,7 +103,7 @@ test("collection condemns a chunk after it was sealed: the commit asks its rank 
   const [entry] = await app.ports.chunks.find([chunk]);
   const intent = new FingerprintSet();
   intent.add(fingerprintOf(chunk, entry?.tag ?? ""));
-  await app.stores.home.bucket.put(`${INTENT_PREFIX}0001`, intent.sorted());
+  await app.stores.home.bucket.put(`${FLAG_PREFIX}0001.intent`, intent.sorted());
   const { rank, files } = ranksOf(app)[1] ?? assert.fail();
   const refusal = await refusalOf(rank.commit(upload), "CHUNK_UNPROVEN");
   assert.deepEqual([refusal.details["chunks"], refusal.details["attempt"]], [[chunk], 2]);
@@ -121,7 +121,10 @@ function intercepted(around: (call: () => Promise<unknown>) => Promise<unknown>)
     new Proxy(port, {
       get(target, key) {
         const member: unknown = Reflect.get(target, key, target);
-        return typeof member === "function" ? (...args: unknown[]) => around(async () => member.apply(target, args)) : member;
+        if (typeof member !== "function") return member;
+        // The one that asks nothing, and gives an index that is asked.
+        if (key === "atLeast") return (...args: unknown[]) => wrap(member.apply(target, args));
+        return (...args: unknown[]) => around(async () => member.apply(target, args));
       },
     });
   const bound = (target: object, key: string | symbol): unknown => {
