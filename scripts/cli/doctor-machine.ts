@@ -54,8 +54,8 @@ function proxyFindings({ env }: Host): Finding[] {
     {
       check: "proxy",
       state: "warn",
-      detail: `${name} is set, but ferry connects directly`,
-      next: "Allow direct connections to the endpoint and to the stores.",
+      detail: `${name} is set, but the endpoint is reached directly; only stores are reached through it`,
+      next: "Allow direct connections to the endpoint.",
     },
   ];
 }

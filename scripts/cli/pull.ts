@@ -2,9 +2,12 @@
 import type { Command } from "commander";
 import * as z from "zod";
 import { DEFAULT_BRANCH } from "../../shared/contract/repositories.ts";
+import type { PullRequest } from "../../shared/transfer/contract.ts";
 import type { Act } from "./act.ts";
+import type { Cli } from "./cli.ts";
+import type { ExitName } from "./exit.ts";
 import { PartsValue, PartValue, partOf } from "./session-rank.ts";
-import { plain } from "./text.ts";
+import { bytesText, counted, plain } from "./text.ts";
 import { addTransferOptions, engineOptions, filters, summary, TransferFlags, transfer } from "./transfer.ts";
 import { TargetValue } from "./values.ts";
 
@@ -12,7 +15,14 @@ const Pull = TransferFlags.extend({
   args: z.tuple([TargetValue, z.string().min(1)]),
   part: PartValue.optional(),
   parts: PartsValue.optional(),
+  verify: z.enum(["chunks", "full"], "it is neither 'chunks' nor 'full'").optional(),
+  chunkCache: z.string().min(1).optional(),
+  current: z.string().min(1).optional(),
+  direct: z.enum(["auto", "always", "never"], "it is not 'auto', 'always' or 'never'").default("auto"),
+}).refine(({ verify, chunkCache, current }) => verify === undefined || (chunkCache === undefined && current === undefined), {
+  error: "--verify changes nothing, so it goes neither with --chunk-cache nor with --current",
 });
+type Pull = z.infer<typeof Pull>;
 
 export function addPull(program: Command, act: Act): void {
   const command = program
@@ -24,21 +34,50 @@ export function addPull(program: Command, act: Act): void {
     .argument("<target>", `namespace/name[@ref] (default ref: ${DEFAULT_BRANCH})`)
     .argument("<directory>", "where the files go; it is made when missing")
     .option("--part <k>", "one of several readers, counted from 0: only files of its own share; auto: the rank that the launcher set")
-    .option("--parts <n>", "how many readers share the files (default: the number of ranks that the launcher set)");
-  addTransferOptions(command).action(
-    act(Pull, async (cli, flags) => {
-      const [{ repository, ref }, destination] = flags.args;
-      const { pullFiles } = await import("../node/transfer.ts");
-      const { part, parts } = flags;
-      const share = part === undefined && parts === undefined ? {} : { share: partOf(cli.host.env, { part, parts }) };
-      const request = { repository, ref: ref ?? DEFAULT_BRANCH, destination, ...filters(flags), ...share };
-      const options = engineOptions(cli.host, flags, true);
-      const result = await transfer(cli, "pulling", (control) => pullFiles(request, control, options));
-      const { files, bytesTotal, chunksTotal, seconds } = result;
-      const counts = { files, bytesTotal, bytesReceived: result.bytesMoved, chunksTotal, chunksReceived: result.chunksMoved, seconds };
-      cli.note(`pulled ${summary(result, "received")}`);
-      const revision = result.revision.revision;
-      cli.answer({ repository, ref: result.ref, revision, ...counts }, `${plain(destination)}\n`);
-    }),
+    .option("--parts <n>", "how many readers share the files (default: the number of ranks that the launcher set)")
+    .option("--verify <how>", "only compare the directory with the revision: chunks, or full, which reads whole files' digests, too")
+    .option("--current <link>", "a symbolic link to switch to the directory, in one step, when all of it is there")
+    .option("--chunk-cache <dir>", "take chunks that lie there instead of fetching them, by clone, link or copy")
+    .option("--direct <when>", "write large files past the page cache: auto (when memory is short), always, never");
+  addTransferOptions(command).action(act(Pull, (cli, flags) => (flags.verify === undefined ? pull(cli, flags) : verify(cli, flags))));
+}
+
+async function pull(cli: Cli, flags: Pull): Promise<ExitName> {
+  const { pullFiles } = await import("../node/transfer.ts");
+  const { chunkCache, current, direct } = flags;
+  const places = { ...(chunkCache === undefined ? {} : { chunkCache }), ...(current === undefined ? {} : { current }) };
+  const request = { ...meant(cli, flags), ...places };
+  const options = { ...engineOptions(cli.host, flags, true), direct };
+  const result = await transfer(cli, "pulling", (control) => pullFiles(request, control, options));
+  const { repository, ref, files, bytesTotal, chunksTotal, seconds } = result;
+  const counts = { files, bytesTotal, bytesReceived: result.bytesMoved, chunksTotal, chunksReceived: result.chunksMoved, seconds };
+  cli.note(`pulled ${summary(result, "received")}`);
+  const revision = result.revision.revision;
+  cli.answer({ repository, ref, revision, ...counts }, `${plain(request.destination)}\n`);
+  return "ok";
+}
+
+async function verify(cli: Cli, flags: Pull): Promise<ExitName> {
+  const { verifyFiles } = await import("../node/transfer.ts");
+  const request = { ...meant(cli, flags), full: flags.verify === "full" };
+  const options = engineOptions(cli.host, flags, true);
+  const result = await transfer(cli, "verifying", (control) => verifyFiles(request, control, options));
+  const { repository, ref, files, bytesTotal, wrong, seconds } = result;
+  const revision = result.revision.revision;
+  cli.note(
+    `${counted(files, "file")}, ${bytesText(bytesTotal)}: ${wrong.length === 0 ? "all as in" : `${wrong.length} not as in`} ${repository}@${revision}`,
   );
+  cli.answer(
+    { repository, ref, revision, files, bytesTotal, wrong, seconds },
+    wrong.map(({ path, problem }) => `${plain(path)}: ${plain(problem)}\n`).join(""),
+  );
+  return wrong.length === 0 ? "ok" : "integrity";
+}
+
+/** Which files of which revision, and where they are to be. */
+function meant({ host }: Cli, flags: Pull): PullRequest {
+  const [{ repository, ref }, destination] = flags.args;
+  const { part, parts } = flags;
+  const share = part === undefined && parts === undefined ? {} : { share: partOf(host.env, { part, parts }) };
+  return { repository, ref: ref ?? DEFAULT_BRANCH, destination, ...filters(flags), ...share };
 }

@@ -6,9 +6,10 @@ import { RefName } from "../../shared/names.ts";
 import type { PushRequest } from "../../shared/transfer/contract.ts";
 import type { Act } from "./act.ts";
 import type { Cli } from "./cli.ts";
+import { sourceOf } from "./push-source.ts";
 import { PartsValue, PartValue, partOf, SessionValue } from "./session-rank.ts";
 import { addTransferOptions, engineOptions, filters, summary, TransferFlags, transfer } from "./transfer.ts";
-import { collected, LabelsValue, RevisionOrNone, SecondsValue, TargetValue } from "./values.ts";
+import { collected, LabelsValue, MetricsValue, RevisionOrNone, SecondsValue, TargetValue } from "./values.ts";
 
 const WAIT_SECONDS = 1800;
 
@@ -28,6 +29,8 @@ const Push = TransferFlags.extend({
   args: PushWords,
   message: z.string().max(4000).default(""),
   label: LabelsValue.optional(),
+  metric: MetricsValue.optional(),
+  followLinks: z.boolean().default(false),
   create: z.boolean().default(true),
   parent: RevisionOrNone.optional(),
   cache: z.boolean().default(true),
@@ -54,6 +57,8 @@ export function addPush(program: Command, act: Act): void {
     .argument("<path...>", "directories, whose files keep their paths below them, or files; at last the repository")
     .option("-m, --message <text>", "what this revision is; kept in the history")
     .option("--label <key=value>", "a label of the revision; may be repeated", collected)
+    .option("--metric <key=number>", "a figure about the revision, such as loss=0.031; may be repeated", collected)
+    .option("--follow-links", "push what symbolic links lead to in their place; without, links are kept as links")
     .option("--no-create", "fail when the repository does not exist")
     .option("--parent <revision>", "only when the branch is at this revision; 'none': only when there is no such branch")
     .option("--no-cache", "read and hash every file, also those that look untouched since the last push")
@@ -67,7 +72,8 @@ export function addPush(program: Command, act: Act): void {
       const { pushFiles } = await import("../node/transfer.ts");
       const options = engineOptions(cli.host, flags, flags.cache);
       const result = await transfer(cli, "pushing", (control, note) => {
-        return pushFiles({ ...requestOf(flags), ...sessionOf(cli, flags, note) }, control, options);
+        const source = sourceOf(cli.host.env, flags.args.sources);
+        return pushFiles({ ...requestOf(flags), source, ...sessionOf(cli, flags, note) }, control, options);
       });
       const { repository, ref, files, bytesTotal, chunksTotal, seconds } = result;
       const counts = { files, bytesTotal, bytesSent: result.bytesMoved, chunksTotal, chunksSent: result.chunksMoved, seconds };
@@ -79,14 +85,16 @@ export function addPush(program: Command, act: Act): void {
 }
 
 function requestOf(flags: Push): PushRequest {
-  const { args, message, label, create, parent, allowEmpty } = flags;
+  const { args, message, label, metric, followLinks, create, parent, allowEmpty } = flags;
   return {
     ...args,
     ...filters(flags),
     message,
     create,
     mayBeEmpty: allowEmpty,
+    followLinks,
     ...(label === undefined ? {} : { labels: label }),
+    ...(metric === undefined ? {} : { metrics: metric }),
     ...(parent === undefined ? {} : { parent }),
   };
 }

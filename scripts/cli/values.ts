@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { Action, type Scope } from "../../shared/contract/access.ts";
 import { REVISIONS_PAGE_MAX } from "../../shared/contract/lifecycle.ts";
+import { Metrics } from "../../shared/contract/repositories.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { Ref, RefName, RepositoryGlob, RepositoryName, RevisionId, StoreId } from "../../shared/names.ts";
 import { epochMs, isoTime } from "../../shared/time.ts";
@@ -155,6 +156,15 @@ export const LabelsValue = z.array(z.string()).transform((texts, context): Recor
     else context.addIssue(`'${text}' is not key=value`);
   }
   return Object.fromEntries(labels);
+});
+
+/** `key=number`, given any number of times; numbers stay texts. */
+export const MetricsValue = LabelsValue.transform((metrics, context): Record<string, string> => {
+  for (const [key, value] of Object.entries(metrics)) {
+    if (!Metrics.safeParse({ [key]: value }).success)
+      context.addIssue(`'${key}=${value}' is not a name and a decimal number such as loss=0.031`);
+  }
+  return metrics;
 });
 
 const SCOPE_FORM = "is not REPOSITORIES:ACTIONS[:STORES], such as 'team/*:pull,push'";

@@ -74,6 +74,8 @@ class DataThread {
         return this.#mover.join(task, signal);
       case "find":
         return this.#mover.find(task, signal);
+      case "digest":
+        return this.#mover.digest(task, signal);
       case "copy":
         return this.#mover.copy(task, signal);
       default:

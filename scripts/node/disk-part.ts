@@ -4,6 +4,7 @@ import { promisify } from "node:util";
 import type { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import type { FetchAnswer, MoveOptions, Part, Piece, WantedChunk, WantedFile } from "../../shared/transfer/ports.ts";
+import type { ChunkCache } from "./chunk-cache.ts";
 import type { Folders } from "./folders.ts";
 import { unwritable } from "./fs-errors.ts";
 import type { Mover, PartFile } from "./mover.ts";
@@ -14,6 +15,9 @@ export type Location = { path: string };
 /** Chunks that lie in files of this destination, and where. What is borrowed is hashed again, so an entry may be outdated. */
 export type Lender = Map<Digest, { location: Location; chunk: WantedChunk }>;
 
+/** An open file, and where it has the chunk. */
+type Lent = { from: number; chunk: WantedChunk };
+
 export type DiskPartOptions = {
   to: PartFile;
   file: WantedFile;
@@ -23,6 +27,7 @@ export type DiskPartOptions = {
   folders: Folders;
   movers: Movers;
   lender: Lender;
+  cache: ChunkCache | null;
   /** The chunk is in the part now. */
   onHeld: (chunk: WantedChunk) => void;
 };
@@ -47,23 +52,32 @@ export class DiskPart implements Part {
   }
 
   async borrow(chunk: WantedChunk, signal: AbortSignal): Promise<boolean> {
+    const { cache } = this.#options;
+    return (await this.#copy(chunk, this.#lent(chunk), signal)) || (await this.#copy(chunk, cachedChunk(cache, chunk), signal));
+  }
+
+  /** From a file of this destination. Null when none has it, or it was replaced meanwhile. */
+  #lent(chunk: WantedChunk): Lent | null {
     const lent = this.#options.lender.get(chunk.sha256);
-    if (lent === undefined) return false;
-    const { folders, movers } = this.#options;
-    let from: number;
+    if (lent === undefined) return null;
     try {
-      from = openSync(folders.at(lent.location.path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+      const path = this.#options.folders.at(lent.location.path);
+      return { from: openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK), chunk: lent.chunk };
     } catch {
-      // It was replaced meanwhile.
-      return false;
+      return null;
     }
+  }
+
+  async #copy(chunk: WantedChunk, lent: Lent | null, signal: AbortSignal): Promise<boolean> {
+    if (lent === null) return false;
+    const { movers, to } = this.#options;
     try {
-      const task = { from, lent: lent.chunk, part: this.#options.to, chunk };
+      const task = { from: lent.from, lent: lent.chunk, part: to, chunk };
       const isRight = await movers.run(chunk.size, (mover) => mover.copy(task, signal));
       if (isRight) this.#hold(chunk, { from: 0, to: chunk.size });
       return isRight;
     } finally {
-      closeSync(from);
+      closeSync(lent.from);
     }
   }
 
@@ -105,9 +119,7 @@ export class DiskPart implements Part {
       // The bytes before the name: after a power failure, whatever has the name is whole.
       await sync(to.fd);
       this.#close();
-      const stats = lstatSync(folders.at(file.path), { throwIfNoEntry: false });
-      if (stats?.isDirectory()) throw new FerryError("FILE_UNWRITABLE", { path: file.path, problem: "a folder is there" });
-      renameSync(folders.at(part), folders.at(file.path));
+      giveName(folders, part, file.path);
       this.#location.path = file.path;
     } catch (error) {
       throw unwritable(file.path, error);
@@ -137,6 +149,19 @@ export class DiskPart implements Part {
   #lend(chunk: WantedChunk): void {
     if (chunk.shared) this.#options.lender.set(chunk.sha256, { location: this.#location, chunk });
   }
+}
+
+/** Puts a part in its file's place. A link that is there is replaced, not followed. */
+export function giveName(folders: Folders, part: string, path: string): void {
+  const stats = lstatSync(folders.at(path), { throwIfNoEntry: false });
+  if (stats?.isDirectory()) throw new FerryError("FILE_UNWRITABLE", { path, problem: "a folder is there" });
+  renameSync(folders.at(part), folders.at(path));
+}
+
+function cachedChunk(cache: ChunkCache | null, chunk: WantedChunk): Lent | null {
+  const from = cache?.open(chunk) ?? null;
+  const places = [{ chunkOffset: 0, fileOffset: 0, length: chunk.size }];
+  return from === null ? null : { from, chunk: { ...chunk, places } };
 }
 
 function nameOf({ sha256 }: WantedChunk, { from }: Piece): string {

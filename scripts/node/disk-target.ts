@@ -22,7 +22,8 @@ import type { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import type { Part, Target, WantedChunk, WantedFile } from "../../shared/transfer/ports.ts";
 import { MiB } from "../../shared/units.ts";
-import { DiskPart, type Lender } from "./disk-part.ts";
+import { ChunkCache } from "./chunk-cache.ts";
+import { DiskPart, giveName, type Lender } from "./disk-part.ts";
 import { findHeld } from "./find-held.ts";
 import { Folders } from "./folders.ts";
 import { fsCode, unwritable } from "./fs-errors.ts";
@@ -30,6 +31,7 @@ import { Journal, type LeftPart } from "./journal.ts";
 import { partName, runOfPart } from "./marks.ts";
 import { availableMemoryBytes } from "./memory.ts";
 import type { Movers } from "./movers.ts";
+import { shareContent } from "./same-file.ts";
 
 /** Smaller files are not worth a line: they are fetched again. */
 const JOURNAL_FILE_BYTES_MIN = 4 * MiB;
@@ -37,12 +39,13 @@ const JOURNAL_FILE_BYTES_MIN = 4 * MiB;
 const DIRECT_FILE_BYTES_MIN = 16 * MiB;
 const OPEN_EXISTING = constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-export type DiskTargetOptions = { movers: Movers; direct: "auto" | "always" | "never" };
+export type DiskTargetOptions = { movers: Movers; direct: "auto" | "always" | "never"; chunkCache: string | undefined };
 
 export class DiskTarget implements Target {
   readonly #destination: string;
   readonly #movers: Movers;
   readonly #direct: DiskTargetOptions["direct"];
+  readonly #cache: ChunkCache | null;
   #isDirect = false;
   readonly #run = randomBytes(8).toString("hex");
   readonly #lender: Lender = new Map();
@@ -51,10 +54,11 @@ export class DiskTarget implements Target {
   #state: { folders: Folders; journal: Journal } | null = null;
   #parts = 0;
 
-  constructor(destination: string, { movers, direct }: DiskTargetOptions) {
+  constructor(destination: string, { movers, direct, chunkCache }: DiskTargetOptions) {
     this.#destination = destination;
     this.#movers = movers;
     this.#direct = direct;
+    this.#cache = chunkCache === undefined ? null : new ChunkCache(chunkCache);
   }
 
   async open(bytes: number): Promise<void> {
@@ -72,7 +76,7 @@ export class DiskTarget implements Target {
   async prepare(file: WantedFile, signal: AbortSignal): Promise<Part | null> {
     try {
       this.#tidy(folderOf(file.path));
-      if (await this.#isThere(file, signal)) return null;
+      if ((await this.#isThere(file, signal)) || (await this.#isShared(file, signal))) return null;
       return await this.#part(file, signal);
     } catch (error) {
       throw unwritable(file.path, error);
@@ -141,6 +145,25 @@ export class DiskTarget implements Target {
     }
   }
 
+  /** Whether a file of one chunk could be made from the cache without copying. */
+  async #isShared(file: WantedFile, signal: AbortSignal): Promise<boolean> {
+    const [chunk] = file.chunks;
+    if (this.#cache === null || chunk === undefined || file.chunks.length > 1 || chunk.size !== file.sizeBytes) return false;
+    const fd = this.#cache.open(chunk);
+    if (fd === null) return false;
+    try {
+      const held = await findHeld(this.#movers, { fd, sizeBytes: file.sizeBytes, chunks: [chunk] }, signal);
+      if (held.size === 0) return false;
+    } finally {
+      closeSync(fd);
+    }
+    const { folders } = this.#opened();
+    const part = besides(file.path, this.#nextPart());
+    if (!shareContent(this.#cache.path(chunk.sha256), folders.at(part), file.executable)) return false;
+    giveName(folders, part, file.path);
+    return true;
+  }
+
   async #part(file: WantedFile, signal: AbortSignal): Promise<DiskPart> {
     const { journal } = this.#opened();
     const left = journal.left.get(file.path);
@@ -176,7 +199,7 @@ export class DiskTarget implements Target {
       if (isJournaled) journal.held(part, chunk.sha256);
     };
     const to = { id: this.#parts++, fd, directFd: this.#directFd(file, part), path: file.path };
-    return new DiskPart({ to, file, part, held, folders, movers: this.#movers, lender: this.#lender, onHeld });
+    return new DiskPart({ to, file, part, held, folders, movers: this.#movers, lender: this.#lender, cache: this.#cache, onHeld });
   }
 
   /** Null: through the page cache. */

@@ -1,7 +1,5 @@
 /** Fetches pieces of chunks into parts of files: hashes them as they arrive, and writes them where they belong. */
 import { createHash, type Hash } from "node:crypto";
-import { read } from "node:fs";
-import { promisify } from "node:util";
 import type { Digest } from "../../shared/digest.ts";
 import { Placing } from "../../shared/transfer/placing.ts";
 import type { FetchAnswer, MoveOptions, Piece, WantedChunk } from "../../shared/transfer/ports.ts";
@@ -9,16 +7,15 @@ import { MiB } from "../../shared/units.ts";
 import type { Arena } from "./arena.ts";
 import { DirectWriter } from "./direct-writer.ts";
 import { unwritable } from "./fs-errors.ts";
+import { hashRange, readBuffer } from "./hash-range.ts";
 import type { FetchTask, JoinAnswer, JoinTask, LimitTask, PartFile } from "./mover.ts";
 import { CachedWriter, type PartWriter } from "./part-writer.ts";
 import type { BodySink, GetAnswer, Transport } from "./transport.ts";
 
-const READ_BYTES = MiB;
 /** Shorter chunks are mostly odd bytes at both ends. */
 const DIRECT_BYTES_MIN = MiB;
 /** About what a connection has on its way. */
 const LIMIT_AHEAD_BYTES = MiB;
-const readAt = promisify(read);
 
 /** A piece of which the beginning is there. `hash` of the chunk's first one; `to`: where it ends by now. */
 type Begun = { hash: Hash | null; placing: Placing; to: number; writer: PartWriter };
@@ -71,7 +68,13 @@ export class Fetcher {
     if (begun?.hash === undefined || begun.hash === null || place === undefined) throw new Error("nothing to join the pieces to");
     this.#begun.get(part.id)?.delete(name);
     const from = begun.placing.offset;
-    await hashRange(begun.hash, { part, from: place.fileOffset + from, to: place.fileOffset + chunk.size }, signal);
+    const range = { fd: part.fd, from: place.fileOffset + from, to: place.fileOffset + chunk.size };
+    try {
+      await hashRange(begun.hash, range, readBuffer(chunk.size), signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw unwritable(part.path, error);
+    }
     return endOf(begun.hash, chunk);
   }
 
@@ -139,19 +142,4 @@ function sinkOf(begun: Begun, { to }: Piece): BodySink {
 
 function endOf(hash: Hash, { sha256 }: WantedChunk): JoinAnswer {
   return hash.digest("hex") === sha256 ? { kind: "held" } : { kind: "corrupt" };
-}
-
-type FileRange = { part: PartFile; from: number; to: number };
-
-async function hashRange(hash: Hash, { part, from, to }: FileRange, signal: AbortSignal): Promise<void> {
-  const buffer = Buffer.allocUnsafeSlow(Math.max(1, Math.min(READ_BYTES, to - from)));
-  for (let at = from; at < to; ) {
-    signal.throwIfAborted();
-    const { bytesRead } = await readAt(part.fd, buffer, 0, Math.min(buffer.length, to - at), at).catch((error: unknown) => {
-      throw unwritable(part.path, error);
-    });
-    if (bytesRead === 0) throw unwritable(part.path, new Error("it became shorter while it was written"));
-    hash.update(buffer.subarray(0, bytesRead));
-    at += bytesRead;
-  }
 }

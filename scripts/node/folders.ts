@@ -16,16 +16,21 @@ const OPEN_FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOF
 
 export class Folders {
   readonly #root: string;
+  readonly #makes: boolean;
   /** Path of a folder below the destination → its descriptor; the least recently used comes first. */
   readonly #open = new Map<string, number>();
 
-  /** @param root absolute; the destination itself may be a link that its owner made. */
-  constructor(root: string) {
+  /**
+   * @param root absolute; the destination itself may be a link that its owner made
+   * @param makes whether missing folders are made; without, they are errors
+   */
+  constructor(root: string, makes = true) {
     this.#root = root;
+    this.#makes = makes;
   }
 
   /**
-   * A path that stands for `path` (relative, with '/') until the next call. Makes missing folders. Throws FILE_UNWRITABLE when a link
+   * A path that stands for `path` (relative, with '/') until the next call. Throws FILE_UNWRITABLE when a link
    * or a file stands where a folder should.
    */
   at(path: string): string {
@@ -87,7 +92,8 @@ export class Folders {
     const cut = path.lastIndexOf("/");
     const here = `${this.#folder(cut < 0 ? "" : path.slice(0, cut), asked)}/${path.slice(cut + 1)}`;
     const stats = lstatSync(here, { throwIfNoEntry: false });
-    if (stats === undefined) this.#make(here);
+    if (stats === undefined && this.#makes) this.#make(here);
+    else if (stats === undefined) throw new FerryError("FILE_UNWRITABLE", { path: asked, problem: "it is not there" });
     else if (stats.isSymbolicLink())
       throw new FerryError("FILE_UNWRITABLE", { path: asked, problem: `its folder ${path} is a symbolic link` });
     else if (!stats.isDirectory()) throw new FerryError("FILE_UNWRITABLE", { path: asked, problem: `its folder ${path} is a file` });

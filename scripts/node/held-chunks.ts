@@ -1,13 +1,8 @@
 /** Finds out by hash which chunks of a file are on the disk. */
 import { createHash } from "node:crypto";
-import { read } from "node:fs";
-import { promisify } from "node:util";
 import type { Digest } from "../../shared/digest.ts";
-import type { WantedChunk } from "../../shared/transfer/ports.ts";
-import { MiB } from "../../shared/units.ts";
-
-const READ_BYTES = MiB;
-const readAt = promisify(read);
+import type { Place, WantedChunk } from "../../shared/transfer/ports.ts";
+import { hashRange, readBuffer } from "./hash-range.ts";
 
 export class HeldChunks {
   readonly #fd: number;
@@ -17,38 +12,53 @@ export class HeldChunks {
   constructor(fd: number, sizeBytes: number) {
     this.#fd = fd;
     this.#sizeBytes = sizeBytes;
-    this.#buffer = Buffer.allocUnsafeSlow(Math.max(1, Math.min(READ_BYTES, sizeBytes)));
+    this.#buffer = readBuffer(sizeBytes);
   }
 
   /** Those of `chunks` whose bytes, at all their places, have their digest. */
-  async find(chunks: readonly WantedChunk[], signal: AbortSignal): Promise<Set<Digest>> {
-    const held = new Set<Digest>();
+  async find(chunks: readonly WantedChunk[], signal: AbortSignal): Promise<Digest[]> {
+    const held: Digest[] = [];
     for (const chunk of chunks) {
       signal.throwIfAborted();
-      if (await this.#holds(chunk)) held.add(chunk.sha256);
+      if (await this.#holds(chunk, signal)) held.push(chunk.sha256);
     }
     return held;
   }
 
-  async #holds(chunk: WantedChunk): Promise<boolean> {
-    const hash = createHash("sha256");
-    let offset = 0;
-    for (const { chunkOffset, fileOffset, length } of chunk.places) {
-      // Places that overlap, or leave out a part of the chunk, can't be checked by one hash: such a chunk is fetched.
-      if (chunkOffset !== offset || fileOffset + length > this.#sizeBytes) return false;
-      if (!(await this.#update(hash, fileOffset, length))) return false;
-      offset += length;
-    }
-    return offset === chunk.size && hash.digest("hex") === chunk.sha256;
+  async #holds(chunk: WantedChunk, signal: AbortSignal): Promise<boolean> {
+    const copies = copiesOf(chunk);
+    for (const places of copies) if (!(await this.#isCopy(places, chunk, signal))) return false;
+    return copies.length > 0;
   }
 
-  async #update(hash: ReturnType<typeof createHash>, fileOffset: number, length: number): Promise<boolean> {
-    for (let done = 0; done < length; ) {
-      const { bytesRead } = await readAt(this.#fd, this.#buffer, 0, Math.min(this.#buffer.length, length - done), fileOffset + done);
-      if (bytesRead === 0) return false;
-      hash.update(this.#buffer.subarray(0, bytesRead));
-      done += bytesRead;
+  async #isCopy(places: readonly Place[], { sha256 }: WantedChunk, signal: AbortSignal): Promise<boolean> {
+    const hash = createHash("sha256");
+    for (const { fileOffset, length } of places) {
+      const range = { fd: this.#fd, from: fileOffset, to: fileOffset + length };
+      if (range.to > this.#sizeBytes || !(await hashRange(hash, range, this.#buffer, signal))) return false;
     }
-    return true;
+    return hash.digest("hex") === sha256;
   }
+}
+
+/**
+ * The places of a chunk, sorted into whole copies of it: a tensor that a file has twice is there twice. Empty when they do not add up to
+ * whole copies, since a hash can't tell anything about a part.
+ */
+export function copiesOf({ places, size }: WantedChunk): Place[][] {
+  const copies: Place[][] = [];
+  for (let rest = places; rest.length > 0; ) {
+    const copy: Place[] = [];
+    const others: Place[] = [];
+    let offset = 0;
+    for (const place of rest) {
+      const isNext = place.chunkOffset === offset;
+      (isNext ? copy : others).push(place);
+      if (isNext) offset += place.length;
+    }
+    if (offset !== size) return [];
+    copies.push(copy);
+    rest = others;
+  }
+  return copies;
 }

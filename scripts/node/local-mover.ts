@@ -7,8 +7,20 @@ import type { FetchAnswer, MoveOptions, ScannedFile, ScanOptions, SendTask, Sour
 import { MiB } from "../../shared/units.ts";
 import { Arena, BLOCK_BYTES } from "./arena.ts";
 import { Fetcher } from "./fetcher.ts";
-import { HeldChunks } from "./held-chunks.ts";
-import type { CopyTask, FetchTask, FindTask, HoldsTask, JoinAnswer, JoinTask, LimitTask, Mover, MoverSetting } from "./mover.ts";
+import { hashRange, readBuffer } from "./hash-range.ts";
+import { copiesOf, HeldChunks } from "./held-chunks.ts";
+import type {
+  CopyTask,
+  DigestTask,
+  FetchTask,
+  FindTask,
+  HoldsTask,
+  JoinAnswer,
+  JoinTask,
+  LimitTask,
+  Mover,
+  MoverSetting,
+} from "./mover.ts";
 import { writeAt } from "./part-writer.ts";
 import { readerOf } from "./range-reader.ts";
 import { scanFile } from "./scan.ts";
@@ -70,8 +82,14 @@ export class LocalMover implements Mover {
     return this.#fetcher.join(task, signal);
   }
 
-  async find({ fd, sizeBytes, chunks }: FindTask, signal: AbortSignal): Promise<Digest[]> {
-    return [...(await new HeldChunks(fd, sizeBytes).find(chunks, signal))];
+  find({ fd, sizeBytes, chunks }: FindTask, signal: AbortSignal): Promise<Digest[]> {
+    return new HeldChunks(fd, sizeBytes).find(chunks, signal);
+  }
+
+  async digest({ fd, sizeBytes }: DigestTask, signal: AbortSignal): Promise<string> {
+    const hash = createHash("sha256");
+    await hashRange(hash, { fd, from: 0, to: sizeBytes }, readBuffer(sizeBytes), signal);
+    return hash.digest("hex");
   }
 
   async copy({ from, lent, part, chunk }: CopyTask, signal: AbortSignal): Promise<boolean> {
@@ -79,8 +97,7 @@ export class LocalMover implements Mover {
     const placing = new Placing(chunk.places, (bytes, fileOffset) => writeAt(part, bytes, fileOffset));
     const buffer = Buffer.allocUnsafeSlow(Math.min(READ_BYTES, chunk.size));
     let yieldAt = READ_BYTES;
-    for (const { chunkOffset, fileOffset, length } of lent.places) {
-      if (chunkOffset !== placing.offset) return false;
+    for (const { fileOffset, length } of copiesOf(lent)[0] ?? []) {
       for (let done = 0; done < length; ) {
         const bytesRead = readSync(from, buffer, 0, Math.min(buffer.length, length - done), fileOffset + done);
         if (bytesRead === 0) return false;

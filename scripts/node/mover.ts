@@ -37,6 +37,7 @@ export type JoinTask = { part: PartFile; chunk: WantedChunk };
 export type HoldsTask = { file: SourceFile; chunk: LocalChunk };
 /** Which of `chunks` lie, with their right bytes, in a file of `sizeBytes`. */
 export type FindTask = { fd: number; sizeBytes: number; chunks: WantedChunk[] };
+export type DigestTask = { fd: number; sizeBytes: number };
 /** Brings a chunk from where `lent` places it in another file. */
 export type CopyTask = { from: number; lent: WantedChunk; part: PartFile; chunk: WantedChunk };
 
@@ -54,6 +55,8 @@ export type Mover = {
   /** Asked of the mover that has the first piece. */
   join(task: JoinTask, signal: AbortSignal): Promise<JoinAnswer>;
   find(task: FindTask, signal: AbortSignal): Promise<Digest[]>;
+  /** The sha256 of all of a file, in hex. */
+  digest(task: DigestTask, signal: AbortSignal): Promise<string>;
   /** False when what lies there is not the chunk. */
   copy(task: CopyTask, signal: AbortSignal): Promise<boolean>;
   /** Nothing more comes for this part. */

@@ -1,7 +1,7 @@
 /** What the main thread and a data thread say to each other. Both are of one build, so nothing is parsed. */
 import { type ErrorCode, type ErrorDetails, FerryError, problemOf } from "../../shared/errors.ts";
 import type { LocalChunk, SendTask, SourceFile } from "../../shared/transfer/ports.ts";
-import type { CopyTask, FetchTask, FindTask, HoldsTask, JoinTask, LimitTask, MoverSetting } from "./mover.ts";
+import type { CopyTask, DigestTask, FetchTask, FindTask, HoldsTask, JoinTask, LimitTask, MoverSetting } from "./mover.ts";
 
 /** How a data thread is told from others that a program may start. */
 export type ThreadSetting = { role: "modelferry data thread"; mover: MoverSetting };
@@ -14,6 +14,7 @@ export type Task =
   | ({ do: "limit" } & LimitTask)
   | ({ do: "join" } & JoinTask)
   | ({ do: "find" } & FindTask)
+  | ({ do: "digest" } & DigestTask)
   | ({ do: "copy" } & CopyTask);
 
 export type ToThread =

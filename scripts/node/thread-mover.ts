@@ -12,7 +12,18 @@ import type {
   SourceFile,
   StoreAnswer,
 } from "../../shared/transfer/ports.ts";
-import type { CopyTask, FetchTask, FindTask, HoldsTask, JoinAnswer, JoinTask, LimitTask, Mover, MoverSetting } from "./mover.ts";
+import type {
+  CopyTask,
+  DigestTask,
+  FetchTask,
+  FindTask,
+  HoldsTask,
+  JoinAnswer,
+  JoinTask,
+  LimitTask,
+  Mover,
+  MoverSetting,
+} from "./mover.ts";
 import { type FromThread, receivedError, type Task, type ThreadSetting, type ToThread } from "./thread-messages.ts";
 
 type Running = {
@@ -69,6 +80,10 @@ export class ThreadMover implements Mover {
 
   find(task: FindTask, signal: AbortSignal): Promise<Digest[]> {
     return this.#run({ do: "find", ...task }, { signal });
+  }
+
+  digest(task: DigestTask, signal: AbortSignal): Promise<string> {
+    return this.#run({ do: "digest", ...task }, { signal });
   }
 
   copy(task: CopyTask, signal: AbortSignal): Promise<boolean> {

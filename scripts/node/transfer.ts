@@ -1,14 +1,25 @@
 /** The doors of the transfer engine on this machine: wires the engine in shared/transfer/ to disks and sockets. */
 import { availableParallelism } from "node:os";
-import type { PullRequest, PullResult, PushRequest, PushResult, TransferControl, TransferCounts } from "../../shared/transfer/contract.ts";
+import type {
+  PullRequest,
+  PullResult,
+  PushRequest,
+  PushResult,
+  TransferControl,
+  VerifyRequest,
+  VerifyResult,
+} from "../../shared/transfer/contract.ts";
 import { Progress } from "../../shared/transfer/progress.ts";
 import { pull } from "../../shared/transfer/pull.ts";
 import { push } from "../../shared/transfer/push.ts";
 import { RetryBudget } from "../../shared/transfer/retry.ts";
+import { verify } from "../../shared/transfer/verify.ts";
 import { Width, type WidthOptions } from "../../shared/transfer/width.ts";
 import { GiB, MiB } from "../../shared/units.ts";
+import { checkCurrent, switchCurrent } from "./current-link.ts";
 import { DiskSource } from "./disk-source.ts";
 import { DiskTarget } from "./disk-target.ts";
+import { DiskTree } from "./disk-tree.ts";
 import { type Direction, LearnedWidths } from "./learned.ts";
 import { MACHINE } from "./machine.ts";
 import { availableMemoryBytes } from "./memory.ts";
@@ -72,25 +83,44 @@ export function pushFiles(request: PushRequest, control: TransferControl, option
 }
 
 /** Brings a revision's files to a local folder. Throws FerryError only, or the reason of `control.signal`. */
-export function pullFiles(request: PullRequest, control: TransferControl, options: EngineOptions): Promise<PullResult> {
-  return withEngine(options, { control, direction: "down" }, ({ movers, width }) => {
+export async function pullFiles(request: PullRequest, control: TransferControl, options: EngineOptions): Promise<PullResult> {
+  const { destination, chunkCache, current } = request;
+  if (current !== undefined) checkCurrent(current);
+  return withEngine(options, { control, direction: "down" }, async ({ movers, width }) => {
     const setting = {
       client: control.client,
       request,
-      target: new DiskTarget(request.destination, { movers, direct: options.direct ?? "auto" }),
+      target: new DiskTarget(destination, { movers, direct: options.direct ?? "auto", chunkCache }),
       machine: MACHINE,
       progress: new Progress(control.onProgress),
       budget: new RetryBudget(),
       width,
       filesOpen: FILES_OPEN,
     };
-    return pull(setting, control.signal);
+    const result = await pull(setting, control.signal);
+    if (current !== undefined) switchCurrent(current, destination);
+    return result;
+  });
+}
+
+/** Compares a local folder with a revision and changes nothing. Throws FerryError only, or the reason of `control.signal`. */
+export function verifyFiles(request: VerifyRequest, control: TransferControl, options: EngineOptions): Promise<VerifyResult> {
+  return withEngine(options, { control, direction: "down" }, ({ movers }) => {
+    const setting = {
+      client: control.client,
+      request,
+      tree: DiskTree.open(request.destination, movers),
+      machine: MACHINE,
+      progress: new Progress(control.onProgress),
+      width: FILES_OPEN,
+    };
+    return verify(setting, control.signal);
   });
 }
 
 type Engine = { movers: Movers; width: Width };
 
-async function withEngine<R extends TransferCounts>(
+async function withEngine<R extends { seconds: number }>(
   options: EngineOptions,
   { control, direction }: { control: TransferControl; direction: Direction },
   work: (engine: Engine) => Promise<R>,

@@ -1,6 +1,6 @@
 /** Lists what a push takes: files and links below the given sources, with their paths in the repository. */
 import type { BigIntStats } from "node:fs";
-import { lstat, readdir, readlink, stat } from "node:fs/promises";
+import { lstat, readdir, readlink, realpath, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { FerryError } from "../../shared/errors.ts";
 import { linkProblem, pathProblem, treeProblem } from "../../shared/paths.ts";
@@ -14,6 +14,8 @@ export type WalkRequest = {
   include?: readonly string[];
   exclude?: readonly string[];
   mayBeEmpty?: boolean;
+  /** What a link leads to is pushed in its place. */
+  followLinks?: boolean;
 };
 
 /**
@@ -22,7 +24,7 @@ export type WalkRequest = {
  * nothing is left.
  */
 export async function walk(request: WalkRequest): Promise<SourceEntry[]> {
-  const walker = new Walker(pathFilter(request.include, request.exclude));
+  const walker = new Walker(pathFilter(request.include, request.exclude), request.followLinks ?? false);
   for (const source of request.sources) await walker.source(source);
   const entries = walker.entries.sort((a, b) => (a.path < b.path ? -1 : 1));
   const clash = treeProblem(entries.map((entry) => entry.path));
@@ -37,25 +39,35 @@ export function stampOf(stats: BigIntStats): string {
   return `${stats.dev}-${stats.ino}-${stats.size}-${stats.mtimeNs}`;
 }
 
+/** `local` leads to it without links at its end. */
+type Found = { local: string; path: string; stats: BigIntStats };
+
 class Walker {
   readonly entries: SourceEntry[] = [];
   readonly #isWanted: (path: string) => boolean;
+  readonly #followLinks: boolean;
+  /** The folders around the one that is being read, by device and inode: a link back to one of them has no end. */
+  readonly #around = new Set<string>();
 
-  constructor(isWanted: (path: string) => boolean) {
+  constructor(isWanted: (path: string) => boolean, followLinks: boolean) {
     this.#isWanted = isWanted;
+    this.#followLinks = followLinks;
   }
 
   /** What a person names may itself be a link; below it, links are kept as links. */
   async source(source: string): Promise<void> {
-    const local = resolve(source);
-    const stats = await stat(local, { bigint: true }).catch((error: unknown) => {
+    const named = resolve(source);
+    const { local, stats } = await target(named).catch((error: unknown) => {
       throw unreadable(source, error);
     });
-    if (stats.isDirectory()) await this.#folder(local, "");
-    else this.#entry({ local, path: storedName(basename(local)), stats });
+    if (stats.isDirectory()) await this.#folder({ local, path: "", stats });
+    else this.#entry({ local, path: storedName(basename(named)), stats });
   }
 
-  async #folder(local: string, path: string): Promise<void> {
+  async #folder({ local, path, stats }: Found): Promise<void> {
+    const id = `${stats.dev}-${stats.ino}`;
+    if (this.#around.has(id)) throw new FerryError("PATH_UNSAFE", { path, problem: "its link leads back to a folder that it is in" });
+    this.#around.add(id);
     const names = await readdir(local).catch((error: unknown) => {
       throw unreadable(local, error);
     });
@@ -63,6 +75,7 @@ class Walker {
       if (name === ".git" || isOurs(name)) continue;
       await this.#child(join(local, name), path === "" ? storedName(name) : `${path}/${storedName(name)}`);
     }
+    this.#around.delete(id);
   }
 
   async #child(local: string, path: string): Promise<void> {
@@ -71,10 +84,22 @@ class Walker {
       if (path.includes("\ufffd")) throw new FerryError("PATH_UNSAFE", { path, problem: "it is not valid Unicode" });
       throw unreadable(local, error);
     });
-    if (stats.isDirectory()) return this.#folder(local, path);
-    if (!this.#isWanted(path)) return;
-    if (stats.isSymbolicLink()) return this.#link(local, path);
-    this.#entry({ local, path, stats });
+    if (stats.isSymbolicLink() && this.#followLinks) return this.#followed(local, path);
+    await this.#any({ local, path, stats });
+  }
+
+  async #followed(link: string, path: string): Promise<void> {
+    const found = await target(link).catch((error: unknown) => {
+      throw unreadable(link, error);
+    });
+    await this.#any({ ...found, path });
+  }
+
+  async #any(found: Found): Promise<void> {
+    if (found.stats.isDirectory()) return this.#folder(found);
+    if (!this.#isWanted(found.path)) return;
+    if (found.stats.isSymbolicLink()) return this.#link(found.local, found.path);
+    this.#entry(found);
   }
 
   async #link(local: string, path: string): Promise<void> {
@@ -86,7 +111,7 @@ class Walker {
     this.entries.push({ kind: "link", path, target });
   }
 
-  #entry({ local, path, stats }: { local: string; path: string; stats: BigIntStats }): void {
+  #entry({ local, path, stats }: Found): void {
     if (!this.#isWanted(path)) return;
     if (!stats.isFile()) throw new FerryError("FILE_UNREADABLE", { path: local, problem: "it is neither a file, a folder nor a link" });
     const problem = pathProblem(path);
@@ -94,6 +119,12 @@ class Walker {
     const executable = (stats.mode & 0o100n) !== 0n;
     this.entries.push({ kind: "file", path, local, sizeBytes: Number(stats.size), executable, stamp: stampOf(stats) } satisfies SourceFile);
   }
+}
+
+/** What lies behind all links. */
+async function target(path: string): Promise<{ local: string; stats: BigIntStats }> {
+  const local = await realpath(path);
+  return { local, stats: await stat(local, { bigint: true }) };
 }
 
 /** macOS hands out names decomposed; the repository holds them composed. Elsewhere a decomposed name is somebody's choice, and refused. */

@@ -24,6 +24,8 @@ export type PushRequest = {
   create: boolean;
   /** The head that must be there; left out: whatever it is when the upload opens, in a session when it is committed. */
   parent?: string | null;
+  /** What a link leads to is pushed in its place; left out: links are kept as links. */
+  followLinks?: boolean;
   /** That there is nothing to push is fine. */
   mayBeEmpty?: boolean;
   /** These files are one part of a session. */
@@ -56,7 +58,14 @@ export type PullRequest = {
   exclude?: string[];
   /** Of the files that are meant, only this reader's. */
   share?: PullShare;
+  /** A folder with chunks of earlier pulls, each as `<first two hex characters>/<sha256>`: what it holds is not fetched. Only read. */
+  chunkCache?: string;
+  /** A symbolic link that is switched to the destination, in one step, when all of it is there. */
+  current?: string;
 };
+
+/** `full`: the digests of whole files, too, which the uploader has claimed; chunks alone are what the store has proven. */
+export type VerifyRequest = Omit<PullRequest, "chunkCache" | "current"> & { full: boolean };
 
 /** Counts for people and for `--json`; bytes are bytes of chunks. */
 export type TransferCounts = {
@@ -70,6 +79,17 @@ export type TransferCounts = {
 
 export type PushResult = TransferCounts & { repository: RepositoryName; ref: string; revision: RevisionSummary };
 export type PullResult = TransferCounts & { repository: RepositoryName; ref: string; revision: RevisionSummary };
+
+/** Files and links that are not what the revision says, and why. */
+export type VerifyResult = {
+  repository: RepositoryName;
+  ref: string;
+  revision: RevisionSummary;
+  files: number;
+  bytesTotal: number;
+  wrong: { path: string; problem: string }[];
+  seconds: number;
+};
 
 /** Told often; `bytesDone` counts bytes settled in any way (sent, had, verified on disk), so it reaches `bytesTotal`. */
 export type TransferProgress = {

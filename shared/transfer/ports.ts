@@ -104,3 +104,11 @@ export type Target = {
   /** `complete`: the journal has served. Otherwise it stays for the next run. */
   close(complete: boolean): Promise<void>;
 };
+
+/** A tree on this machine that should be a revision. Only looks: never writes, never follows a link below its root. */
+export type Tree = {
+  /** Null, or why the file is not what it should be. `full`: reads it against the whole file's digest, too. */
+  fileProblem(file: WantedFile, full: boolean, signal: AbortSignal): Promise<string | null>;
+  linkProblem(path: string, target: string): Promise<string | null>;
+  close(): Promise<void>;
+};

@@ -15,10 +15,13 @@ import type { WantedChunk, WantedFile } from "./ports.ts";
 
 const RECIPE_PAGES_AT_ONCE = 4;
 
+/** Which files of which revision. */
+export type Meant = Pick<PullRequest, "repository" | "ref" | "include" | "exclude" | "share">;
+
 export type PullPlan = { revision: RevisionSummary; files: WantedFile[]; links: { path: string; target: string }[] };
 
 /** Throws FILE_UNKNOWN when `include` names nothing, and DIGEST_INVALID, MANIFEST_INVALID, RECIPE_INVALID on wrong answers. */
-export async function planPull(client: FerryClient, request: PullRequest, signal: AbortSignal): Promise<PullPlan> {
+export async function planPull(client: FerryClient, request: Meant, signal: AbortSignal): Promise<PullPlan> {
   const { repository, ref } = request;
   const answer = await client.call("manifest", { repository, params: { ref } }, signal);
   const { revision } = answer;
@@ -48,7 +51,7 @@ function recipesOf(entries: ContentEntry[]): Digest[] {
   return [...new Set(entries.flatMap((entry) => (entry.recipe === undefined ? [] : [entry.recipe])))];
 }
 
-type RecipeReading = { request: PullRequest; revision: RevisionSummary; digests: Digest[] };
+type RecipeReading = { request: Meant; revision: RevisionSummary; digests: Digest[] };
 
 async function readRecipes(
   client: FerryClient,

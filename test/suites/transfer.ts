@@ -12,6 +12,7 @@ import { type Bench, type Check, withBench } from "../support/transfer-bench.ts"
 import { plant, randomTensor, safetensors, sha256Hex, snapshot } from "../support/trees.ts";
 import { diskSuite } from "./transfer-disk.ts";
 import { pullSuite } from "./transfer-pull.ts";
+import { verifySuite } from "./transfer-verify.ts";
 
 export function transferSuite(name: string, engine: Partial<EngineOptions>): void {
   const check = (guarantee: string, work: (bench: Bench) => Promise<void>, options: FakeRegistryOptions = {}) =>
@@ -137,6 +138,7 @@ export function transferSuite(name: string, engine: Partial<EngineOptions>): voi
   pushSuite(check);
   pullSuite(check);
   diskSuite(check);
+  verifySuite(check);
 }
 
 function pushSuite(check: Check): void {
@@ -189,6 +191,14 @@ function pushSuite(check: Check): void {
     await bench.push();
     assert.ok(stored >= 4, `${stored} objects`);
     assert.equal(bench.registry.objects.size, 8);
+  });
+
+  check("what a push says of itself is kept: message, labels, metrics, source", async (bench) => {
+    plant(bench.source, { "a.bin": "a" });
+    const said = { message: "step 1", labels: { run: "r1" }, metrics: { loss: "0.031" }, source: { host: "h", job: "slurm/42" } };
+    const { revision } = await bench.push(said);
+    const { message, labels, metrics, source } = revision;
+    assert.deepEqual({ message, labels, metrics, source }, said);
   });
 
   check("a branch that moved is found out before anything is sent", async (bench) => {

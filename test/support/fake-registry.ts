@@ -12,7 +12,7 @@ import { FerryClient } from "../../shared/client.ts";
 import type { RevisionSummary } from "../../shared/contract/repositories.ts";
 import { ROUTES, type RouteBody, type RouteName, type RouteSpec } from "../../shared/contract/routes.ts";
 import type { TicketBatch, TicketMode } from "../../shared/contract/uploads.ts";
-import type { Digest } from "../../shared/digest.ts";
+import { Digest } from "../../shared/digest.ts";
 import { type ErrorDetails, FerryError, problemOf } from "../../shared/errors.ts";
 import { contentEntries, type Manifest, makeManifest, manifestDigest } from "../../shared/manifest.ts";
 import { RepositoryName, RevisionId } from "../../shared/names.ts";
@@ -101,6 +101,24 @@ export class FakeRegistry {
 
   forgetRecipes(): void {
     for (const upload of this.#uploads.values()) upload.recipes.clear();
+  }
+
+  /** The newest revision's files claim other digests of their wholes, consistently; their chunks stay. */
+  async claimWrongly(repository: string): Promise<void> {
+    const revision = this.#repositories.get(repository)?.revisions.at(-1);
+    if (revision === undefined) throw new Error("there is no revision");
+    const files = await Promise.all(
+      revision.manifest.files.map(async (file) => {
+        if (file.mode === "link" || file.recipe === undefined) return file;
+        const sha256 = Digest.parse("0".repeat(64));
+        const recipe = { ...(this.#recipes.get(file.recipe) as Recipe), sha256 };
+        const digest = await recipeDigest(encodeRecipe(recipe));
+        this.#recipes.set(digest, recipe);
+        return { ...file, sha256, recipe: digest };
+      }),
+    );
+    revision.manifest = makeManifest(files);
+    revision.summary = { ...revision.summary, manifest: await manifestDigest(revision.manifest) };
   }
 
   resetCounts(): void {
@@ -344,8 +362,8 @@ async function summaryOf({ repo, upload, body, manifest, chunkCount }: Summarisi
     newBytes: 0,
     newChunks: 0,
     labels: body.labels,
-    metrics: {},
-    source: {},
+    metrics: body.metrics,
+    source: body.source,
     origin: null,
     modifiedBy: null,
     modifiedAt: null,

@@ -1,9 +1,17 @@
 /** What a test of transfers needs: a registry, a source folder, a destination and a cache folder, gone when the test ends. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { type EngineOptions, pullFiles, pushFiles } from "../../scripts/node/transfer.ts";
+import { type EngineOptions, pullFiles, pushFiles, verifyFiles } from "../../scripts/node/transfer.ts";
 import { RefName } from "../../shared/names.ts";
-import type { PullRequest, PullResult, PushRequest, PushResult, TransferControl } from "../../shared/transfer/contract.ts";
+import type {
+  PullRequest,
+  PullResult,
+  PushRequest,
+  PushResult,
+  TransferControl,
+  VerifyRequest,
+  VerifyResult,
+} from "../../shared/transfer/contract.ts";
 import { FakeRegistry, type FakeRegistryOptions, REPOSITORY } from "./fake-registry.ts";
 import { tempFolder } from "./trees.ts";
 
@@ -15,6 +23,7 @@ export type Bench = {
   destination: string;
   push: (request?: Partial<PushRequest>, options?: Partial<EngineOptions>, control?: Partial<TransferControl>) => Promise<PushResult>;
   pull: (request?: Partial<PullRequest>, options?: Partial<EngineOptions>, control?: Partial<TransferControl>) => Promise<PullResult>;
+  verify: (request?: Partial<VerifyRequest>) => Promise<VerifyResult>;
 };
 
 export async function withBench(
@@ -40,8 +49,10 @@ export async function withBench(
     });
   const pull: Bench["pull"] = (request, more, control) =>
     pullFiles({ repository: REPOSITORY, ref: "main", destination, ...request }, controlOf(control), { ...engineOptions, ...more });
+  const verify: Bench["verify"] = (request) =>
+    verifyFiles({ repository: REPOSITORY, ref: "main", destination, full: false, ...request }, controlOf(), engineOptions);
   try {
-    await work({ registry, source, destination, push, pull });
+    await work({ registry, source, destination, push, pull, verify });
   } finally {
     await registry.close();
     folder.remove();

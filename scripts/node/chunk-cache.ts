@@ -1,0 +1,33 @@
+/**
+ * A folder with chunks that were brought to this machine before, each as `<first two hex characters>/<sha256>`. Only read here, and
+ * nothing in it is believed: whoever takes a chunk hashes it.
+ */
+import { closeSync, constants, fstatSync, openSync } from "node:fs";
+import { join } from "node:path";
+import type { Digest } from "../../shared/digest.ts";
+
+export class ChunkCache {
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  path(sha256: Digest): string {
+    return join(this.#folder, sha256.slice(0, 2), sha256);
+  }
+
+  /** A descriptor of the chunk's file, or null when it is not there, or no file of this size. */
+  open({ sha256, size }: { sha256: Digest; size: number }): number | null {
+    let fd: number;
+    try {
+      fd = openSync(this.path(sha256), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    } catch {
+      return null;
+    }
+    const stats = fstatSync(fd);
+    if (stats.isFile() && stats.size === size) return fd;
+    closeSync(fd);
+    return null;
+  }
+}
