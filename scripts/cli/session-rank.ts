@@ -14,7 +14,13 @@ const LAUNCHERS = [
   { of: "Volcano", rank: "VC_TASK_INDEX", size: null },
 ] as const;
 
-export const PartValue = z.union([z.literal("auto"), countValue(0, PARTS_MAX - 1)]);
+export const PartValue = z.string().transform((text, context): "auto" | number => {
+  if (text === "auto") return text;
+  const number = /^\d{1,4}$/.test(text) ? Number(text) : Number.NaN;
+  if (number < PARTS_MAX) return number;
+  context.addIssue(`'${text}' is not 'auto' or a number from 0 to ${PARTS_MAX - 1}`);
+  return z.NEVER;
+});
 export const PartsValue = countValue(1, PARTS_MAX);
 
 export const SessionValue = z.string().transform((text, context): SessionName => {
