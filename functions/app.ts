@@ -3,6 +3,7 @@ import { Hono } from "hono";
 import { mountAbout } from "./api/about.ts";
 import { mountAudit } from "./api/audit.ts";
 import { mountCollect } from "./api/collect.ts";
+import { mountIdentity } from "./api/identity.ts";
 import { mountLifecycle } from "./api/lifecycle.ts";
 import { mountParts } from "./api/parts.ts";
 import { mountRecovery } from "./api/recovery.ts";
@@ -37,6 +38,7 @@ export function createApp(services: (env: unknown) => Services, addressOf: (c: E
   mountUploads(app);
   mountParts(app);
   mountTokens(app);
+  mountIdentity(app);
   mountAudit(app);
   mountStores(app);
   mountCollect(app);

@@ -7,6 +7,7 @@ import { Network } from "../shared/networks.ts";
 import { isToken } from "../shared/token.ts";
 import { Margins } from "./registry/collect/margins.ts";
 import { Limits } from "./registry/limits.ts";
+import { type Trust, Trusts } from "./registry/trusts.ts";
 import { type S3Profile, S3Profiles, type StoreCredentials } from "./storage/profile.ts";
 
 const SECRET_BYTES_MIN = 32;
@@ -27,6 +28,8 @@ const Settings = z.object({
   COLLECT_MARGINS: z.string().default("{}"),
   /** JSON; limits other than the usual. */
   LIMITS: z.string().default("{}"),
+  /** JSON; issuers whose identity tokens are exchanged for short tokens. */
+  IDENTITY_ISSUERS: z.string().default("[]"),
   /** On Node: networks of proxies, parted by commas, whose X-Forwarded-For is believed. */
   TRUSTED_PROXIES: z.string().default(""),
 });
@@ -37,6 +40,7 @@ export type Config = {
   margins: Margins;
   limits: Limits;
   proxies: string[];
+  trusts: Trust[];
   stores: StoreConfig[];
   homeStore: StoreId;
   secret: Uint8Array;
@@ -63,6 +67,7 @@ export function parseConfig(env: unknown): Config {
     generation: values.GENERATION,
     margins: parseJsonSetting("COLLECT_MARGINS", Margins, values.COLLECT_MARGINS),
     proxies: parseProxies(values.TRUSTED_PROXIES),
+    trusts: parseJsonSetting("IDENTITY_ISSUERS", Trusts, values.IDENTITY_ISSUERS),
     limits: parseJsonSetting("LIMITS", Limits, values.LIMITS),
   };
 }

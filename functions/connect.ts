@@ -3,6 +3,7 @@ import { MiB } from "../shared/units.ts";
 import { MemoryCache } from "./cache.ts";
 import type { Config } from "./config.ts";
 import type { LogLine, Services } from "./http/edge.ts";
+import { identities } from "./identity/verify.ts";
 import { makeKeyed } from "./keyed.ts";
 import type { RedisCommands } from "./metadata/commands.ts";
 import { redisIndexes } from "./metadata/indexes.ts";
@@ -45,6 +46,7 @@ export async function connect(config: Config, commands: RedisCommands, world: Wo
     ...redisIndexes({ commands, generation: config.generation }),
     margins: config.margins,
     limits: config.limits,
+    identities: identities(config.trusts, world),
     cache: new MemoryCache(CACHE_BYTES),
   };
   return makeServices(ports, config.bootstrapToken, world);

@@ -5,6 +5,7 @@ import type { LogLine, Services } from "./http/edge.ts";
 import { AuditLog } from "./registry/audit.ts";
 import { Authentication, type Bootstrap } from "./registry/authenticate.ts";
 import { FailureLimit } from "./registry/failure-limit.ts";
+import { IdentityExchange } from "./registry/identity.ts";
 import type { Ports } from "./registry/ports.ts";
 import { RateLimits } from "./registry/rate-limits.ts";
 
@@ -25,13 +26,16 @@ export async function makeServices(ports: Ports, bootstrapToken: string, { log, 
     expiresAt: null,
     hash: await sha256(bootstrapToken),
   };
-  const authentication = new Authentication(ports, bootstrap, new FailureLimit(ports));
+  const failures = new FailureLimit(ports);
+  const rates = new RateLimits(ports);
+  const authentication = new Authentication(ports, bootstrap, failures);
   return {
     ports,
     version: VERSION,
     log,
     sleep,
-    rates: new RateLimits(ports),
+    identity: new IdentityExchange(ports, failures, rates),
+    rates,
     audit: new AuditLog(ports),
     authenticate: (bearer, address) => authentication.callerOf(bearer, address),
   };

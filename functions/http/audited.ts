@@ -55,6 +55,7 @@ const RULES: { [N in RouteName]: Rule<N> } = {
   reserve: { when: "later", about: ({ body }, given) => ({ chunks: body.chunks.length, tickets: given?.tickets?.items.length ?? 0 }) },
   download: { when: "later", about: ({ params, body }) => ({ ref: params.ref, chunks: body.chunks.length, store: body.store }) },
   probeStore: { when: "later", about: ({ params }) => ({ store: params.store }) },
+  exchangeIdentity: { when: "later", about: (_, given) => ({ id: given?.id, name: given?.name, expiresAt: given?.expiresAt }) },
   listTokens: { when: "later" },
   listAudit: { when: "later" },
   readAuditBatches: { when: "later" },

@@ -2,6 +2,7 @@
 import type { Context } from "hono";
 import type { RepositorySummary } from "../../shared/contract/repositories.ts";
 import type { AuditLog } from "../registry/audit.ts";
+import type { IdentityExchange } from "../registry/identity.ts";
 import type { Caller, Ports } from "../registry/ports.ts";
 import type { Budget, RateLimits } from "../registry/rate-limits.ts";
 
@@ -10,6 +11,7 @@ export type Services = {
   ports: Ports;
   /** Throws TOKEN_INVALID, ADDRESS_DENIED, RATE_LIMITED. */
   authenticate(bearer: string, address: string | null): Promise<Caller>;
+  identity: IdentityExchange;
   rates: RateLimits;
   audit: AuditLog;
   sleep(ms: number): Promise<void>;

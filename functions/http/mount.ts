@@ -29,6 +29,8 @@ type Handled<N extends RouteName> = {
   ports: Ports;
   services: Services;
   caller: Caller;
+  /** The client's, when it is known. */
+  address: string | null;
   repository: RepositorySummary;
   /** The repository's name, as the path has it: for routes that are `unresolved`. */
   named: RepositoryName;
@@ -74,6 +76,7 @@ async function answerOf<N extends RouteName>(c: EdgeContext, name: N, handle: Ha
     ports: services.ports,
     services,
     caller,
+    address: c.get("address"),
     named,
     repository: resolved ? await getRepository(services.ports, named) : undefined,
     params: parsed(route.params, c.req.param(), "path"),

@@ -19,6 +19,7 @@ import type { OperationId, RefName, RepositoryName, RevisionId, StoreId } from "
 import type { Margins } from "./collect/margins.ts";
 import type { Limits } from "./limits.ts";
 import type { RepositoryRecord, SystemRecord } from "./records.ts";
+import type { Trust } from "./trusts.ts";
 
 export interface Clock {
   /** Milliseconds since 1970. */
@@ -260,6 +261,18 @@ export interface ShortTokens {
   find(hash: Digest): Promise<Caller | null>;
 }
 
+/** How a token is verified: for one of the audiences, by a key that is at this address now. */
+export type Verification = Pick<Trust, "issuer" | "jwksUrl" | "algorithms" | "maxAgeSeconds"> & { audiences: readonly string[] };
+export type Claims = { readonly sub: string; readonly [claim: string]: unknown };
+export type Verified = { claims: Claims } | { problem: string };
+
+/** Whom the deployment trusts to say who somebody is. */
+export interface Identities {
+  readonly trusts: readonly Trust[];
+  /** The claims of a token that is signed by the issuer, for one of the audiences, and valid now. Throws IDENTITY_UNAVAILABLE. */
+  verify(how: Verification, token: string): Promise<Verified>;
+}
+
 /** `least` must be there; up to `most` is taken. More than a minute's worth counts as a minute's worth. */
 export type Want = { bucket: string; perMinute: number; least: number; most: number };
 /** `left` after it. `waitMs`: until `least` would be there, 0 when it was taken. `fullMs`: until the bucket is full again. */
@@ -290,6 +303,7 @@ export type Ports = {
   uses: TokenUses;
   shortTokens: ShortTokens;
   meters: Meters;
+  identities: Identities;
   notes: Notes;
   margins: Margins;
   limits: Limits;

@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { RotateRequest, TokenId, TokenList, TokenRequest, TokenSecret, WhoAmI } from "./access.ts";
 import { AuditBatchPage, AuditBatchQuery, AuditPage, AuditQuery, AuditSealPage, AuditSealQuery } from "./audit.ts";
+import { ExchangeRequest, IdentityGrant } from "./identity.ts";
 import { BlockRequest, REPOSITORY_PATH, RepositorySummary, UnblockQuery } from "./repositories.ts";
 import type { RouteSpec } from "./route-spec.ts";
 
@@ -76,6 +77,16 @@ export const ACCESS_ROUTES = {
     status: 200,
     query: AuditSealQuery,
     answer: AuditSealPage,
+  },
+
+  exchangeIdentity: {
+    method: "POST",
+    path: "/api/v1/identity/exchange",
+    summary: "A short token for an identity token of an issuer that is trusted",
+    needs: "public",
+    status: 200,
+    body: ExchangeRequest,
+    answer: IdentityGrant,
   },
 
   blockRepository: {

@@ -3,10 +3,12 @@ import { randomBytes } from "node:crypto";
 import { createApp } from "../../functions/app.ts";
 import { MemoryCache } from "../../functions/cache.ts";
 import type { Services } from "../../functions/http/edge.ts";
+import { identities } from "../../functions/identity/verify.ts";
 import { makeKeyed } from "../../functions/keyed.ts";
 import { Margins } from "../../functions/registry/collect/margins.ts";
 import { Limits } from "../../functions/registry/limits.ts";
 import type { Clock, Ports } from "../../functions/registry/ports.ts";
+import type { Trust } from "../../functions/registry/trusts.ts";
 import { makeServices } from "../../functions/services.ts";
 import { FerryClient } from "../../shared/client.ts";
 import type { Scope } from "../../shared/contract/access.ts";
@@ -41,7 +43,12 @@ const never = () => new Promise<void>(() => {});
 export const ENDPOINT = "http://ferry.test";
 
 export async function memoryApp(
-  options: MemoryStoresOptions & { decorate?: (ports: Ports) => Ports; limits?: Limits; sleep?: (ms: number) => Promise<void> } = {},
+  options: MemoryStoresOptions & {
+    decorate?: (ports: Ports) => Ports;
+    limits?: Limits;
+    trusts?: Trust[];
+    sleep?: (ms: number) => Promise<void>;
+  } = {},
 ): Promise<MemoryApp> {
   let nowMs = Date.parse("2026-01-01T00:00:00Z");
   const clock = {
@@ -66,6 +73,7 @@ export async function memoryApp(
     uses: indexes.uses,
     shortTokens: indexes.shortTokens,
     meters: indexes.meters,
+    identities: identities(options.trusts ?? [], { clock, fetch: globalThis.fetch }),
     margins: Margins.parse({}),
     limits: options.limits ?? NO_LIMITS,
     cache: new MemoryCache(64 * MiB),

@@ -59,7 +59,7 @@ const OPTIONAL = new Set([
   ...["chunk", "recipe", "source", "job"],
   ...["metrics", "merge", "reason", "now", "repository", "retention", "keepLast", "keepEvery", "keepDays", "keepBest"],
   ...["quota", "logicalBytes", "storedBytes", "objects"],
-  ...["kind", "networks", "overlapSeconds"],
+  ...["kind", "networks", "overlapSeconds", "audience"],
 ]);
 /** Optional elsewhere, needed here. */
 const NEEDED = new Set(["createRepository repository"]);

@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { AUDIT_PREFIX } from "../../../functions/registry/layout.ts";
 import { listAll } from "../../../functions/registry/listing.ts";
+import type { Identities } from "../../../functions/registry/ports.ts";
+import { Trust } from "../../../functions/registry/trusts.ts";
 import type { FerryClient } from "../../../shared/client.ts";
 import { Problem, ROUTES, type RouteName, type RouteSpec } from "../../../shared/contract/routes.ts";
 import { ERRORS, type ErrorCode, isErrorCode } from "../../../shared/errors.ts";
@@ -30,7 +32,7 @@ export type World = {
 };
 
 export async function makeWorld(): Promise<World> {
-  const app = await memoryApp({ ids: ["home"], modes: ["payload", "md5"] });
+  const app = await memoryApp({ ids: ["home"], modes: ["payload", "md5"], decorate: (ports) => ({ ...ports, identities: believing() }) });
   const all = [{ repositories: "*", actions: ["pull", "push", "tag", "delete", "admin"] as const }];
   const made = await app.admin.call("createToken", {
     body: { name: "all", scopes: all.map((scope) => ({ ...scope, actions: [...scope.actions] })) },
@@ -56,6 +58,22 @@ export async function makeWorld(): Promise<World> {
   };
   const samples = samplesOf(named);
   return { app, token: made.token, upload, sample: (name) => structuredClone(samples[name] ?? {}) };
+}
+
+const IDENTITY = { iss: "https://issuer.test", aud: "https://ferry.test", sub: "robot" };
+const IDENTITY_TOKEN = `e30.${Buffer.from(JSON.stringify(IDENTITY)).toString("base64url")}.AA`;
+
+/** Takes every token for its issuer's: verification has tests of its own. */
+function believing(): Identities {
+  const trust = Trust.parse({
+    name: "all",
+    issuer: IDENTITY.iss,
+    jwksUrl: `${IDENTITY.iss}/jwks`,
+    audience: IDENTITY.aud,
+    claims: { sub: IDENTITY.sub },
+    grants: { scopes: [{ repositories: "team/*", actions: ["pull"] }] },
+  });
+  return { trusts: [trust], verify: async () => ({ claims: IDENTITY }) };
 }
 
 function joinedRecipe(): Recipe {
@@ -190,6 +208,7 @@ function samplesOf(named: Named): { [N in RouteName]?: Sample } {
     listAudit: { query: { since: "2026-01-01T00:00:00Z", result: "OK", limit: "10" } },
     readAuditBatches: { query: { limit: "10" } },
     readAuditSeals: { query: { limit: "10" } },
+    exchangeIdentity: { body: { token: IDENTITY_TOKEN, audience: "https://ferry.test" } },
     rotateToken: { params: { id: named.spare }, body: { overlapSeconds: 60 } },
     blockRepository: { body: { reason: "leaked", operationId: operationId() } },
     unblockRepository: { query: { operationId: operationId() } },
