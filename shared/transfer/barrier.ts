@@ -14,8 +14,8 @@ import type { PushSetting } from "./push-setting.ts";
 
 const POLL_MS_MIN = 250;
 const POLL_MS_MAX = 3000;
-/** Many ranks that wait ask less often each. */
-const POLL_MS_A_PART = 10;
+/** Many ranks that wait ask less often each: all of them together some 30 times a second, for they may share one token's limits. */
+const POLL_MS_A_PART = 40;
 const POLL_GROWTH = 1.5;
 
 export function joinSession({ client, request, machine }: PushSetting, session: PushSession, signal: AbortSignal): Promise<JoinedSession> {
