@@ -7,7 +7,6 @@ import type { EdgeContext } from "./edge.ts";
 /** In requests; all others cost one. By what they ask of the index and the stores. */
 const COSTS: Partial<Record<RouteName, number>> = {
   commit: 5,
-  commitSession: 5,
   clone: 5,
   restoreBranch: 5,
   diff: 5,
@@ -19,7 +18,7 @@ const COSTS: Partial<Record<RouteName, number>> = {
   runRetention: 20,
   purgeRevisions: 10,
   purgeRepository: 10,
-  stepCollect: 20,
+  stepCollect: 5,
   startCollect: 20,
   probeStore: 50,
   setupStore: 10,

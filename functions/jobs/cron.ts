@@ -5,6 +5,7 @@ import { sealAudit } from "../registry/audit-seal.ts";
 import { isEnded, startCollect, stepCollect } from "../registry/collect/run.ts";
 import { newestRun } from "../registry/collect/state.ts";
 import { lookAtIndex } from "../registry/recovery/beat.ts";
+import { upkeepStep } from "../registry/upkeep.ts";
 
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
@@ -16,6 +17,7 @@ const BY_CLOCK = { requestId: "cron", address: null, caller: { id: "cron", name:
 /** The index first: what it lacks may be what somebody reads. One job's failure keeps none of the others from their turn. */
 export async function onMinute(services: Services): Promise<void> {
   await ring(services, "index", checkIndex);
+  await ring(services, "upkeep", keepUp);
   await ring(services, "collect", collect);
   await ring(services, "audit", keepTrail);
 }
@@ -32,6 +34,11 @@ async function checkIndex({ ports, log }: Services): Promise<void> {
   const check = await lookAtIndex(ports);
   const damaged = check.damaged.join("; ");
   if (check.state !== "sound" || damaged !== "") log({ event: "index.check", ...check, damaged });
+}
+
+async function keepUp({ ports, log }: Services): Promise<void> {
+  const repositories = await upkeepStep(ports);
+  if (repositories > 0) log({ event: "upkeep.step", repositories });
 }
 
 /** Goes on with collection, and begins a run when the last began a day ago. */

@@ -4,7 +4,7 @@
  */
 import type { CollectRun } from "../../../shared/contract/collect.ts";
 import { readFlag } from "../intents.ts";
-import { finalKey, intentKey, runKey, workPrefix } from "../layout.ts";
+import { finalKey, intentKey, runKey, SESSION_PREFIX, workPrefix } from "../layout.ts";
 import { pagesOf } from "../listing.ts";
 import type { Ports } from "../ports.ts";
 import { SESSION_SECONDS_MAX } from "../sessions.ts";
@@ -12,13 +12,23 @@ import { listRuns, loadRun, saveRun } from "./state.ts";
 import { scrubIndex } from "./sweep.ts";
 
 const DAY_MS = 86_400_000;
+const SESSION_KEPT_MS = 14 * DAY_MS;
 /** An upload's life, and a day for clocks and for what is under way. */
 const SCRUB_MS = SESSION_SECONDS_MAX * 1000 + DAY_MS;
 
 export async function tidy(ports: Ports, storeNowMs: number): Promise<void> {
+  await tidySessions(ports, storeNowMs);
   for (const run of await listRuns(ports)) {
     const state = await loadRun(ports, run);
     if (state !== null && state.endedAtMs !== null) await tidyRun(ports, state, storeNowMs - state.endedAtMs, storeNowMs);
+  }
+}
+
+/** Sessions of many writers live 7 days; what they wrote is copied into the revision's envelope by then, or never. */
+async function tidySessions(ports: Ports, storeNowMs: number): Promise<void> {
+  const { bucket } = ports.stores.home;
+  for await (const page of pagesOf(bucket, SESSION_PREFIX)) {
+    await bucket.delete(page.filter(({ modifiedAtMs }) => modifiedAtMs < storeNowMs - SESSION_KEPT_MS).map(({ key }) => key));
   }
 }
 
