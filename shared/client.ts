@@ -29,6 +29,8 @@ export type ClientOptions = {
   attempts?: number;
   timeoutMs?: number;
   userAgent?: string;
+  /** A token in place of one that ended; asked for once for each. */
+  renew?: () => Promise<string>;
 };
 
 type Input<R> = (R extends { path: `${string}:name${string}` } ? { repository: RepositoryName } : unknown) &
@@ -44,8 +46,11 @@ const RETRY_AFTER_SECONDS_MAX = 60;
 export class FerryClient {
   readonly endpoint: string;
   readonly #options: ClientOptions;
+  #token: string | undefined;
+  #renewal: Promise<void> | null = null;
 
   constructor(options: ClientOptions) {
+    this.#token = options.token;
     this.endpoint = options.endpoint.replace(/\/+$/, "");
     this.#options = options;
   }
@@ -55,15 +60,33 @@ export class FerryClient {
     const route: RouteSpec = ROUTES[name];
     const given = input as { repository?: RepositoryName; params?: Record<string, string>; query?: object; body?: unknown };
     const url = this.#url(route, given);
+    let renewed = this.#options.renew === undefined;
     for (let attempt = 1; ; attempt++) {
+      const token = this.#token;
       try {
         return (await this.#once(route, url, given.body, signal)) as RouteAnswer<Routes[N]>;
       } catch (error) {
+        if (!renewed && isEnded(error)) {
+          renewed = true;
+          await this.#renew(token);
+          continue;
+        }
         const last = attempt >= (this.#options.attempts ?? 5);
         if (last || signal?.aborted || !(error instanceof FerryError) || !error.retryable) throw error;
         await this.#options.sleep(this.#backoffMs(attempt, error), signal);
       }
     }
+  }
+
+  /** Those who find the same token ended share one renewal. */
+  async #renew(ended: string | undefined): Promise<void> {
+    if (this.#token !== ended) return;
+    this.#renewal ??= (async () => {
+      this.#token = (await this.#options.renew?.()) ?? ended;
+    })().finally(() => {
+      this.#renewal = null;
+    });
+    await this.#renewal;
   }
 
   async #once(route: RouteSpec, url: string, body: unknown, signal?: AbortSignal): Promise<unknown> {
@@ -79,7 +102,8 @@ export class FerryClient {
   }
 
   async #send(route: RouteSpec, url: string, body: unknown, signal?: AbortSignal): Promise<Response> {
-    const { token, userAgent, timeoutMs = 120_000 } = this.#options;
+    const { userAgent, timeoutMs = 120_000 } = this.#options;
+    const token = this.#token;
     // Such a token can't be right, and fetch would tell all of it in its complaint.
     if (token !== undefined && !HEADER_TEXT.test(token)) throw new FerryError("TOKEN_INVALID");
     const headers: Record<string, string> = { accept: "application/json" };
@@ -138,6 +162,10 @@ export class FerryClient {
     const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_BASE_MS * 2 ** attempt);
     return Math.max(this.#options.random() * ceiling, retryAfterMs(error.details));
   }
+}
+
+function isEnded(error: unknown): boolean {
+  return error instanceof FerryError && error.code === "TOKEN_INVALID";
 }
 
 /** URL parsers resolve dots, encoded or not: they would make it the path of another route. */

@@ -12,6 +12,7 @@ import type { EdgeContext } from "./edge.ts";
 
 type About = Record<string, string | number | boolean | null | undefined>;
 type Given<N extends RouteName> = { params: RouteParams<Routes[N]>; query: RouteQuery<Routes[N]>; body: RouteBody<Routes[N]> };
+/** `repository` of what is said goes where the event names one, when the path does not. */
 type Rule<N extends RouteName> =
   | "never"
   | { when: "before" | "later"; about?: (given: Given<N>, answer: RouteAnswer<Routes[N]> | undefined) => About };
@@ -45,7 +46,7 @@ const RULES: { [N in RouteName]: Rule<N> } = {
   confirm: "never",
   sendRecipes: "never",
 
-  createRepository: { when: "later", about: ({ body }) => ({ created: body.repository }) },
+  createRepository: { when: "later", about: ({ body }) => ({ repository: body.repository }) },
   clone: { when: "later", about: ({ body }, made) => ({ from: body.from, ref: body.ref, branch: body.branch, revision: made?.revision }) },
   restoreBranch: { when: "later", about: ({ params, body }, made) => ({ branch: params.branch, ref: body.ref, revision: made?.revision }) },
   setLabels: { when: "later", about: ({ params }, made) => ({ ref: params.ref, revision: made?.revision }) },
@@ -62,7 +63,7 @@ const RULES: { [N in RouteName]: Rule<N> } = {
   readAuditSeals: { when: "later" },
 
   deleteRepository: { when: "before" },
-  restoreRepository: { when: "before", about: ({ params }, made) => ({ id: params.id, restored: made?.repository }) },
+  restoreRepository: { when: "before", about: ({ params }, made) => ({ id: params.id, repository: made?.repository }) },
   purgeRepository: { when: "before", about: ({ params, body }) => ({ id: params.id, now: body.now }) },
   trashRevisions: { when: "before", about: ({ body }) => revisionsOf(body.revisions) },
   restoreRevisions: { when: "before", about: ({ body }) => revisionsOf(body.revisions) },
@@ -114,13 +115,14 @@ export async function audit<N extends RouteName>(c: EdgeContext, name: N, seen: 
   if (when === "never") return;
   const { caller } = seen;
   const { audit: trail } = c.get("services");
+  const { repository = null, ...about } = aboutOf(name, seen);
   trail.record({
     requestId: c.get("requestId"),
     address: c.get("address"),
     caller: caller === undefined || caller.tokenId === "" ? null : { id: caller.tokenId, name: caller.name },
     act: name,
-    repository: seen.named ?? null,
-    about: aboutOf(name, seen),
+    repository: seen.named ?? repository,
+    about,
     result,
   });
   if (when === "before") await trail.flush();

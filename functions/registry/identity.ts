@@ -105,7 +105,9 @@ async function grant(ports: Ports, { name, issuer, grants }: Trust, claims: Clai
 /** What a token says of its issuer, not verified: enough to know whose keys to ask for. */
 function issuerIn(token: string): string | null {
   try {
-    const claims: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(fromBase64Url(token.split(".")[1] ?? "")));
+    const claims: unknown = JSON.parse(
+      new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(fromBase64Url(token.split(".")[1] ?? "")),
+    );
     const issuer = typeof claims === "object" && claims !== null && "iss" in claims ? claims.iss : null;
     return typeof issuer === "string" ? issuer : null;
   } catch {

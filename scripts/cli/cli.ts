@@ -1,10 +1,10 @@
 /** What a command is given: the host, the flags that every command has, the settings, a client, and a way to answer. */
 import * as z from "zod";
-import { FerryClient } from "../../shared/client.ts";
-import { type ConnectionFlags, isOn, readConfig, type Settings, settingsOf } from "./config.ts";
+import type { FerryClient } from "../../shared/client.ts";
+import { clientFor } from "./client.ts";
+import { type ConnectionFlags, readConfig, type Settings, settingsOf } from "./config.ts";
 import type { Host } from "./host.ts";
-import { redacted } from "./text.ts";
-import { VERSION } from "./version.ts";
+import { isOver, renewedToken } from "./identity.ts";
 
 /** Flags that every command takes; each command extends this with its own and with `args`. */
 export const GlobalFlags = z.object({
@@ -32,8 +32,13 @@ export class Cli {
     return settingsOf(this.host, await readConfig(this.host), this.connection);
   }
 
+  /** A short token that is over, or ends while the command runs, is renewed without a word. */
   async connect(): Promise<FerryClient> {
-    return clientFor(this.host, await this.settings());
+    const { endpoint, token, identity } = await this.settings();
+    if (identity === null) return clientFor(this.host, { endpoint, token });
+    const renew = () => renewedToken(this.host, endpoint, identity);
+    const good = isOver(identity, this.host.now()) ? await renew() : token;
+    return clientFor(this.host, { endpoint, token: good }, { renew });
   }
 
   /** The command's result on standard output: `value` as one line of JSON with --json, else `text` (lines with their ends). */
@@ -45,31 +50,4 @@ export class Cli {
   note(text: string): void {
     if (!this.flags.quiet) this.host.stderr.write(`${text}\n`);
   }
-}
-
-export type Patience = { attempts?: number; timeoutMs?: number };
-
-/** A client that stops with the host, and tells of each request under FERRY_DEBUG=1. */
-export function clientFor(host: Host, to: { endpoint: string; token: string | undefined }, patience: Patience = {}): FerryClient {
-  const debug = isOn(host.env["FERRY_DEBUG"]);
-  return new FerryClient({
-    endpoint: to.endpoint,
-    token: to.token,
-    fetch: async (url, init) => {
-      const signal = init.signal ? AbortSignal.any([init.signal, host.signal]) : host.signal;
-      const startedMs = host.now();
-      const response = await host.fetch(url, { ...init, signal });
-      if (debug) host.stderr.write(requestLine(url, init, response, host.now() - startedMs));
-      return response;
-    },
-    sleep: (ms, signal) => host.sleep(ms, signal ? AbortSignal.any([signal, host.signal]) : host.signal),
-    random: () => host.random(),
-    userAgent: `ferry/${VERSION}`,
-    ...patience,
-  });
-}
-
-function requestLine(url: string, init: RequestInit, response: Response, tookMs: number): string {
-  const requestId = response.headers.get("x-request-id") ?? "-";
-  return redacted(`debug: ${init.method ?? "GET"} ${url} → ${response.status} in ${Math.round(tookMs)} ms, request ${requestId}\n`);
 }

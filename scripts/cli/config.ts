@@ -8,7 +8,11 @@ import * as z from "zod";
 import { FerryError, problemOf } from "../../shared/errors.ts";
 import type { Host } from "./host.ts";
 
-const Login = z.object({ token: z.string().min(1), plainHttp: z.boolean().optional() });
+/** Of a login whose token was exchanged for an identity token, and can be again. `audience` null: the endpoint. */
+const SavedIdentity = z.object({ audience: z.string().nullable(), expiresAt: z.string() });
+export type SavedIdentity = z.infer<typeof SavedIdentity>;
+
+const Login = z.object({ token: z.string().min(1), plainHttp: z.boolean().optional(), identity: SavedIdentity.optional() });
 const Config = z.object({ v: z.literal(1), endpoint: z.string().optional(), logins: z.record(z.string(), Login) });
 export type Config = z.infer<typeof Config>;
 
@@ -17,6 +21,8 @@ export type Settings = {
   endpointFrom: "--endpoint" | "FERRY_ENDPOINT" | "login";
   token: string | undefined;
   tokenFrom: "FERRY_TOKEN" | "login" | null;
+  /** How the token is renewed, if it is one that can be. */
+  identity: SavedIdentity | null;
 };
 
 export type ConnectionFlags = { endpoint?: string | undefined; plainHttp: boolean };
@@ -77,7 +83,8 @@ export function settingsOf(host: Host, config: Config, flags: ConnectionFlags): 
   const given = host.env["FERRY_TOKEN"] || undefined;
   const token = given ?? saved?.token;
   const tokenFrom = given !== undefined ? "FERRY_TOKEN" : token !== undefined ? "login" : null;
-  return { endpoint, endpointFrom: from, token, tokenFrom };
+  const identity = tokenFrom === "login" ? (saved?.identity ?? null) : null;
+  return { endpoint, endpointFrom: from, token, tokenFrom, identity };
 }
 
 function endpointText(host: Host, config: Config, flags: ConnectionFlags): { text: string; from: Settings["endpointFrom"] } {

@@ -2,7 +2,8 @@
 import type { FerryClient } from "../../shared/client.ts";
 import type { WhoAmI } from "../../shared/contract/access.ts";
 import { FerryError } from "../../shared/errors.ts";
-import { type Cli, clientFor } from "./cli.ts";
+import type { Cli } from "./cli.ts";
+import { clientFor } from "./client.ts";
 import { isLoopback, type Settings } from "./config.ts";
 import { type Finding, failedBy } from "./finding.ts";
 import { durationText, plain, timeText } from "./text.ts";

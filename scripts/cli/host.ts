@@ -14,6 +14,8 @@ export type Certificate = { protocol: string; validUntilMs: number };
 export type Host = {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly homeDirectory: string;
+  /** Where Kubernetes puts an identity token for modelferry, when a pod asks for one (docs/security.md). */
+  readonly projectedTokenPath: string;
   readonly stdout: OutStream;
   readonly stderr: OutStream;
   /** Whether a person sits there and can be asked. */
@@ -41,6 +43,7 @@ export function processHost(signal: AbortSignal): Host {
   return {
     env: process.env,
     homeDirectory: homedir(),
+    projectedTokenPath: "/var/run/secrets/modelferry/token",
     stdout: outStream(process.stdout),
     stderr: outStream(process.stderr),
     interactive: process.stdin.isTTY === true && process.stderr.isTTY === true,

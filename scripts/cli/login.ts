@@ -4,13 +4,19 @@ import * as z from "zod";
 import type { WhoAmI } from "../../shared/contract/access.ts";
 import { FerryError } from "../../shared/errors.ts";
 import type { Act } from "./act.ts";
-import { type Cli, clientFor, GlobalFlags } from "./cli.ts";
+import { type Cli, GlobalFlags } from "./cli.ts";
+import { clientFor } from "./client.ts";
 import { checkTransport, configPath, mayBePlain, normalEndpoint, readConfig, settingsOf, writeConfig } from "./config.ts";
 import type { Host } from "./host.ts";
+import { exchangeIdentity } from "./identity.ts";
 import { facts, plain, timeText } from "./text.ts";
 import { scopeText } from "./values.ts";
 
-const Login = GlobalFlags.extend({ args: z.tuple([z.string().optional()]) });
+const Login = GlobalFlags.extend({
+  args: z.tuple([z.string().optional()]),
+  oidc: z.boolean().default(false),
+  audience: z.string().min(1).max(300).optional(),
+});
 
 export function addLogin(program: Command, act: Act): void {
   program
@@ -18,18 +24,33 @@ export function addLogin(program: Command, act: Act): void {
     .summary("Check a token and keep it.")
     .description("Check a token and keep it for an endpoint, which becomes the default.")
     .argument("[endpoint]", "the deployment, https://…")
-    .addHelpText("after", "\nThe token is FERRY_TOKEN when set, else asked for without echo, else read from standard input.\n")
+    .option("--oidc", "exchange this machine's identity token for a short token, and renew it when it is over")
+    .option("--audience <text>", "that the identity token is made for, when the endpoint is not (FERRY_OIDC_AUDIENCE)")
+    .addHelpText("after", LOGIN_HELP)
     .action(
-      act(Login, async (cli, { args: [endpoint] }) => {
+      act(Login, async (cli, { args: [endpoint], oidc, audience }) => {
+        if (audience !== undefined && !oidc) throw new FerryError("USAGE_INVALID", { problem: "--audience goes with --oidc" });
         const to = await loginEndpoint(cli, endpoint);
-        const token = await newToken(cli.host, to);
-        const whoAmI = await clientFor(cli.host, { endpoint: to, token }, { attempts: 2 }).call("whoAmI", {});
+        const login = oidc ? await identityLogin(cli.host, to, audience) : { token: await newToken(cli.host, to) };
+        const whoAmI = await clientFor(cli.host, { endpoint: to, token: login.token }, { attempts: 2 }).call("whoAmI", {});
         const config = await readConfig(cli.host);
         const plainHttp = mayBePlain(cli.host, cli.connection) ? { plainHttp: true } : {};
-        await writeConfig(cli.host, { ...config, endpoint: to, logins: { ...config.logins, [to]: { token, ...plainHttp } } });
+        await writeConfig(cli.host, { ...config, endpoint: to, logins: { ...config.logins, [to]: { ...login, ...plainHttp } } });
         cli.answer({ endpoint: to, ...whoAmI }, `Logged in to ${to} as ${plain(whoAmI.name)}.\n${identityText(whoAmI)}`);
       }),
     );
+}
+
+const LOGIN_HELP = `
+The token is FERRY_TOKEN when set, else asked for without echo, else read from standard input.
+With --oidc the identity token is that of FERRY_OIDC_TOKEN_FILE, else the one that Kubernetes projects
+to /var/run/secrets/modelferry/token, else that of the GitHub Actions job.
+`;
+
+async function identityLogin(host: Host, endpoint: string, given: string | undefined) {
+  const audience = given ?? (host.env["FERRY_OIDC_AUDIENCE"] || null);
+  const { token, expiresAt } = await exchangeIdentity(host, endpoint, audience);
+  return { token, identity: { audience, expiresAt } };
 }
 
 async function loginEndpoint(cli: Cli, given: string | undefined): Promise<string> {
@@ -101,7 +122,9 @@ function identityText(whoAmI: WhoAmI, before: readonly (readonly [string, string
   return facts([
     ...before,
     ["token", whoAmI.id],
+    ["kind", whoAmI.kind],
     ["expires", whoAmI.expiresAt === null ? "never" : timeText(whoAmI.expiresAt)],
+    ["networks", whoAmI.networks.length === 0 ? null : whoAmI.networks.join("  ")],
     ["scopes", whoAmI.scopes.map(scopeText).join("  ")],
   ]);
 }

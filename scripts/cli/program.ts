@@ -3,6 +3,8 @@ import { Command, CommanderError } from "commander";
 import type * as z from "zod";
 import { FerryError } from "../../shared/errors.ts";
 import type { Act } from "./act.ts";
+import { addAudit } from "./audit.ts";
+import { addBlock, addUnblock } from "./block.ts";
 import { Cli, GlobalFlags } from "./cli.ts";
 import { addClone, addRestore } from "./clone.ts";
 import { addCollect } from "./collect.ts";
@@ -105,6 +107,9 @@ function addCommands(program: Command, act: Act): void {
   addLogout(program, act);
   addWhoAmI(program, act);
   addToken(program, act);
+  addBlock(program, act);
+  addUnblock(program, act);
+  addAudit(program, act);
   program.commandsGroup("Operate:");
   addStore(program, act);
   addCollect(program, act);

@@ -1,16 +1,18 @@
-/** `ferry token create|ls|revoke`. */
+/** `ferry token create|ls|rotate|revoke`. */
 import type { Command } from "commander";
 import * as z from "zod";
 import { type TokenDescription, TokenId } from "../../shared/contract/access.ts";
+import { FerryError } from "../../shared/errors.ts";
 import type { Act } from "./act.ts";
 import { GlobalFlags } from "./cli.ts";
 import { counted, plain, table, timeText } from "./text.ts";
-import { collected, ScopeValue, SecondsValue, scopeText } from "./values.ts";
+import { collected, NetworkValue, ScopeValue, SecondsValue, scopeText } from "./values.ts";
 
 export function addToken(program: Command, act: Act): void {
-  const token = program.command("token").helpCommand(false).description("Make, list and revoke tokens.");
+  const token = program.command("token").helpCommand(false).description("Make, list, rotate and revoke tokens.");
   addCreate(token, act);
   addList(token, act);
+  addRotate(token, act);
   addRevoke(token, act);
 }
 
@@ -18,6 +20,8 @@ const Create = GlobalFlags.extend({
   args: z.tuple([z.string().min(1).max(100)]),
   scope: z.array(ScopeValue).min(1).max(32),
   expires: SecondsValue.optional(),
+  robot: z.boolean().default(false),
+  cidr: z.array(NetworkValue).min(1).max(32).optional(),
 });
 
 function addCreate(token: Command, act: Act): void {
@@ -30,12 +34,20 @@ function addCreate(token: Command, act: Act): void {
       "REPOSITORIES:ACTIONS[:STORES], such as 'team/*:pull,push'; may be repeated; actions: pull, push, tag, delete, admin",
       collected,
     )
-    .option("--expires <time>", "how long it is valid: 12h, 30d, 52w (robots should always have it)")
+    .option("--expires <time>", "how long it is valid: 12h, 30d, 52w")
+    .option("--robot", "for a machine: it must have --expires")
+    .option("--cidr <network>", "good from this network alone, such as 10.0.0.0/8; may be repeated (default: as yours)", collected)
     .action(
-      act(Create, async (cli, { args: [name], scope, expires }) => {
-        const body = { name, scopes: scope };
+      act(Create, async (cli, { args: [name], scope, expires, robot, cidr }) => {
+        if (robot && expires === undefined) throw new FerryError("USAGE_INVALID", { problem: "--robot needs --expires" });
         const made = await (await cli.connect()).call("createToken", {
-          body: expires === undefined ? body : { ...body, expiresInSeconds: expires },
+          body: {
+            name,
+            scopes: scope,
+            ...(robot ? { kind: "robot" as const } : {}),
+            ...(cidr === undefined ? {} : { networks: cidr }),
+            ...(expires === undefined ? {} : { expiresInSeconds: expires }),
+          },
         });
         // Alone on standard output, so that $(ferry token create …) is the token.
         cli.answer(made, `${made.token}\n`);
@@ -78,15 +90,39 @@ function tokenTable(tokens: readonly TokenDescription[], nowMs: number): string 
     tokens.map((token) => [
       token.id,
       stateOf(token, nowMs),
+      token.kind,
       plain(token.name),
       token.expiresAt === null ? "never expires" : `until ${timeText(token.expiresAt)}`,
-      token.scopes.map(scopeText).join(" "),
+      token.lastUsedAt === null ? "not used" : `used ${timeText(token.lastUsedAt)}`,
+      [...token.scopes.map(scopeText), ...token.networks.map((network) => `from ${network}`)].join(" "),
     ]),
   );
 }
 
+const TokenIdValue = z.string().refine((text) => TokenId.safeParse(text).success, "a token's id has 16 hex characters");
+
+const Rotate = GlobalFlags.extend({ args: z.tuple([TokenIdValue]), overlap: SecondsValue.optional() });
+
+function addRotate(token: Command, act: Act): void {
+  token
+    .command("rotate")
+    .description("Give a token a new secret. It is printed once and kept nowhere; scopes and expiry stay.")
+    .argument("<id>", "its id, from `ferry token ls` or `ferry whoami`")
+    .option("--overlap <time>", "how long the old secret stays valid: 15m, 24h (default: it ends at once)")
+    .action(
+      act(Rotate, async (cli, { args: [id], overlap }) => {
+        const body = { overlapSeconds: overlap ?? 0 };
+        const made = await (await cli.connect()).call("rotateToken", { params: { id }, body });
+        cli.answer(made, `${made.token}\n`);
+        const { previousUntil } = made.description;
+        const old = previousUntil === null ? "The old secret has ended" : `The old secret is valid until ${timeText(previousUntil)}`;
+        cli.note(`${old}. Keep the new one now: it can't be shown again.`);
+      }),
+    );
+}
+
 const Revoke = GlobalFlags.extend({
-  args: z.tuple([z.string().refine((text) => TokenId.safeParse(text).success, "a token's id has 16 hex characters")]),
+  args: z.tuple([TokenIdValue]),
 });
 
 function addRevoke(token: Command, act: Act): void {

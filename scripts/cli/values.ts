@@ -5,6 +5,7 @@ import { REVISIONS_PAGE_MAX } from "../../shared/contract/lifecycle.ts";
 import { Metrics } from "../../shared/contract/repositories.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { Ref, RefName, RepositoryGlob, RepositoryName, RevisionId, StoreId } from "../../shared/names.ts";
+import { Network } from "../../shared/networks.ts";
 import { epochMs, isoTime } from "../../shared/time.ts";
 import { GiB, KiB, MiB, TiB } from "../../shared/units.ts";
 
@@ -165,6 +166,12 @@ export const MetricsValue = LabelsValue.transform((metrics, context): Record<str
       context.addIssue(`'${key}=${value}' is not a name and a decimal number such as loss=0.031`);
   }
   return metrics;
+});
+
+export const NetworkValue = z.string().transform((text, context): string => {
+  if (Network.safeParse(text).success) return text;
+  context.addIssue(`'${text}' is not a network like 10.0.0.0/8 or 2001:db8::/32 (no bits after the prefix), or an address`);
+  return z.NEVER;
 });
 
 const SCOPE_FORM = "is not REPOSITORIES:ACTIONS[:STORES], such as 'team/*:pull,push'";

@@ -6,6 +6,7 @@ import type { MemoryApp } from "./memory-app.ts";
 export type HostOptions = {
   env?: Record<string, string>;
   homeDirectory?: string;
+  projectedTokenPath?: string;
   fetch?: Host["fetch"];
   /** What the person types, in order. Left out: nobody can be asked. */
   typed?: string[];
@@ -33,6 +34,7 @@ export function memoryHost(options: HostOptions = {}): { host: Host; stdout: () 
   const host: Host = {
     env: options.env ?? {},
     homeDirectory: options.homeDirectory ?? "/nowhere",
+    projectedTokenPath: options.projectedTokenPath ?? "/nowhere/token",
     stdout: stream(out),
     stderr: stream(err),
     interactive: options.typed !== undefined,

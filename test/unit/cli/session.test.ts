@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { assertGolden } from "../../support/golden.ts";
+import { assertGolden, stableIds } from "../../support/golden.ts";
 import { type MemoryApp, memoryApp, refName, repositoryName } from "../../support/memory-app.ts";
 import { ferry, onApp } from "../../support/memory-host.ts";
 import { Pusher } from "../../support/pusher.ts";
@@ -105,12 +105,45 @@ test("tokens are made, listed and revoked as written in golden/cli/tokens.txt", 
   const text = await transcript(
     [
       [["token", "create", "second", "--scope", "*:pull"]],
+      [["token", "create", "ci", "--scope", "team/*:push", "--robot"]],
+      [["token", "create", "ci", "--scope", "team/*:push", "--robot", "--expires", "1h", "--cidr", "10.0.0.1/8"]],
+      [["token", "create", "ci", "--scope", "team/*:push", "--robot", "--expires", "1h", "--cidr", "10.0.0.0/8", "--cidr", "192.0.2.7"]],
       [["token", "ls"]],
+      [["token", "rotate", `${ids[1]}`, "--overlap", "24h"]],
+      [["token", "rotate", `${ids[1]}`]],
       [["token", "revoke", `${ids[1]}`]],
       [["token", "ls"]],
       [["token", "revoke", "0123456789abcdef"]],
+      [["token", "rotate", `${ids[1]}`]],
     ],
     admin,
   );
   assertGolden("cli/tokens.txt", text);
+});
+
+test("blocks and the audit trail read as written in golden/cli/audit.txt", async () => {
+  const own = await memoryApp();
+  const token = (await own.admin.call("createToken", { body: { name: "Ada", scopes: [{ repositories: "*", actions: ["admin"] }] } })).token;
+  await new Pusher(own.clientFor(token), own.stores.fetch).create(repositoryName("team/llama"));
+  const lines: string[][] = [
+    ["block", "team/llama"],
+    ["block", "team/llama", "--reason", "licence withdrawn"],
+    ["show", "team/llama"],
+    ["unblock", "team/llama"],
+    ["audit"],
+    ["audit", "--act", "blockRepository", "--failed"],
+    ["audit", "-n", "1"],
+    ["audit", "--caller", "Ada", "--since", "2025-12-31", "--until", "2026-01-02", "-n", "2", "--jsonl"],
+    ["audit", "--noted", `2026010100:${"0".repeat(64)}`],
+    ["audit", "--verify"],
+    ["audit", "--verify", "--noted", `2026010100:${"0".repeat(64)}`],
+    ["audit", "--since", "yesterday"],
+  ];
+  let text = "";
+  for (const argv of lines) {
+    const ran = await ferry(argv, onApp(own, token));
+    const ending = ran.exit === 0 ? "" : `exit ${ran.exit}\n`;
+    text += `$ ferry ${argv.map((word) => (/\s/.test(word) ? `'${word}'` : word)).join(" ")}\n${ran.stdout}${ran.stderr}${ending}\n`;
+  }
+  assertGolden("cli/audit.txt", stableIds(text).replace(/"requestId":"[0-9a-f1]+"/g, '"requestId":"…"'));
 });

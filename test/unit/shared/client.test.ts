@@ -291,3 +291,27 @@ test("property: any other name arrives as it is, in one part of the path", async
     }),
   );
 });
+
+test("a token that ended is renewed once for a call, and once for all calls that find it ended", async () => {
+  let token = "hf_old";
+  let renewals = 0;
+  const client = new FerryClient({
+    endpoint: "https://ferry.test",
+    token,
+    fetch: async (_, init) => {
+      const sent = new Headers(init.headers).get("authorization");
+      return sent === "Bearer hf_new" ? json(WHO) : problem("TOKEN_INVALID", 401);
+    },
+    sleep: async () => {},
+    random: () => 0,
+    renew: async () => {
+      renewals++;
+      return token;
+    },
+  });
+  assert.equal((await failureOf(client.call("whoAmI", {}))).code, "TOKEN_INVALID");
+  assert.equal(renewals, 1, "what was renewed and is refused again is not renewed for ever");
+  token = "hf_new";
+  await Promise.all(Array.from({ length: 10 }, () => client.call("whoAmI", {})));
+  assert.equal(renewals, 2);
+});

@@ -1,0 +1,33 @@
+/** The typed client on a host. */
+import { FerryClient } from "../../shared/client.ts";
+import { isOn } from "./config.ts";
+import type { Host } from "./host.ts";
+import { redacted } from "./text.ts";
+import { VERSION } from "./version.ts";
+
+export type Patience = { attempts?: number; timeoutMs?: number; renew?: () => Promise<string> };
+
+/** A client that stops with the host, and tells of each request under FERRY_DEBUG=1. */
+export function clientFor(host: Host, to: { endpoint: string; token: string | undefined }, patience: Patience = {}): FerryClient {
+  const debug = isOn(host.env["FERRY_DEBUG"]);
+  return new FerryClient({
+    endpoint: to.endpoint,
+    token: to.token,
+    fetch: async (url, init) => {
+      const signal = init.signal ? AbortSignal.any([init.signal, host.signal]) : host.signal;
+      const startedMs = host.now();
+      const response = await host.fetch(url, { ...init, signal });
+      if (debug) host.stderr.write(requestLine(url, init, response, host.now() - startedMs));
+      return response;
+    },
+    sleep: (ms, signal) => host.sleep(ms, signal ? AbortSignal.any([signal, host.signal]) : host.signal),
+    random: () => host.random(),
+    userAgent: `ferry/${VERSION}`,
+    ...patience,
+  });
+}
+
+function requestLine(url: string, init: RequestInit, response: Response, tookMs: number): string {
+  const requestId = response.headers.get("x-request-id") ?? "-";
+  return redacted(`debug: ${init.method ?? "GET"} ${url} → ${response.status} in ${Math.round(tookMs)} ms, request ${requestId}\n`);
+}
