@@ -7,7 +7,7 @@ export const USAGE = `npm run bench -- [options] [scenario…]
 
   --size SIZE          bytes that big transfers move (default 2GiB)
   --rounds N           measured rounds (default 5)
-  --variant FLAGS      one more case of ours, with these flags of \`ferry push\` or \`ferry pull\`; may be repeated
+  --variant=FLAGS      one more case of ours, with these flags of \`ferry push\` or \`ferry pull\`; may be repeated
   --endpoint URL       a real S3 in place of the bench's own; keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, region in AWS_REGION
   --bucket NAME        the bucket there (default bench); everything is kept below bench-<random>/ and removed
   --provider NAME      what it is: aws, r2, oss, cos, ceph, minio, gcs, miniflare (default s3)

@@ -18,6 +18,11 @@ export function sizeOf(content: Content): number {
   return content.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
+/** Whether some of it was thrown away. */
+export function isLost(content: Content): boolean {
+  return content.some(({ kind }) => kind === "lost");
+}
+
 export function dispose(content: Content): void {
   for (const piece of content) if (piece.kind === "file" && piece.owned) rmSync(piece.path, { force: true });
 }

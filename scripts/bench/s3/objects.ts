@@ -13,8 +13,10 @@ export type Listed = { key: string; object: StoredObject };
 
 export class Objects {
   readonly #objects = new Map<string, StoredObject>();
-  /** Keys in the order of their UTF-8 bytes, which for our ASCII keys is the order of strings. */
+  /** In the order of their UTF-8 bytes. */
   #keys: string[] = [];
+  /** How keys compare: JavaScript's own way is right, and fast, as long as no key has characters where the two orders differ. */
+  #compare: (a: string, b: string) => number = byCodeUnits;
   /** New keys, not yet among the others: a bulk of writes costs one sort. */
   #late: string[] = [];
 
@@ -24,9 +26,16 @@ export class Objects {
 
   set(key: string, object: StoredObject): void {
     const old = this.#objects.get(key);
-    if (old === undefined) this.#late.push(key);
-    else dispose(old.content);
+    if (old !== undefined) dispose(old.content);
+    else this.#add(key);
     this.#objects.set(key, object);
+  }
+
+  #add(key: string): void {
+    this.#late.push(key);
+    if (this.#compare === byUtf8 || !/[\ud800-\uffff]/.test(key)) return;
+    this.#compare = byUtf8;
+    this.#keys.sort(byUtf8);
   }
 
   delete(key: string): void {
@@ -52,7 +61,7 @@ export class Objects {
   /** Keys with `prefix` in order, after `after` (exclusive). */
   *list(prefix: string, after: string): Generator<Listed> {
     this.#settle();
-    const begin = after > prefix ? after : prefix;
+    const begin = this.#compare(after, prefix) > 0 ? after : prefix;
     for (let at = this.#position(begin); at < this.#keys.length; at++) {
       const key = this.#keys[at] ?? "";
       if (!key.startsWith(prefix)) return;
@@ -66,7 +75,7 @@ export class Objects {
     let [low, high] = [0, this.#keys.length];
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((this.#keys[middle] ?? "") < key) low = middle + 1;
+      if (this.#compare(this.#keys[middle] ?? "", key) < 0) low = middle + 1;
       else high = middle;
     }
     return low;
@@ -75,7 +84,7 @@ export class Objects {
   #settle(): void {
     if (this.#late.length === 0) return;
     if (this.#late.length <= FEW) for (const key of this.#late) this.#keys.splice(this.#position(key), 0, key);
-    else this.#keys = [...this.#keys, ...this.#late].sort(byCodeUnits);
+    else this.#keys = [...this.#keys, ...this.#late].sort(this.#compare);
     this.#late = [];
   }
 }
@@ -85,6 +94,10 @@ const FEW = 16;
 
 function byCodeUnits(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function byUtf8(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
 /** Multipart uploads that are under way. */

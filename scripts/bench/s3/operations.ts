@@ -3,7 +3,7 @@
  * It looks whose key signed, and not at the signature: no client here is hostile. Copies, ACLs and versions are not there.
  */
 import type { Answer, Intake } from "./connection.ts";
-import { type Content, ContentWriter, etagOf, falseClaim, type Piece } from "./content.ts";
+import { type Content, ContentWriter, etagOf, falseClaim, isLost, type Piece } from "./content.ts";
 import type { Counts } from "./counts.ts";
 import type { Fate, Fates } from "./faults.ts";
 import type { RequestHead } from "./http-head.ts";
@@ -128,6 +128,7 @@ function read({ bucket, head, key }: Asked): Answer {
   if (range !== null) headers["content-range"] = `bytes ${offset}-${offset + sizeBytes - 1}/${totalBytes}`;
   const status = range === null ? 200 : 206;
   if (head.method === "HEAD") return { status, headers, body: { sizeBytes }, fate: null };
+  if (isLost(object.content)) return failure(404, "NoSuchKey");
   const fate = bucket.fates.draw(totalBytes, performance.now());
   if (fate.refused) return failure(503, "SlowDown");
   return { status, headers, body: { content: object.content, offset, sizeBytes }, fate: within(fate, sizeBytes) };

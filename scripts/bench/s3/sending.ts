@@ -18,24 +18,41 @@ export async function sendContent(socket: Socket, reader: ContentReader, { fate,
   const stallAtByte = fate?.stallAtByte ?? Number.POSITIVE_INFINITY;
   const stepBytes = paces.length > 0 || Number.isFinite(stallAtByte) ? PACED_BYTES : BUFFER_BYTES;
   try {
-    for (let sentBytes = 0; !socket.destroyed; ) {
-      const buffer = await buffers.take();
-      if (buffer === null) return;
-      const length = reader.read(buffer.subarray(0, stepBytes));
-      if (length === 0) {
-        buffers.give(buffer);
-        return;
-      }
-      socket.write(buffer.subarray(0, length), () => buffers.give(buffer));
-      socket.uncork();
-      const begin = sentBytes;
+    for (let sentBytes = 0; ; ) {
+      const length = await sendPiece(socket, reader, buffers, stepBytes);
+      if (length === 0) return;
+      const isStalled = sentBytes <= stallAtByte && stallAtByte < sentBytes + length;
       sentBytes += length;
-      const pauseMs = waitMs(paces, length) + (begin <= stallAtByte && stallAtByte < sentBytes ? (fate?.stallMs ?? 0) : 0);
+      const pauseMs = waitMs(paces, length) + (isStalled ? (fate?.stallMs ?? 0) : 0);
       if (pauseMs >= 1) await sleep(pauseMs);
     }
   } finally {
     reader.close();
     await buffers.close();
+  }
+}
+
+/** Writes the next bytes, and says how many; 0: there are no more, or nobody to send them to. */
+async function sendPiece(socket: Socket, reader: ContentReader, buffers: Buffers, stepBytes: number): Promise<number> {
+  const buffer = await buffers.take();
+  if (buffer === null || socket.destroyed) return 0;
+  const length = readInto(buffer.subarray(0, stepBytes), reader);
+  if (length === null) socket.destroy();
+  if (length === null || length === 0) {
+    buffers.give(buffer);
+    return 0;
+  }
+  socket.write(buffer.subarray(0, length), () => buffers.give(buffer));
+  socket.uncork();
+  return length;
+}
+
+/** Null when the content can't be read: all that can be done in the middle of an answer is to break it off. */
+function readInto(target: Buffer, reader: ContentReader): number | null {
+  try {
+    return reader.read(target);
+  } catch {
+    return null;
   }
 }
 

@@ -1,0 +1,27 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { quantile, shuffled, spreadOf } from "../../../scripts/bench/measure/stats.ts";
+import { seeded } from "../../../scripts/bench/s3/faults.ts";
+
+test("a spread is the middle and the ends, and nothing of nothing", () => {
+  assert.equal(spreadOf([]), null);
+  assert.deepEqual(spreadOf([3]), { median: 3, min: 3, max: 3 });
+  assert.deepEqual(spreadOf([5, 1, 3]), { median: 3, min: 1, max: 5 });
+  assert.deepEqual(spreadOf([4, 1, 3, 2]), { median: 2.5, min: 1, max: 4 });
+});
+
+test("quantiles lie between their neighbours", () => {
+  assert.equal(quantile([1, 2, 3, 4, 5], 0.25), 2);
+  assert.equal(quantile([0, 10], 0.99), 9.9);
+});
+
+test("a random order holds everything once, and is another for another seed", () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer()), fc.integer(), (values, seed) => {
+      assert.deepEqual(shuffled(values, seeded(seed)).toSorted(), values.toSorted());
+    }),
+  );
+  const orders = new Set(Array.from({ length: 20 }, (_, seed) => shuffled([1, 2, 3, 4, 5], seeded(seed)).join()));
+  assert.ok(orders.size > 10);
+});
