@@ -1,8 +1,8 @@
 /** Looks whether files are what they should be, and makes a destination as fresh for one case as for the next. */
-import { closeSync, fstatSync, openSync, readdirSync, readSync, rmSync, statSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, rmSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { MiB } from "../../shared/units.ts";
-import type { DataFile, Dataset } from "./data.ts";
+import type { Dataset } from "./data.ts";
 
 const [left, right] = [Buffer.allocUnsafeSlow(MiB), Buffer.allocUnsafeSlow(MiB)];
 
@@ -60,20 +60,4 @@ export function touchMemory(folder: string, sizeBytes: number): void {
     closeSync(file);
     rmSync(path, { force: true });
   }
-}
-
-/** Names of what lies directly in `folder`; none when it is not there. */
-export function entriesOf(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-}
-
-/** A file's bytes by its name in the dataset. Throws when there is none. */
-export function fileNamed(data: Dataset, name: string): DataFile {
-  const file = data.files.find((each) => each.name === name);
-  if (file === undefined) throw new Error(`the dataset has no ${name}`);
-  return file;
 }

@@ -28,14 +28,15 @@ export function ownNetwork(): Network {
 /** Whether the bench should run itself again by `runInside`: the loopback is paced here, and a namespace can be had. */
 export function isBetterInside(): boolean {
   if (ownNetwork().own || !PACING.includes(congestionControl())) return false;
-  if (process.getuid?.() !== 0 || findProgram("unshare") === null || findProgram("ip") === null) return false;
-  return spawnSync("unshare", ["--net", "sh", "-c", SET_UP, "sh", "true"], { stdio: "ignore" }).status === 0;
+  const unshare = findProgram("unshare");
+  if (process.getuid?.() !== 0 || unshare === null || findProgram("ip") === null) return false;
+  return spawnSync(unshare, ["--net", "sh", "-c", SET_UP, "sh", "true"], { stdio: "ignore" }).status === 0;
 }
 
 /** Runs this program again with the same arguments. @returns its exit code */
 export async function runInside(): Promise<number> {
   const self = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
-  const child = spawn("unshare", ["--net", "sh", "-c", SET_UP, "sh", ...self], {
+  const child = spawn(findProgram("unshare") ?? "", ["--net", "sh", "-c", SET_UP, "sh", ...self], {
     stdio: "inherit",
     env: { ...process.env, [INSIDE]: WANTED },
   });

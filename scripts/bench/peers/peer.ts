@@ -48,7 +48,7 @@ export function plainEnv(home: string, more: Record<string, string> = {}): Recor
 export function programPath(name: string): string {
   const path = findProgram(name) ?? name;
   if (!path.includes(`${sep}shims${sep}`)) return path;
-  const { status, stdout } = spawnSync("pyenv", ["which", name], { encoding: "utf8" });
+  const { status, stdout } = spawnSync(findProgram("pyenv") ?? "", ["which", name], { encoding: "utf8" });
   return status === 0 ? stdout.trim() : path;
 }
 
