@@ -6,6 +6,7 @@
 import type { RouteAnswer, RouteBody, RouteName, RouteParams, RouteQuery, Routes } from "../../shared/contract/routes.ts";
 import { type ErrorCode, FerryError } from "../../shared/errors.ts";
 import type { RepositoryName } from "../../shared/names.ts";
+import { Refused } from "../registry/authenticate.ts";
 import type { Caller } from "../registry/ports.ts";
 import { afterAnswer } from "./after-answer.ts";
 import type { EdgeContext } from "./edge.ts";
@@ -113,7 +114,7 @@ export async function audit<N extends RouteName>(c: EdgeContext, name: N, seen: 
   const result = error === null ? "OK" : error instanceof FerryError ? error.code : "INTERNAL";
   const when = whenOf(name, seen, result);
   if (when === "never") return;
-  const { caller } = seen;
+  const caller = seen.caller ?? (error instanceof FerryError && error.cause instanceof Refused ? error.cause.caller : undefined);
   const { audit: trail } = c.get("services");
   const { repository = null, ...about } = aboutOf(name, seen);
   trail.record({

@@ -23,6 +23,16 @@ const USE_NOTED_MS = 3_600_000;
 /** The deployment's own first administrator, from its settings. */
 export type Bootstrap = Caller & { hash: Digest };
 
+/** Why somebody whom we know was refused: the cause of such errors, for the audit trail alone. */
+export class Refused extends Error {
+  readonly caller: Caller;
+
+  constructor(caller: Caller) {
+    super("refused");
+    this.caller = caller;
+  }
+}
+
 /** One for each isolate. */
 export class Authentication {
   readonly #ports: Ports;
@@ -51,7 +61,11 @@ export class Authentication {
     const known = this.#known.get(hash);
     const caller =
       known !== undefined && known.untilMs > this.#ports.clock.now() ? known.caller : await this.#lookUp(bearer, hash, address);
-    demandNetwork(caller, address);
+    try {
+      demandNetwork(caller, address);
+    } catch (error) {
+      throw error instanceof FerryError ? new FerryError(error.code, error.details, { cause: new Refused(caller) }) : error;
+    }
     return caller;
   }
 
@@ -61,7 +75,7 @@ export class Authentication {
     const found = await this.#find(bearer, hash);
     if (found === null || found.untilMs <= nowMs) {
       await this.#failures.count(address);
-      throw new FerryError("TOKEN_INVALID");
+      throw new FerryError("TOKEN_INVALID", {}, { cause: found === null ? undefined : new Refused(found.caller) });
     }
     if (this.#known.size >= REMEMBERED_MAX) this.#known.clear();
     this.#known.set(hash, { caller: found.caller, untilMs: Math.min(nowMs + REMEMBERED_MS, found.untilMs) });
@@ -69,16 +83,17 @@ export class Authentication {
     return found.caller;
   }
 
-  /** Null also for a token that was revoked. `untilMs`: when this secret ends. */
+  /** `untilMs`: when this secret ends; in the past for a token that was revoked. */
   async #find(bearer: string, hash: Digest): Promise<{ caller: Caller; untilMs: number } | null> {
     if (equalTexts(hash, this.#bootstrap.hash)) return { caller: callerIn(this.#bootstrap), untilMs: Number.POSITIVE_INFINITY };
     const short = isShortToken(bearer) ? await this.#ports.shortTokens.find(hash) : null;
     if (short !== null) return { caller: short, untilMs: endOf(short.expiresAt) };
     const system = this.#ports.system.atLeast(await this.#confirmedSeq());
     const entry = await findConfirmed(systemLog(this.#ports), () => system.findToken(hash));
-    if (entry === null || entry.revokedAt !== null) return null;
-    const secret = entry.secrets.find((known) => known.hash === hash);
-    return secret === undefined ? null : { caller: callerOfToken(entry), untilMs: Math.min(endOf(entry.expiresAt), endOf(secret.until)) };
+    const secret = entry?.secrets.find((known) => known.hash === hash);
+    if (entry === null || secret === undefined) return null;
+    const untilMs = entry.revokedAt === null ? Math.min(endOf(entry.expiresAt), endOf(secret.until)) : 0;
+    return { caller: callerOfToken(entry), untilMs };
   }
 
   /** Of the log in the bucket, less than 30 s ago: an index that goes back before it says nothing. */

@@ -117,11 +117,21 @@ test("refused rights are written before the answer, whatever the answer says; re
     "whoAmI ADDRESS_DENIED",
     "createToken SCOPE_EXCEEDED",
   ]);
+  assert.equal(
+    (await written(app)).find(({ result }) => result === "ADDRESS_DENIED")?.caller?.name,
+    "bound",
+    "the trail knows whose token it is",
+  );
   const count = (await written(app)).length;
   assert.equal(await codeOf(app.clientFor(makeToken(crypto.getRandomValues(new Uint8Array(32)))).call("whoAmI", {})), "TOKEN_INVALID");
   assert.equal((await written(app)).length, count);
   await app.services.audit.flush();
   assert.deepEqual(acts((await written(app)).slice(count)), ["whoAmI TOKEN_INVALID"]);
+  const { token: revoked, description } = await app.admin.call("createToken", { body: { name: "revoked", scopes: [TEAM] } });
+  await app.admin.call("revokeToken", { params: { id: description.id } });
+  assert.equal(await codeOf(app.clientFor(revoked).call("whoAmI", {})), "TOKEN_INVALID");
+  await app.services.audit.flush();
+  assert.deepEqual((await written(app)).at(-1)?.caller, { id: description.id, name: "revoked" });
 });
 
 test("what is not there, or was asked wrongly, is no refusal of a right", async () => {
