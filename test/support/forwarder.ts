@@ -2,6 +2,15 @@
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
+/**
+ * What becomes of a request. `pass`: on to the target. `drop`: the target never sees it, and the connection breaks. `lose`: the target does
+ * it, and the answer is lost. `html`: the target never sees it; the answer is a page of a proxy, with status 500. `hang`: nobody answers,
+ * for 20 s. A URL: to another target.
+ */
+export type Verdict = "pass" | "drop" | "lose" | "html" | "hang" | { target: string };
+
+const HANG_MS = 20_000;
+
 export type Forwarder = {
   url: string;
   /** Where requests go; may be set after the start. */
@@ -9,8 +18,7 @@ export type Forwarder = {
   requestBytes: number;
   responseBytes: number;
   requests: number;
-  /** Decides for each request: "pass" it on, "drop" it unseen by the target, or pass it on and lose the answer ("lose"). */
-  rule: (request: { method: string; path: string; body: Buffer }) => "pass" | "drop" | "lose" | Promise<"pass" | "drop" | "lose">;
+  rule: (request: { method: string; path: string; body: Buffer }) => Verdict | Promise<Verdict>;
   stop(): Promise<void>;
 };
 
@@ -41,11 +49,19 @@ async function forward(forwarder: Forwarder, incoming: IncomingMessage, outgoing
   forwarder.requests++;
   forwarder.requestBytes += body.length;
   const verdict = await forwarder.rule({ method: incoming.method ?? "", path: incoming.url ?? "", body });
+  if (verdict === "html") {
+    outgoing.writeHead(500, { "content-type": "text/html" }).end("<!doctype html><title>Internal Server Error</title>");
+    return;
+  }
+  if (verdict === "hang") {
+    await hangUp(outgoing);
+    return;
+  }
   if (verdict === "drop") {
     outgoing.destroy();
     return;
   }
-  const url = new URL(incoming.url ?? "/", forwarder.target);
+  const url = new URL(incoming.url ?? "/", typeof verdict === "object" ? verdict.target : forwarder.target);
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
     // The host stays as the client signed it.
     const headers = { ...incoming.headers, "content-length": String(body.length) };
@@ -66,4 +82,16 @@ async function bodyOf(stream: IncomingMessage): Promise<Buffer> {
   const parts: Buffer[] = [];
   for await (const part of stream) parts.push(part as Buffer);
   return Buffer.concat(parts);
+}
+
+/** Until the client leaves, or the time is up. */
+async function hangUp(outgoing: ServerResponse): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, HANG_MS);
+    outgoing.once("close", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+  outgoing.destroy();
 }
