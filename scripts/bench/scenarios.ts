@@ -6,6 +6,7 @@ import { firstByte } from "./scenarios/first-byte.ts";
 import { memory } from "./scenarios/memory.ts";
 import { presign } from "./scenarios/presign.ts";
 import { protocol } from "./scenarios/protocol.ts";
+import { rebuild } from "./scenarios/rebuild.ts";
 import { repush } from "./scenarios/repush.ts";
 import { revisions } from "./scenarios/revisions.ts";
 import { server } from "./scenarios/server.ts";
@@ -14,5 +15,5 @@ import { smallFiles } from "./scenarios/small-files.ts";
 export const SCENARIOS: readonly Scenario[] = [
   ...[pullBig, pullBigTls, pullBigDisk, pullBigDiskTls, pushBig, pushBigTls],
   ...[smallFiles, repush, firstByte, connectionRate, faults, memory],
-  ...[protocol, revisions, server, presign],
+  ...[protocol, revisions, rebuild, server, presign],
 ];
