@@ -34,7 +34,7 @@ test("retention rules are kept without anybody, and what they trash is purged wh
   app.clock.advance(DAY_MS);
   await around(app);
   assert.equal(await alive(app), 2);
-  const trashed = async () => (await app.admin.call("listRevisions", { repository: MODEL, query: { deleted: true } })).revisions.length;
+  const trashed = async () => (await app.admin.call("listRevisions", { repository: MODEL, query: { deleted: "true" } })).revisions.length;
   assert.equal(await trashed(), 3);
   for (let day = 0; day < 14; day++) {
     app.clock.advance(DAY_MS);
