@@ -95,7 +95,7 @@ describe("index ports on a real Redis", { skip: whyNoRedis() }, () => {
       await touch();
       for (const key of keys) assert.ok((await parts.raw.ttl(key)) > DAY_SECONDS - 60, `${name} and ${key}`);
     }
-    await uploads.remember(UPLOAD_KEY, "text");
+    await uploads.remember(UPLOAD_KEY, "text", 0, 10);
     const [pointer] = await parts.raw.keys(`${prefix}upload-of:*`);
     assert.ok(pointer);
     assert.ok((await parts.raw.ttl(pointer)) > DAY_SECONDS - 60);
@@ -218,5 +218,9 @@ function allSystemQuestions(system: Parameters<typeof systemQuestions>[0]): Ques
       return { name: `token ${secret}`, ask: () => system.findToken(digestOf(secret)) };
     }),
   ]);
-  return [...systemQuestions(system), ...one, { name: "operation", ask: () => system.findOperation(operationOf("system", 1)) }];
+  return [
+    ...systemQuestions(system),
+    ...one,
+    { name: "operation", ask: async () => (await system.findOperation(operationOf("system", 1))).seq },
+  ];
 }

@@ -217,7 +217,7 @@ function end(make: MakeIndexes): void {
       assert.deepEqual(await repositories.envelopeFate(ID, attemptOf(seed)), { state: "ended", seq: 10 });
     }
     assert.deepEqual(await repositories.head(ID), { seq: 10, hash: chain.entries.at(-1)?.hash });
-    assert.equal(await repositories.findOperation(ID, record.operationOf("repository", 10)), 10);
+    assert.equal((await repositories.findOperation(ID, record.operationOf("repository", 10))).seq, 10);
   });
 }
 

@@ -67,8 +67,8 @@ export function repositoryQuestions(repositories: RepositoryIndex, id: Repositor
     { name: "listRevisions", ask: () => repositories.listRevisions(id, { limit: 100 }) },
     { name: "listRevisions of a branch", ask: () => repositories.listRevisions(id, { branch: refOf("main"), limit: 100 }) },
     { name: "listRevisions of no branch", ask: () => repositories.listRevisions(id, { branch: refOf("none"), limit: 100 }) },
-    { name: "findOperation", ask: () => repositories.findOperation(id, operationOf("repository", 3)) },
-    { name: "findOperation of none", ask: () => repositories.findOperation(id, operationOf("repository", 999)) },
+    { name: "findOperation", ask: async () => (await repositories.findOperation(id, operationOf("repository", 3))).seq },
+    { name: "findOperation of none", ask: async () => (await repositories.findOperation(id, operationOf("repository", 999))).seq },
   ];
 }
 
@@ -78,6 +78,7 @@ export function repositoryIndexSuite(name: string, make: MakeIndexes): void {
     applying(make);
     replaying(make);
     operations(make);
+    fence(make);
     damage(make);
   });
 }
@@ -304,9 +305,21 @@ function operations(make: MakeIndexes): void {
     for (let at = 1; at <= 300; at++) await chain.add(tag(ID, `t${at % 7}`, `c${at}`));
     await replay(follower(repositories), chain.entries);
     for (const seq of [45, 46, 100, 256, 257, 300]) {
-      assert.equal(await repositories.findOperation(ID, operationOf("repository", seq)), seq);
+      assert.equal((await repositories.findOperation(ID, operationOf("repository", seq))).seq, seq);
     }
-    for (const seq of [1, 43, 44, 301]) assert.equal(await repositories.findOperation(ID, operationOf("repository", seq)), null);
+    for (const seq of [1, 43, 44, 301]) assert.equal((await repositories.findOperation(ID, operationOf("repository", seq))).seq, null);
+  });
+}
+
+function fence(make: MakeIndexes): void {
+  test("a read that knows the log to be further answers nothing; one that knows it as it is answers", async () => {
+    const { repositories } = make();
+    const chain = await fullChain();
+    await replay(follower(repositories), chain.entries);
+    const answers = await answersOf(repositoryQuestions(repositories.atLeast(chain.seq), ID));
+    assert.deepEqual(answers, await answersOf(repositoryQuestions(repositories, ID)));
+    for (const answer of await answersOf(repositoryQuestions(repositories.atLeast(chain.seq + 1), ID)))
+      assert.equal(answer.state, "rebuilding");
   });
 }
 

@@ -53,8 +53,8 @@ export function systemQuestions(system: SystemIndex): Question[] {
     { name: "findToken of its new secret", ask: () => system.findToken(digestOf("three'")) },
     { name: "findTokenById", ask: () => system.findTokenById(hex("id three", 16)) },
     { name: "listTokens", ask: () => system.listTokens() },
-    { name: "findOperation", ask: () => system.findOperation(operationOf("system", 3)) },
-    { name: "findOperation of none", ask: () => system.findOperation(operationOf("system", 999)) },
+    { name: "findOperation", ask: async () => (await system.findOperation(operationOf("system", 3))).seq },
+    { name: "findOperation of none", ask: async () => (await system.findOperation(operationOf("system", 999))).seq },
   ];
 }
 
@@ -83,7 +83,16 @@ export function systemIndexSuite(name: string, make: MakeIndexes): void {
       assert.deepEqual(await system.listRepositories({ limit: 10 }), []);
       assert.deepEqual(await system.listTokens(), []);
       assert.deepEqual(await system.namesOf([repositoryIdOf("a/b")]), new Map());
-      assert.equal(await system.findOperation(operationOf("system", 1)), null);
+      assert.equal((await system.findOperation(operationOf("system", 1))).seq, null);
+    });
+
+    test("a read that knows the log to be further answers nothing; one that knows it as it is answers", async () => {
+      const { system } = make();
+      const chain = await fullChain();
+      await replay(system, chain.entries);
+      assert.deepEqual(await answersOf(systemQuestions(system.atLeast(chain.seq))), await answersOf(systemQuestions(system)));
+      const beyond = systemQuestions(system.atLeast(chain.seq + 1)).filter(({ name }) => name !== "head");
+      for (const answer of await answersOf(beyond)) assert.equal(answer.state, "rebuilding");
     });
 
     test("finds living repositories by name and by id, and forgets deleted ones", async () => {
