@@ -65,6 +65,8 @@ async function run({ program, args, env, cwd }: Command): Promise<number | null>
     stdio: ["ignore", "pipe", "pipe"],
     timeout: TIMEOUT_MS,
     killSignal: "SIGKILL",
+    // A group of its own, so that it ends with us, its own children too.
+    detached: true,
     ...(cwd === undefined ? {} : { cwd }),
   });
   let output = "";
@@ -73,6 +75,8 @@ async function run({ program, args, env, cwd }: Command): Promise<number | null>
       output = (output + text).slice(-OUTPUT_CHARACTERS_MAX);
     });
   }
+  const end = () => killGroup(child.pid);
+  process.once("exit", end);
   let peakBytes = 0;
   const poll = setInterval(() => {
     if (child.pid !== undefined) peakBytes = Math.max(peakBytes, peakTreeBytes(child.pid));
@@ -85,6 +89,15 @@ async function run({ program, args, env, cwd }: Command): Promise<number | null>
     if (how !== "") throw new Error(`${program} ${args.join(" ").slice(0, 300)} failed (${how}): ${output.trim()}`);
   } finally {
     clearInterval(poll);
+    process.removeListener("exit", end);
   }
   return peakBytes === 0 ? null : peakBytes;
+}
+
+function killGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, "SIGKILL");
+  } catch {
+    // Everybody is gone already.
+  }
 }
