@@ -1,14 +1,16 @@
 /** One file while a pull fills it, under a name that no reader takes for the file. */
-import { closeSync, constants, fdatasync, ftruncateSync, lstatSync, openSync, renameSync } from "node:fs";
+import { closeSync, constants, fdatasync, ftruncateSync, openSync, renameSync } from "node:fs";
 import { promisify } from "node:util";
 import type { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import type { FetchAnswer, MoveOptions, Part, Piece, WantedChunk, WantedFile } from "../../shared/transfer/ports.ts";
+import { MiB } from "../../shared/units.ts";
 import type { ChunkCache } from "./chunk-cache.ts";
 import type { Folders } from "./folders.ts";
 import { unwritable } from "./fs-errors.ts";
 import type { Mover, PartFile } from "./mover.ts";
 import type { Movers } from "./movers.ts";
+import type { Syncer } from "./syncer.ts";
 
 /** Where a file's bytes are now: a part gets another name when it is sealed. */
 export type Location = { path: string };
@@ -24,14 +26,19 @@ export type DiskPartOptions = {
   /** Path of the part below the destination. */
   part: string;
   held: Set<Digest>;
+  /** A dead run left it: it may be longer than the file. */
+  isAdopted: boolean;
   folders: Folders;
   movers: Movers;
+  syncer: Syncer;
   lender: Lender;
   cache: ChunkCache | null;
   /** The chunk is in the part now. */
   onHeld: (chunk: WantedChunk) => void;
 };
 
+/** Larger files are synced one by one. */
+const SYNC_TOGETHER_BYTES_MAX = 4 * MiB;
 const sync = promisify(fdatasync);
 
 export class DiskPart implements Part {
@@ -39,11 +46,14 @@ export class DiskPart implements Part {
   /** Who has begun to fetch a piece goes on with it. */
   readonly #begun = new Map<string, Mover>();
   readonly #location: Location;
+  readonly #isSmall: boolean;
   #isOpen = true;
 
   constructor(options: DiskPartOptions) {
     this.#options = options;
     this.#location = { path: options.part };
+    this.#isSmall = options.file.sizeBytes < SYNC_TOGETHER_BYTES_MAX;
+    if (this.#isSmall) options.syncer.begin();
     for (const chunk of options.file.chunks) if (options.held.has(chunk.sha256)) this.#lend(chunk);
   }
 
@@ -110,14 +120,13 @@ export class DiskPart implements Part {
   }
 
   async seal(): Promise<void> {
-    const { to, file, part, folders, held } = this.#options;
+    const { to, file, part, folders, held, syncer, isAdopted } = this.#options;
     const missing = file.chunks.find((chunk) => !held.has(chunk.sha256));
     if (missing !== undefined) throw new FerryError("INTERNAL", { problem: `${file.path} is sealed without chunk ${missing.sha256}` });
     try {
-      // A part that was taken over may be longer.
-      ftruncateSync(to.fd, file.sizeBytes);
+      if (isAdopted) ftruncateSync(to.fd, file.sizeBytes);
       // The bytes before the name: after a power failure, whatever has the name is whole.
-      await sync(to.fd);
+      await (this.#isSmall ? syncer.sync(to.fd) : sync(to.fd));
       this.#close();
       giveName(folders, part, file.path);
       this.#location.path = file.path;
@@ -133,7 +142,8 @@ export class DiskPart implements Part {
   #close(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    const { to, movers } = this.#options;
+    const { to, movers, syncer } = this.#options;
+    if (this.#isSmall) syncer.end();
     closeSync(to.fd);
     if (to.directFd !== null) closeSync(to.directFd);
     if (this.#begun.size > 0) movers.forget(to.id);
@@ -151,10 +161,8 @@ export class DiskPart implements Part {
   }
 }
 
-/** Puts a part in its file's place. A link that is there is replaced, not followed. */
+/** Puts a part in its file's place. A link that is there is replaced, not followed; a folder is an error (EISDIR). */
 export function giveName(folders: Folders, part: string, path: string): void {
-  const stats = lstatSync(folders.at(path), { throwIfNoEntry: false });
-  if (stats?.isDirectory()) throw new FerryError("FILE_UNWRITABLE", { path, problem: "a folder is there" });
   renameSync(folders.at(part), folders.at(path));
 }
 

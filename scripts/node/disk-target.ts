@@ -32,20 +32,28 @@ import { partName, runOfPart } from "./marks.ts";
 import { availableMemoryBytes } from "./memory.ts";
 import type { Movers } from "./movers.ts";
 import { shareContent } from "./same-file.ts";
+import { Syncer } from "./syncer.ts";
 
 /** Smaller files are not worth a line: they are fetched again. */
 const JOURNAL_FILE_BYTES_MIN = 4 * MiB;
 /** Smaller files gain nothing. */
 const DIRECT_FILE_BYTES_MIN = 16 * MiB;
+const FREE_BYTES_PLENTY = 256 * MiB;
 const OPEN_EXISTING = constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 export type DiskTargetOptions = { movers: Movers; direct: "auto" | "always" | "never"; chunkCache: string | undefined };
+
+/** A part's file, open. */
+type Opened = { part: string; fd: number; held: Set<Digest>; isAdopted: boolean };
 
 export class DiskTarget implements Target {
   readonly #destination: string;
   readonly #movers: Movers;
   readonly #direct: DiskTargetOptions["direct"];
   readonly #cache: ChunkCache | null;
+  readonly #syncer = new Syncer();
+  /** What was free at the last look, less what was promised since. */
+  #freeBytes = 0;
   #isDirect = false;
   readonly #run = randomBytes(8).toString("hex");
   readonly #lender: Lender = new Map();
@@ -176,7 +184,7 @@ export class DiskTarget implements Target {
     const fd = openSync(this.#opened().folders.at(part), flags, mode);
     // Its length at once, so that no write has to move the end of the file.
     if (file.sizeBytes >= JOURNAL_FILE_BYTES_MIN) ftruncateSync(fd, file.sizeBytes);
-    return this.#diskPart(file, { part, fd, held: new Set() });
+    return this.#diskPart(file, { part, fd, held: new Set(), isAdopted: false });
   }
 
   /** The part that a dead run left, when it is that of this content, and a plain file of our own that no other name leads to. */
@@ -188,10 +196,10 @@ export class DiskTarget implements Target {
     const fd = openSync(folders.at(left.part), constants.O_RDWR | OPEN_EXISTING);
     const marked = file.chunks.filter((chunk) => left.chunks.has(chunk.sha256));
     const held = await findHeld(this.#movers, { fd, sizeBytes: stats.size, chunks: marked }, signal);
-    return this.#diskPart(file, { part: left.part, fd, held });
+    return this.#diskPart(file, { part: left.part, fd, held, isAdopted: true });
   }
 
-  #diskPart(file: WantedFile, { part, fd, held }: { part: string; fd: number; held: Set<Digest> }): DiskPart {
+  #diskPart(file: WantedFile, { part, fd, held, isAdopted }: Opened): DiskPart {
     const { folders, journal } = this.#opened();
     const isJournaled = file.sizeBytes >= JOURNAL_FILE_BYTES_MIN;
     if (isJournaled) journal.begin(part, file);
@@ -199,7 +207,8 @@ export class DiskTarget implements Target {
       if (isJournaled) journal.held(part, chunk.sha256);
     };
     const to = { id: this.#parts++, fd, directFd: this.#directFd(file, part), path: file.path };
-    return new DiskPart({ to, file, part, held, folders, movers: this.#movers, lender: this.#lender, cache: this.#cache, onHeld });
+    const shared = { folders, movers: this.#movers, syncer: this.#syncer, lender: this.#lender, cache: this.#cache };
+    return new DiskPart({ ...shared, to, file, part, held, isAdopted, onHeld });
   }
 
   /** Null: through the page cache. */
@@ -214,10 +223,13 @@ export class DiskTarget implements Target {
     }
   }
 
-  /** A clear word before hours of work; the writes themselves are checked, too. */
+  /** A clear word before hours of work; the writes themselves are checked, too. Looks again only when it could matter. */
   #checkSpace(file: WantedFile): void {
+    this.#freeBytes -= file.sizeBytes;
+    if (this.#freeBytes > FREE_BYTES_PLENTY) return;
     const { bavail, bsize } = statfsSync(this.#opened().folders.folder(folderOf(file.path)));
     const freeBytes = bavail * bsize;
+    this.#freeBytes = freeBytes - file.sizeBytes;
     // Some network file systems say 0 for "unknown".
     if (freeBytes === 0 || freeBytes >= file.sizeBytes) return;
     const problem = `no space left on the disk: it needs ${file.sizeBytes} bytes, ${freeBytes} are free`;

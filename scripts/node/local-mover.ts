@@ -23,8 +23,8 @@ import type {
 } from "./mover.ts";
 import { writeAt } from "./part-writer.ts";
 import { readerOf } from "./range-reader.ts";
-import { scanFile } from "./scan.ts";
-import { OpenSource } from "./source-file.ts";
+import { SMALL_BYTES_MAX, SmallFiles } from "./small-files.ts";
+import { type CheckedSource, OpenSource } from "./source-file.ts";
 import type { Transport } from "./transport.ts";
 import { makeTransport } from "./transports.ts";
 
@@ -33,6 +33,7 @@ const READ_BYTES = MiB;
 export class LocalMover implements Mover {
   readonly #transport: Transport;
   readonly #fetcher: Fetcher;
+  readonly #small = new SmallFiles();
 
   private constructor(transport: Transport, arena: Arena) {
     this.#transport = transport;
@@ -43,15 +44,21 @@ export class LocalMover implements Mover {
     return new LocalMover(await makeTransport(transport), new Arena(Math.floor(directBytes / BLOCK_BYTES)));
   }
 
-  scan(file: SourceFile, options: ScanOptions): Promise<ScannedFile> {
-    return scanFile(file, options);
+  async scan(file: SourceFile, options: ScanOptions): Promise<ScannedFile> {
+    // Loaded here: a thread that only fetches does without.
+    const { scanFile, scanSource } = await import("./scan.ts");
+    if (file.sizeBytes > SMALL_BYTES_MAX) return scanFile(file, options);
+    return scanSource(file, await this.#small.read(file), options);
   }
 
-  send({ file, chunk, request }: SendTask, options: MoveOptions): Promise<StoreAnswer> {
-    return OpenSource.use(file, (source) => {
+  async send(task: SendTask, options: MoveOptions): Promise<StoreAnswer> {
+    const known = this.#small.take(task.file);
+    const put = (source: CheckedSource) => {
+      const { chunk, request } = task;
       const body = () => readerOf(source, chunk.ranges, chunk.size);
       return this.#transport.put({ ...request, sizeBytes: chunk.size, body }, options);
-    });
+    };
+    return known === null ? OpenSource.use(task.file, put) : put(known);
   }
 
   holds({ file, chunk }: HoldsTask, signal: AbortSignal): Promise<boolean> {

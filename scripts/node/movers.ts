@@ -1,15 +1,17 @@
 /**
  * All movers of a transfer: this thread's own, and data threads once there is enough to do. They cost some memory and a moment, so a small
- * transfer never starts them; a large chunk waits for them, or this thread would be left with all of the first ones.
+ * transfer never starts them; a large chunk waits for them, or this thread would be left with all of the first ones. Small chunks stay
+ * here: telling another thread of one costs as much as moving it.
  */
 import { MiB } from "../../shared/units.ts";
 import { LocalMover } from "./local-mover.ts";
 import type { Mover, MoverSetting } from "./mover.ts";
+import { SMALL_BYTES_MAX } from "./small-files.ts";
 import { ThreadMover } from "./thread-mover.ts";
 
 const LARGE_BYTES = 4 * MiB;
-/** So many small tasks keep a thread busy for longer than it takes to start one. */
-const SMALL_TASKS_MAX = 64;
+/** So many that are neither small nor large keep a thread busy for longer than it takes to start one. */
+const MIDDLING_TASKS_MAX = 16;
 
 export class Movers {
   readonly #own: Mover;
@@ -18,7 +20,7 @@ export class Movers {
   #threads: ThreadMover[] = [];
   #ready: Promise<void> | null = null;
   #isReady = false;
-  #smallTasks = 0;
+  #middlingTasks = 0;
   readonly #loadBytes = new Map<Mover, number>();
 
   private constructor(own: Mover, setting: MoverSetting, threadCount: number) {
@@ -63,9 +65,9 @@ export class Movers {
   }
 
   async #choose(bytes: number): Promise<Mover> {
-    if (this.#threadCount === 0) return this.#own;
+    if (this.#threadCount === 0 || bytes <= SMALL_BYTES_MAX) return this.#own;
     const isLarge = bytes >= LARGE_BYTES;
-    if (!isLarge && this.#ready === null && ++this.#smallTasks <= SMALL_TASKS_MAX) return this.#own;
+    if (!isLarge && this.#ready === null && ++this.#middlingTasks <= MIDDLING_TASKS_MAX) return this.#own;
     this.#ready ??= this.#start();
     if (!this.#isReady && !isLarge) return this.#own;
     await this.#ready;

@@ -1,28 +1,28 @@
 /** Reads a chunk where it lies in a file that is pushed. */
 import type { Range } from "../../shared/chunking/group.ts";
-import type { OpenSource } from "./source-file.ts";
+import type { CheckedSource } from "./source-file.ts";
 import type { BodyReader } from "./transport.ts";
 
 /** The last bytes come only when the file is still the one that was hashed: a store that checks nothing must not get others. */
-export function readerOf(source: OpenSource, ranges: readonly Range[], sizeBytes: number): BodyReader {
+export function readerOf(source: CheckedSource, ranges: readonly Range[], sizeBytes: number): BodyReader {
   const reader = new RangeReader(source, ranges);
   let leftBytes = sizeBytes;
   return async (buffer) => {
     await reader.fill(buffer);
     leftBytes -= buffer.length;
-    if (leftBytes === 0) await source.check();
+    if (leftBytes === 0) source.check();
   };
 }
 
 /** Reads the concatenation of `ranges`. */
 class RangeReader {
-  readonly #source: OpenSource;
+  readonly #source: CheckedSource;
   readonly #ranges: readonly Range[];
   #next = 0;
   /** Bytes of the next range that were read. */
   #done = 0;
 
-  constructor(source: OpenSource, ranges: readonly Range[]) {
+  constructor(source: CheckedSource, ranges: readonly Range[]) {
     this.#source = source;
     this.#ranges = ranges;
   }

@@ -46,9 +46,13 @@ export class RawConnection {
       answer.ended();
     };
     this.#incoming.expect(this.#socket, { ...answer, ended });
+    if (body === undefined) {
+      this.#socket.write(head, "latin1");
+      return;
+    }
     this.#socket.cork();
     this.#socket.write(head, "latin1");
-    if (body !== undefined) this.#socket.write(body);
+    this.#socket.write(body);
     this.#socket.uncork();
   }
 

@@ -7,23 +7,25 @@ import { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import type { LocalChunk, ScannedFile, ScanOptions, SourceFile } from "../../shared/transfer/ports.ts";
 import { MiB } from "../../shared/units.ts";
-import { OpenSource } from "./source-file.ts";
+import { type CheckedSource, OpenSource } from "./source-file.ts";
 
 const READ_BYTES = MiB;
 
-export async function scanFile(file: SourceFile, options: ScanOptions): Promise<ScannedFile> {
-  return OpenSource.use(file, async (source) => {
-    const plan = await planOf(file, source);
-    const hashing = new Hashing(plan.chunks, options.md5);
-    for await (const chunk of hashing.run(source, options.signal)) await options.onChunk(chunk);
-    const sha256 = hashing.fileDigest();
-    // A chunk that is the whole file needs no recipe: its digest is the file's.
-    const isOne = plan.chunks.length === 0 || (plan.chunks.length === 1 && hashing.digests[0] === sha256);
-    return { sha256, recipe: isOne ? null : recipeOf(plan, hashing.digests, sha256) };
-  });
+export function scanFile(file: SourceFile, options: ScanOptions): Promise<ScannedFile> {
+  return OpenSource.use(file, (source) => scanSource(file, source, options));
 }
 
-async function planOf(file: SourceFile, source: OpenSource): ReturnType<typeof planChunks> {
+export async function scanSource(file: SourceFile, source: CheckedSource, options: ScanOptions): Promise<ScannedFile> {
+  const plan = await planOf(file, source);
+  const hashing = new Hashing(plan.chunks, options.md5);
+  for await (const chunk of hashing.run(source, options.signal)) await options.onChunk(chunk);
+  const sha256 = hashing.fileDigest();
+  // A chunk that is the whole file needs no recipe: its digest is the file's.
+  const isOne = plan.chunks.length === 0 || (plan.chunks.length === 1 && hashing.digests[0] === sha256);
+  return { sha256, recipe: isOne ? null : recipeOf(plan, hashing.digests, sha256) };
+}
+
+async function planOf(file: SourceFile, source: CheckedSource): ReturnType<typeof planChunks> {
   try {
     return await planChunks(source);
   } catch (error) {
@@ -54,7 +56,7 @@ class Hashing {
   }
 
   /** Reads the file once, from its start to its end; yields each chunk when its last byte was read. */
-  async *run(source: OpenSource, signal: AbortSignal): AsyncGenerator<LocalChunk> {
+  async *run(source: CheckedSource, signal: AbortSignal): AsyncGenerator<LocalChunk> {
     const buffer = Buffer.allocUnsafeSlow(Math.min(READ_BYTES, source.sizeBytes));
     for (let offset = 0; offset < source.sizeBytes; offset += buffer.length) {
       signal.throwIfAborted();

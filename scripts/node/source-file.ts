@@ -1,6 +1,6 @@
 /** One file that is pushed, open for reading, and refused as soon as it is no longer what was listed. */
-import { constants, readSync } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { close, constants, fstatSync, open, read, readSync } from "node:fs";
+import { promisify } from "node:util";
 import type { ByteSource } from "../../shared/chunking/source.ts";
 import { FerryError } from "../../shared/errors.ts";
 import type { SourceFile } from "../../shared/transfer/ports.ts";
@@ -10,29 +10,34 @@ import { stampOf } from "./walk.ts";
 
 /** A chunk may be made of very many short ranges: handing each to another thread would cost more than reading it. */
 const SYNC_BYTES_MAX = 16 * KiB;
+const OPEN = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+const [openAsync, readAsync, closeAsync] = [promisify(open), promisify(read), promisify(close)];
 
-export class OpenSource implements ByteSource {
+/** What is pushed from: `check` throws FILE_CHANGED when it is no longer what was listed. */
+export type CheckedSource = ByteSource & { check(): void; fill(buffer: Uint8Array, offset: number): Promise<void> };
+
+export class OpenSource implements CheckedSource {
   readonly #file: SourceFile;
-  readonly #handle: FileHandle;
+  readonly #fd: number;
 
-  private constructor(file: SourceFile, handle: FileHandle) {
+  private constructor(file: SourceFile, fd: number) {
     this.#file = file;
-    this.#handle = handle;
+    this.#fd = fd;
   }
 
   /** Runs `work` on the open file and checks its stamp before and after. Throws FILE_UNREADABLE, FILE_CHANGED. */
   static async use<T>(file: SourceFile, work: (source: OpenSource) => Promise<T>): Promise<T> {
-    const handle = await open(file.local, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch((error: unknown) => {
+    const fd = await openAsync(file.local, OPEN).catch((error: unknown) => {
       throw unreadable(file.path, error);
     });
     try {
-      const source = new OpenSource(file, handle);
-      await source.check();
+      const source = new OpenSource(file, fd);
+      source.check();
       const result = await work(source);
-      await source.check();
+      source.check();
       return result;
     } finally {
-      await handle.close();
+      await closeAsync(fd);
     }
   }
 
@@ -40,9 +45,9 @@ export class OpenSource implements ByteSource {
     return this.#file.sizeBytes;
   }
 
-  async check(): Promise<void> {
-    const stats = await this.#handle.stat({ bigint: true });
-    if (stampOf(stats) !== this.#file.stamp) throw this.#changed();
+  /** What an open file is said to be is known to the system: no other thread is asked. */
+  check(): void {
+    if (stampOf(fstatSync(this.#fd, { bigint: true })) !== this.#file.stamp) throw this.#changed();
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
@@ -63,8 +68,8 @@ export class OpenSource implements ByteSource {
   async #readSome(buffer: Uint8Array, at: number, offset: number): Promise<number> {
     const length = buffer.length - at;
     try {
-      if (length <= SYNC_BYTES_MAX) return readSync(this.#handle.fd, buffer, at, length, offset);
-      return (await this.#handle.read(buffer, at, length, offset)).bytesRead;
+      if (length <= SYNC_BYTES_MAX) return readSync(this.#fd, buffer, at, length, offset);
+      return (await readAsync(this.#fd, buffer, at, length, offset)).bytesRead;
     } catch (error) {
       throw unreadable(this.#file.path, error);
     }

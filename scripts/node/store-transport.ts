@@ -9,8 +9,8 @@ export class StoreTransport implements Transport {
   readonly #connections: number;
   readonly #env: Readonly<Record<string, string | undefined>>;
   #other: Promise<Transport> | null = null;
-  /** Origins that do not answer plainly. */
-  readonly #foreign = new Set<string>();
+  /** Origins that a proxy stands before, or that do not answer plainly. */
+  readonly #foreign = new Map<string, boolean>();
 
   constructor(connections: number, env: Readonly<Record<string, string | undefined>>) {
     this.#connections = connections;
@@ -18,23 +18,32 @@ export class StoreTransport implements Transport {
   }
 
   async get(request: GetRequest, sink: BodySink, options: TransportOptions): Promise<GetAnswer> {
-    const url = new URL(request.url);
-    if (this.#foreign.has(url.origin) || mayUseProxy(url, this.#env)) return (await this.#undici()).get(request, sink, options);
+    if (this.#isForeign(request.url)) return (await this.#undici()).get(request, sink, options);
     const answer = await this.#raw.get(request, sink, options);
     if (answer.kind !== "foreign") return answer;
     const other = await (await this.#undici()).get(request, sink, options);
     // A login page is foreign, too, but not for long.
-    if (other.kind === "complete") this.#foreign.add(url.origin);
+    if (other.kind === "complete") this.#foreign.set(new URL(request.url).origin, true);
     return other;
   }
 
   async put(request: PutRequest, options: TransportOptions): Promise<StoreAnswer> {
-    return mayUseProxy(new URL(request.url), this.#env) ? (await this.#undici()).put(request, options) : this.#raw.put(request, options);
+    return this.#isForeign(request.url) ? (await this.#undici()).put(request, options) : this.#raw.put(request, options);
   }
 
   async close(): Promise<void> {
     this.#raw.close();
     await (await this.#other)?.close();
+  }
+
+  #isForeign(text: string): boolean {
+    const url = new URL(text);
+    let known = this.#foreign.get(url.origin);
+    if (known === undefined) {
+      known = mayUseProxy(url, this.#env);
+      this.#foreign.set(url.origin, known);
+    }
+    return known;
   }
 
   /** Loaded only where it is needed: it is large. */

@@ -9,12 +9,13 @@ import type { Digest } from "../digest.ts";
 import { FerryError } from "../errors.ts";
 import type { RepositoryName, RevisionId, StoreId } from "../names.ts";
 import { downloadUrl } from "../tickets.ts";
+import { GiB } from "../units.ts";
 import type { Machine } from "./ports.ts";
 
 /** A URL older than this share of its life is not used: the request still has to reach the store. */
 const FRESH_SHARE = 0.8;
-/** Few enough that the last URL of a page is used long before it ages. */
-const PAGE_CHUNKS = Math.min(128, DOWNLOAD_PAGE_MAX);
+/** Few enough bytes that the last URL of a page is used long before it ages. */
+const PAGE_BYTES_MAX = 4 * GiB;
 
 export type Link = { url: string; store: string; freshUntilMs: number };
 
@@ -23,8 +24,8 @@ type Page = { asked: Promise<Map<Digest, Link>> };
 
 export class Links {
   readonly #setting: Setting;
-  /** Chunks without a URL, in the order in which they will be wanted. */
-  readonly #upcoming = new Set<Digest>();
+  /** Chunks without a URL and their sizes, in the order in which they will be wanted. */
+  readonly #upcoming = new Map<Digest, number>();
   readonly #pages = new Map<Digest, Page>();
   /** The store that is asked for; undefined: the registry chooses. */
   #store: StoreId | undefined;
@@ -36,8 +37,13 @@ export class Links {
   }
 
   /** Chunks that will be asked for; they may come along with the page of another. */
-  expect(digests: Iterable<Digest>): void {
-    for (const digest of digests) if (!this.#pages.has(digest)) this.#upcoming.add(digest);
+  expect(chunks: Iterable<{ sha256: Digest; size: number }>): void {
+    for (const { sha256, size } of chunks) if (!this.#pages.has(sha256)) this.#upcoming.set(sha256, size);
+  }
+
+  /** Whether a page would be full of what is expected. */
+  get isFull(): boolean {
+    return this.#upcoming.size >= DOWNLOAD_PAGE_MAX;
   }
 
   /** A URL that is good for now. `refused`: the one that the store did not take. */
@@ -101,8 +107,10 @@ export class Links {
 
   #open(first: Digest[]): Page {
     const digests = new Set(first);
-    for (const digest of this.#upcoming) {
-      if (digests.size >= PAGE_CHUNKS) break;
+    let bytes = 0;
+    for (const [digest, size] of this.#upcoming) {
+      bytes += size;
+      if (digests.size >= DOWNLOAD_PAGE_MAX || bytes > PAGE_BYTES_MAX) break;
       digests.add(digest);
     }
     const page: Page = { asked: this.#ask([...digests], this.#store) };

@@ -233,15 +233,17 @@ export class Watch {
 /** The last so many values. */
 class Samples {
   readonly #values: number[] = [];
+  /** Null while there are too few; undefined: to be found out. */
+  #median: number | null | undefined = null;
 
   add(value: number): void {
     this.#values.push(value);
     if (this.#values.length > SAMPLES) this.#values.shift();
+    this.#median = undefined;
   }
 
-  /** Null while there are too few. */
   get median(): number | null {
-    if (this.#values.length < SAMPLES_MIN) return null;
-    return [...this.#values].sort((a, b) => a - b)[this.#values.length >> 1] ?? null;
+    this.#median ??= this.#values.length < SAMPLES_MIN ? null : ([...this.#values].sort((a, b) => a - b)[this.#values.length >> 1] ?? null);
+    return this.#median;
   }
 }

@@ -5,7 +5,7 @@
 import type { FerryClient } from "../client.ts";
 import type { Digest } from "../digest.ts";
 import type { PullRequest, PullResult } from "./contract.ts";
-import { pool } from "./crew.ts";
+import { Crew, pool } from "./crew.ts";
 import { EndGame } from "./end-game.ts";
 import { Lanes } from "./lanes.ts";
 import { Links } from "./links.ts";
@@ -14,7 +14,11 @@ import type { Progress } from "./progress.ts";
 import { pullChunk } from "./pull-chunk.ts";
 import { type PullPlan, planPull } from "./pull-plan.ts";
 import type { RetryBudget } from "./retry.ts";
+import { Window } from "./semaphore.ts";
 import type { Width } from "./width.ts";
+
+/** Files that are whole but wait for their names: each has a descriptor. */
+const UNSEALED_MAX = 512;
 
 export type PullSetting = {
   client: FerryClient;
@@ -73,6 +77,7 @@ class TreePuller {
   readonly #links: Links;
   readonly #lanes: Lanes;
   readonly #endGame = new EndGame();
+  readonly #unsealed = new Window(UNSEALED_MAX);
   /** Chunks that some file is fetching: another file that needs one waits, then takes it from the disk. */
   readonly #fetching = new Map<Digest, Promise<void>>();
   readonly #fetched = { bytes: 0, chunks: 0 };
@@ -90,35 +95,62 @@ class TreePuller {
     const { target, progress, filesOpen } = this.#setting;
     // Largest first: a large file at the end would leave the connections idle, one after another.
     const order = [...this.#plan.files].sort((a, b) => b.sizeBytes - a.sizeBytes);
-    const all = () =>
-      pool(order, { width: filesOpen, signal: this.#signal }, async (file, signal) => {
-        await this.#file(file, signal);
-        progress.fileDone();
-      });
+    const crew = new Crew(this.#signal);
+    const all = async () => {
+      await pool(this.#expecting(order), { width: filesOpen, signal: crew.signal }, (file, signal) => this.#file(file, crew, signal)).catch(
+        (error: unknown) => crew.abandon(error),
+      );
+      await crew.finish();
+    };
     await this.#lanes.during(all, () => this.#endGame.step(this.#lanes.free));
     progress.start("finishing");
     for (const { path, target: to } of this.#plan.links) await target.link(path, to);
     return this.#fetched;
   }
 
-  async #file(file: WantedFile, signal: AbortSignal): Promise<void> {
+  /** Gives the files in their order, and lets URLs of those that come next be asked for together with those of the one that is given. */
+  *#expecting(order: readonly WantedFile[]): Generator<WantedFile> {
+    let expected = 0;
+    for (const file of order) {
+      for (; !this.#links.isFull && expected < order.length; expected++) this.#links.expect(order[expected]?.chunks ?? []);
+      yield file;
+    }
+  }
+
+  /** Brings all of a file. It is sealed by `crew`, since that may wait for other files, while the next ones are brought. */
+  async #file(file: WantedFile, crew: Crew, signal: AbortSignal): Promise<void> {
     const { target, progress } = this.#setting;
     const part = await target.prepare(file, signal);
-    if (part === null) return progress.done(file.sizeBytes);
-    try {
-      const missing = file.chunks.filter((chunk) => !part.holds(chunk.sha256));
-      for (const chunk of file.chunks) if (part.holds(chunk.sha256)) progress.done(placedBytes(chunk));
-      this.#links.expect(missing.map((chunk) => chunk.sha256));
-      // All at once: the connections bound what really runs, and take chunks in the order of files.
-      await pool(missing, { width: Math.max(1, missing.length), signal }, async (chunk, stop) => {
-        await this.#chunk(part, chunk, stop);
-        progress.done(placedBytes(chunk));
-      });
-      await part.seal();
-    } catch (error) {
+    if (part === null) {
+      for (const chunk of file.chunks) this.#links.release(chunk.sha256);
+      progress.done(file.sizeBytes);
+      return progress.fileDone();
+    }
+    const orLeave = async (error: unknown): Promise<never> => {
       await part.leave();
       throw error;
-    }
+    };
+    await this.#fill(part, file, signal).catch(orLeave);
+    await this.#unsealed.take(1, signal).catch(orLeave);
+    crew.start(async () => {
+      await part
+        .seal()
+        .catch(orLeave)
+        .finally(() => this.#unsealed.give(1));
+      progress.fileDone();
+    });
+  }
+
+  async #fill(part: Part, file: WantedFile, signal: AbortSignal): Promise<void> {
+    const { progress } = this.#setting;
+    const missing = file.chunks.filter((chunk) => !part.holds(chunk.sha256));
+    for (const chunk of file.chunks) if (part.holds(chunk.sha256)) progress.done(placedBytes(chunk));
+    for (const chunk of file.chunks) if (part.holds(chunk.sha256)) this.#links.release(chunk.sha256);
+    // All at once: the connections bound what really runs, and take chunks in the order of files.
+    await pool(missing, { width: Math.max(1, missing.length), signal }, async (chunk, stop) => {
+      await this.#chunk(part, chunk, stop);
+      progress.done(placedBytes(chunk));
+    });
   }
 
   /** Each chunk is fetched once. Files that need it, too, wait, and borrow it. */

@@ -16,6 +16,10 @@ import { type Committing, commitUpload, isCode } from "./push-commit.ts";
 import { RecipeSender } from "./push-recipes.ts";
 import type { PushSetting } from "./push-setting.ts";
 
+/** Smaller files wait for the disk more than they are hashed, so many are open at once. */
+const SMALL_FILE_BYTES_MAX = 1024 * 1024;
+const SMALL_SCANS = 16;
+
 /** Throws what the registry answers, what the ports throw, TRANSFER_FAILED, TRANSFER_STALLED, TRANSFER_REFUSED. */
 export async function push(setting: PushSetting, signal: AbortSignal): Promise<PushResult> {
   const startedMs = setting.machine.nowMs();
@@ -54,11 +58,17 @@ async function moveAll(setting: PushSetting, { upload, files, signal }: Moving):
   const content = new Map<string, FileEntry>();
   // Largest first: a large file at the end would leave the connections idle, one after another.
   const order = [...files].sort((a, b) => b.sizeBytes - a.sizeBytes);
-  const hashAll = () =>
-    pool(order, { width: setting.scans, signal: crew.signal }, async (file, stop) => {
+  const firstSmall = order.findIndex((file) => file.sizeBytes <= SMALL_FILE_BYTES_MAX);
+  const large = firstSmall < 0 ? order : order.slice(0, firstSmall);
+  const scan = (some: SourceFile[], width: number) =>
+    pool(some, { width, signal: crew.signal }, async (file, stop) => {
       content.set(file.path, await moveFile(setting, { file, chunks, recipes, upload, signal: stop }));
       setting.progress.fileDone();
     });
+  const hashAll = async () => {
+    await scan(large, setting.scans);
+    await scan(order.slice(large.length), SMALL_SCANS);
+  };
   await chunks.during(async () => {
     await hashAll().catch((error: unknown) => crew.abandon(error));
     await chunks.settle();

@@ -216,11 +216,11 @@ function pushSuite(check: Check): void {
   });
 
   check("expired tickets are taken again, by page", async (bench) => {
-    plant(bench.source, Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`f${n}.bin`, randomTensor(1000)])));
+    plant(bench.source, Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`f${n}.bin`, randomTensor(1000)])));
     bench.registry.options.fault = ({ verb, nth }) =>
-      verb === "PUT" && nth <= 8 ? { kind: "status", status: 403, code: "AccessDenied" } : undefined;
+      verb === "PUT" && nth <= 40 ? { kind: "status", status: 403, code: "AccessDenied" } : undefined;
     await bench.push({}, { connections: 8 });
-    assert.ok((bench.registry.counts["reserve"] ?? 0) <= 4, `${bench.registry.counts["reserve"]} reserves`);
-    assert.equal(bench.registry.objects.size, 20);
+    assert.ok((bench.registry.counts["reserve"] ?? 0) <= 20, `${bench.registry.counts["reserve"]} reserves`);
+    assert.equal(bench.registry.objects.size, 100);
   });
 }
