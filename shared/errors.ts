@@ -244,6 +244,12 @@ export const ERRORS = {
     message: "the upload is unknown, expired or somebody else's",
     next: "Open a new upload; what is stored already is not sent again.",
   },
+  UPLOADS_EXCEEDED: {
+    status: 409,
+    retryable: false,
+    message: "the token has {max} uploads that are not committed, and may not begin more",
+    next: "Finish some of them; each is forgotten a day after it was begun.",
+  },
   CHUNK_UNPROVEN: {
     status: 409,
     retryable: false,

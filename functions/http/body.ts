@@ -1,10 +1,12 @@
 /** Request bodies: JSON, bounded in size, depth and number of values before anything is built from it. */
 import { FerryError } from "../../shared/errors.ts";
 import { MANIFEST_BYTES_MAX } from "../../shared/manifest.ts";
-import { MiB } from "../../shared/units.ts";
+import { KiB, MiB } from "../../shared/units.ts";
 
 /** A manifest of the largest size, and what stands around it. */
 export const BODY_BYTES_MAX = MANIFEST_BYTES_MAX + MiB;
+/** Of what nobody has vouched for yet: an identity token, and what stands around it. */
+export const PUBLIC_BODY_BYTES_MAX = 32 * KiB;
 const DEPTH_MAX = 16;
 /** A manifest of the most files has 700,000. The largest body could have 8 million, and as objects they would fill a Worker's memory. */
 const VALUES_MAX = 2_000_000;
@@ -13,11 +15,11 @@ const MEMBERS_MAX = 100;
 
 const MEDIA_TYPE = /^application\/json[ \t]*(;|$)/i;
 
-export async function readJson(request: Request): Promise<unknown> {
+export async function readJson(request: Request, limitBytes = BODY_BYTES_MAX): Promise<unknown> {
   if (request.body === null) throw invalid("JSON is expected");
   const type = request.headers.get("content-type") ?? "of no type";
   if (!MEDIA_TYPE.test(type)) throw new FerryError("MEDIA_TYPE_INVALID", { type: type.slice(0, 100) });
-  const text = await readText(request.body, request.headers.get("content-length"));
+  const text = await readText(request.body, request.headers.get("content-length"), limitBytes);
   const shape = shapeOf(text);
   const value = parse(text);
   if (countMembers(value) !== shape.members) throw invalid("a key is given twice");
@@ -25,16 +27,16 @@ export async function readJson(request: Request): Promise<unknown> {
 }
 
 /** Stops reading at the limit, whatever Content-Length says. */
-async function readText(body: ReadableStream<Uint8Array>, declaredBytes: string | null): Promise<string> {
-  const tooLarge = () => new FerryError("BODY_TOO_LARGE", { limitBytes: BODY_BYTES_MAX });
-  if (Number(declaredBytes ?? 0) > BODY_BYTES_MAX) throw tooLarge();
+async function readText(body: ReadableStream<Uint8Array>, declaredBytes: string | null, limitBytes: number): Promise<string> {
+  const tooLarge = () => new FerryError("BODY_TOO_LARGE", { limitBytes });
+  if (Number(declaredBytes ?? 0) > limitBytes) throw tooLarge();
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   let text = "";
   let total = 0;
   try {
     for await (const bytes of body as unknown as AsyncIterable<Uint8Array>) {
       total += bytes.length;
-      if (total > BODY_BYTES_MAX) throw tooLarge();
+      if (total > limitBytes) throw tooLarge();
       text += decoder.decode(bytes, { stream: true });
     }
     return text + decoder.decode();

@@ -20,7 +20,7 @@ import type { Caller, Ports } from "../registry/ports.ts";
 import { getRepository } from "../registry/repositories.ts";
 import { audit, type Seen } from "./audited.ts";
 import { authenticated, demandSigning, scoped } from "./authorize.ts";
-import { readJson } from "./body.ts";
+import { BODY_BYTES_MAX, PUBLIC_BODY_BYTES_MAX, readJson } from "./body.ts";
 import type { Edge, EdgeContext, Services } from "./edge.ts";
 import { parsed, queryOf } from "./input.ts";
 import { spend } from "./spend.ts";
@@ -81,7 +81,10 @@ async function answerOf<N extends RouteName>(c: EdgeContext, name: N, handle: Ha
     repository: resolved ? await getRepository(services.ports, named) : undefined,
     params: parsed(route.params, c.req.param(), "path"),
     query: route.query === undefined ? undefined : parsed(route.query, queryOf(c.req.url), "query"),
-    body: route.body === undefined ? undefined : parsed(route.body, await readJson(c.req.raw), "body"),
+    body:
+      route.body === undefined
+        ? undefined
+        : parsed(route.body, await readJson(c.req.raw, route.needs === "public" ? PUBLIC_BODY_BYTES_MAX : BODY_BYTES_MAX), "body"),
   } as Handled<N>;
   seen.given = input;
   if (route.signs && named !== undefined) {

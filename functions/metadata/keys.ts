@@ -15,6 +15,7 @@
  *   upload:<id>                 hash     <sha256, base64url> → proof of 24 characters           24 h after the last touch
  *   upload:<id>:recipes         set      <sha256, base64url>                                     with upload:<id>
  *   upload-of:<repository id>:<branch>:<principal>   string   the unfinished upload              24 h after the last touch
+ *   uploads-of:<principal>      zset     <repository id>:<branch>, scored by when it was begun in ms 24 h after the last one
  *   lease:<name>                string   <number>:<owner>                                        as long as it was claimed for
  *   lease:<name>:fence          string   number of the newest claim; no lease's name holds a colon
  *   note:<name>                 string   what recovery knows of this index
@@ -53,6 +54,7 @@ export function keysOf(generation: string) {
       return { lease, fence: `${lease}:fence` };
     },
     note: (name: string) => `${prefix}note:${name}`,
+    uploadsOf: (principal: string) => `${prefix}uploads-of:${principal}`,
     uses: `${prefix}uses`,
     shortToken: (hash: string) => `${prefix}short:${hash}`,
     meter: (bucket: string) => `${prefix}meter:${bucket}`,

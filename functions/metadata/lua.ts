@@ -175,6 +175,15 @@ local function touched(answer)
   return answer
 end`;
 
+const REMEMBER = `
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[5])
+local known = redis.call('ZSCORE', KEYS[2], ARGV[3])
+if not known and redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[6]) then return 0 end
+redis.call('ZADD', KEYS[2], ARGV[4], ARGV[3])
+redis.call('EXPIRE', KEYS[2], ARGV[1])
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[1])
+return 1`;
+
 /** KEYS: lease, fence. Value of a lease: <number>:<owner>. Invariant: one owner at a time, and each new claim has a higher number. */
 const HELD = `
 local held = redis.call('GET', KEYS[1])
@@ -213,6 +222,11 @@ export const UPLOAD = {
   record: script(TOUCH, "return touched(redis.call('HSET', KEYS[1], unpack(ARGV, 2)))"),
   /** ARGV: digests. */
   addRecipes: script(TOUCH, "return touched(redis.call('SADD', KEYS[2], unpack(ARGV, 2)))"),
+  /**
+   * KEYS: the upload of a branch, all that its principal began. ARGV: lifetime in seconds, upload, member, now, before when others no
+   * longer count, how many may be open. 1, or 0 when there are too many. Invariant: what is not counted any more is not kept either.
+   */
+  remember: script(REMEMBER),
   /** ARGV: digests. 1 or 0 for each. */
   hasRecipes: script(TOUCH, "return touched(redis.call('SMISMEMBER', KEYS[2], unpack(ARGV, 2)))"),
 };

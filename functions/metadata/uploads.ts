@@ -5,7 +5,7 @@
 import type { Digest } from "../../shared/digest.ts";
 import type { Proof, UploadKey, Uploads } from "../registry/ports.ts";
 import { decodeProof, encodeProof } from "./codec.ts";
-import { answersTo, integerOf, type RedisCommands, textOrNull, unavailable } from "./commands.ts";
+import { answersTo, integerOf, type RedisCommands, textOrNull } from "./commands.ts";
 import type { Keys } from "./keys.ts";
 import { ITEMS_MAX, UPLOAD } from "./lua.ts";
 import { packDigest } from "./packing.ts";
@@ -58,20 +58,28 @@ export class RedisUploads implements Uploads {
     return textOrNull(upload);
   }
 
-  async remember(key: UploadKey, upload: string): Promise<void> {
-    const [reply] = await this.#commands.pipeline([["SET", this.#keys.uploadOf(key), upload, "EX", UPLOAD_TTL_SECONDS]]);
-    if (reply !== "OK") throw unavailable("it did not say that it kept the value");
+  async remember(key: UploadKey, upload: string, atMs: number, max: number): Promise<boolean> {
+    const keys = [this.#keys.uploadOf(key), this.#keys.uploadsOf(key.principal)];
+    const args = [UPLOAD_TTL_SECONDS, upload, memberOf(key), atMs, atMs - UPLOAD_TTL_SECONDS * 1000, max];
+    return integerOf(await this.#commands.script(UPLOAD.remember, keys, args)) === 1;
   }
 
   async forget(key: UploadKey): Promise<void> {
-    const [reply] = await this.#commands.pipeline([["DEL", this.#keys.uploadOf(key)]]);
-    integerOf(reply);
+    const replies = await this.#commands.pipeline([
+      ["DEL", this.#keys.uploadOf(key)],
+      ["ZREM", this.#keys.uploadsOf(key.principal), memberOf(key)],
+    ]);
+    replies.forEach(integerOf);
   }
 
   async #run(script: string, uploadId: string, items: readonly string[]) {
     const { proofs, recipes } = this.#keys.upload(uploadId);
     return this.#commands.script(script, [proofs, recipes], [UPLOAD_TTL_SECONDS, ...items]);
   }
+}
+
+function memberOf({ repositoryId, branch }: UploadKey): string {
+  return `${repositoryId}:${branch}`;
 }
 
 function slicesOf<T>(items: readonly T[]): (readonly T[])[] {

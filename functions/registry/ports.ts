@@ -226,7 +226,8 @@ export interface Uploads {
   missingRecipes(uploadId: string, recipes: readonly Digest[]): Promise<Digest[]>;
   /** The caller's unfinished upload of a branch, to be offered again. */
   current(key: UploadKey): Promise<string | null>;
-  remember(key: UploadKey, upload: string): Promise<void>;
+  /** False, and nothing is kept, while the caller has `max` others that were begun within the last day and not forgotten. */
+  remember(key: UploadKey, upload: string, atMs: number, max: number): Promise<boolean>;
   forget(key: UploadKey): Promise<void>;
 }
 

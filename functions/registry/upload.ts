@@ -26,7 +26,7 @@ import { livingState, valueAt } from "./living.ts";
 import { withWhole } from "./log.ts";
 import { systemLog } from "./logs.ts";
 import { pooled, STORE_WIDTH } from "./pool.ts";
-import type { Caller, ChunkEntry, Ports, Proof } from "./ports.ts";
+import type { Caller, ChunkEntry, Ports, Proof, UploadKey } from "./ports.ts";
 import { refuseOverQuota } from "./quota.ts";
 import { findBase } from "./revisions.ts";
 import { type OwnSession, openSession, readSession, SESSION_SECONDS_MAX, type Session, sealSession } from "./sessions.ts";
@@ -41,8 +41,14 @@ export async function openUpload(ports: Ports, caller: Caller, repository: Repos
   const unfinished = await ports.uploads.current(key);
   const again = unfinished !== null && (await readSession(ports, unfinished)) !== null ? unfinished : null;
   const upload = again ?? (await sealSession(ports, newSession(ports, key, seq, parent ?? branches[DEFAULT_BRANCH] ?? null)));
-  if (again === null) await ports.uploads.remember(key, upload);
+  if (again === null) await rememberUpload(ports, key, upload);
   return describeUpload({ upload, branch, parent, mode });
+}
+
+/** Throws UPLOADS_EXCEEDED. */
+async function rememberUpload(ports: Ports, key: UploadKey, upload: string): Promise<void> {
+  const max = ports.limits.openUploads;
+  if (!(await ports.uploads.remember(key, upload, ports.clock.now(), max))) throw new FerryError("UPLOADS_EXCEEDED", { max });
 }
 
 export function describeUpload(own: Pick<Upload, "upload" | "branch" | "parent" | "mode">): Upload {

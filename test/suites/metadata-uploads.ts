@@ -48,16 +48,31 @@ export function uploadsSuite(name: string, make: MakeIndexes): void {
     test("offer the unfinished upload of a caller's branch until it is forgotten, and nobody else's", async () => {
       const { uploads } = make();
       assert.equal(await uploads.current(UPLOAD_KEY), null);
-      await uploads.remember(UPLOAD_KEY, "text.of-an_upload");
+      await uploads.remember(UPLOAD_KEY, "text.of-an_upload", 0, 10);
       assert.equal(await uploads.current(UPLOAD_KEY), "text.of-an_upload");
       for (const other of [{ principal: "other" }, { branch: refOf("main") }, { repositoryId: repositoryIdOf("other") }]) {
         assert.equal(await uploads.current({ ...UPLOAD_KEY, ...other }), null, Object.keys(other)[0]);
       }
-      await uploads.remember(UPLOAD_KEY, "a later one");
+      await uploads.remember(UPLOAD_KEY, "a later one", 0, 10);
       assert.equal(await uploads.current(UPLOAD_KEY), "a later one");
       await uploads.forget(UPLOAD_KEY);
       await uploads.forget(UPLOAD_KEY);
       assert.equal(await uploads.current(UPLOAD_KEY), null);
+    });
+
+    test("of one caller only so many may be begun within a day; what is forgotten, or a day old, makes room", async () => {
+      const { uploads } = make();
+      const key = (name: string, principal = "one") => ({ ...UPLOAD_KEY, branch: refOf(name), principal });
+      const begin = (name: string, atMs: number, principal?: string) => uploads.remember(key(name, principal), name, atMs, 3);
+      const day = 24 * 3_600_000;
+      assert.deepEqual([await begin("a", 1), await begin("b", 2), await begin("c", 3), await begin("d", 4)], [true, true, true, false]);
+      assert.equal(await uploads.current(key("d")), null);
+      assert.equal(await begin("b", 5), true, "one that is known is begun anew");
+      assert.equal(await begin("d", 4, "another"), true);
+      await uploads.forget(key("c"));
+      assert.deepEqual([await begin("d", 6), await begin("e", 7)], [true, false]);
+      // "a" is a day old by now; "b" was begun again later.
+      assert.deepEqual([await begin("e", day + 1), await begin("f", day + 1)], [true, false]);
     });
   });
 }

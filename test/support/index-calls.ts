@@ -80,7 +80,7 @@ export async function indexCalls({
     "uploads.addRecipes": () => uploads.addRecipes(UPLOAD, [digest]),
     "uploads.missingRecipes": () => uploads.missingRecipes(UPLOAD, [digest]),
     "uploads.current": () => uploads.current(UPLOAD_KEY),
-    "uploads.remember": () => uploads.remember(UPLOAD_KEY, "text-of-an-upload"),
+    "uploads.remember": () => uploads.remember(UPLOAD_KEY, "text-of-an-upload", 0, 10),
     "uploads.forget": () => uploads.forget(UPLOAD_KEY),
     "uses.note": () => uses.note("0".repeat(16), 0),
     "uses.lastUsed": () => uses.lastUsed(["0".repeat(16)]),

@@ -40,6 +40,8 @@ type UploadState = { proofs: Map<Digest, Proof>; recipes: Set<Digest>; untilMs: 
 
 export class MemoryUploads implements Uploads {
   readonly uploads = new Map<string, UploadState>();
+  /** By principal: when each was begun. */
+  readonly begun = new Map<string, Map<string, number>>();
   readonly unfinished = new Map<string, { upload: string; untilMs: number }>();
   readonly #clock: Clock;
 
@@ -74,12 +76,18 @@ export class MemoryUploads implements Uploads {
     return kept.upload;
   }
 
-  async remember(key: UploadKey, upload: string): Promise<void> {
+  async remember(key: UploadKey, upload: string, atMs: number, max: number): Promise<boolean> {
+    const begun = this.begun.get(key.principal) ?? new Map<string, number>();
+    for (const [name, beganMs] of begun) if (beganMs <= atMs - UPLOAD_TTL_MS) begun.delete(name);
+    if (!begun.has(nameOf(key)) && begun.size >= max) return false;
+    this.begun.set(key.principal, begun.set(nameOf(key), atMs));
     this.unfinished.set(nameOf(key), { upload, untilMs: this.#clock.now() + UPLOAD_TTL_MS });
+    return true;
   }
 
   async forget(key: UploadKey): Promise<void> {
     this.unfinished.delete(nameOf(key));
+    this.begun.get(key.principal)?.delete(nameOf(key));
   }
 
   #open(uploadId: string): UploadState {
@@ -189,6 +197,7 @@ function wipe({ system, repositories, chunks, uploads, leases, notes, uses, shor
   chunks.entries.clear();
   uploads.uploads.clear();
   uploads.unfinished.clear();
+  uploads.begun.clear();
   leases.held.clear();
   leases.numbers.clear();
   notes.notes.clear();
@@ -208,6 +217,7 @@ function loseKey(parts: Parts, key: string): void {
   else if (kind === "upload-of") parts.uploads.unfinished.delete(key.slice("upload-of:".length));
   else if (kind === "lease" && part === "fence") parts.leases.numbers.delete(name);
   else if (kind === "note") parts.notes.notes.delete(name);
+  else if (kind === "uploads-of") parts.uploads.begun.delete(name);
   else if (kind === "uses") parts.uses.times.clear();
   else if (kind === "short") for (const hash of parts.shortTokens.kept.keys()) hash === name && parts.shortTokens.kept.delete(hash);
   else if (kind === "meter") parts.meters.fullAtMs.delete(key.slice("meter:".length));

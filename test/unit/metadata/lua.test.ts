@@ -7,9 +7,10 @@ import { REPOSITORY } from "../../../functions/metadata/lua-repository.ts";
 import { SYSTEM } from "../../../functions/metadata/lua-system.ts";
 
 /** All are in Redis since 6.2 or before: https://redis.io/docs/latest/commands/ */
-const COMMANDS = "DEL EXPIRE GET HDEL HGET HGETALL HINCRBY HKEYS HMGET HSET HSETNX INCR SADD SET SMISMEMBER UNLINK ZADD ZREM ZSCORE".split(
-  " ",
-);
+const COMMANDS =
+  "DEL EXPIRE GET HDEL HGET HGETALL HINCRBY HKEYS HMGET HSET HSETNX INCR SADD SET SMISMEMBER UNLINK ZADD ZCARD ZREM ZREMRANGEBYSCORE ZSCORE".split(
+    " ",
+  );
 
 const SCRIPTS = Object.entries({ SYSTEM, REPOSITORY, ACCESS, INDEX, UPLOAD, LEASE }).flatMap(([group, scripts]) =>
   Object.entries<string>(scripts).map(([name, text]) => ({ name: `${group}.${name}`, text })),

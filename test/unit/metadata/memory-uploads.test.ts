@@ -34,7 +34,7 @@ test("an upload that is touched within a day lives on; a day of silence ends it"
 
 test("the unfinished upload of a branch is offered until a day after it was offered last", async () => {
   const { uploads, pass } = atNoon();
-  await uploads.remember(UPLOAD_KEY, "text");
+  await uploads.remember(UPLOAD_KEY, "text", 0, 10);
   pass(23);
   assert.equal(await uploads.current(UPLOAD_KEY), "text");
   pass(23);
@@ -46,7 +46,7 @@ test("the unfinished upload of a branch is offered until a day after it was offe
 test("a wiped index knows nothing", async () => {
   const { uploads, wipe } = atNoon();
   await uploads.record(UPLOAD, new Map([[digestOf("c"), proofOf("c")]]));
-  await uploads.remember(UPLOAD_KEY, "text");
+  await uploads.remember(UPLOAD_KEY, "text", 0, 10);
   wipe();
   assert.deepEqual(await uploads.proofs(UPLOAD, [digestOf("c")]), [null]);
   assert.equal(await uploads.current(UPLOAD_KEY), null);

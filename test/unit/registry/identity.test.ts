@@ -4,6 +4,7 @@ import { createHmac } from "node:crypto";
 import { after, before, beforeEach, describe, test } from "node:test";
 import fc from "fast-check";
 import type * as z from "zod";
+import { Limits } from "../../../functions/registry/limits.ts";
 import { type ClaimPattern, matchesClaims, Trust, Trusts } from "../../../functions/registry/trusts.ts";
 import { FerryError } from "../../../shared/errors.ts";
 import { RefName } from "../../../shared/names.ts";
@@ -232,6 +233,19 @@ describe("identities of others", () => {
       assert.match(await refusal(token), /issuer is not trusted/);
   });
 
+  test("an exchange takes no body beyond what an identity token needs", async () => {
+    const body = JSON.stringify({ token: await issuer.sign(claimsOf()) });
+    const send = async (text: string) =>
+      (
+        await app.fetch(`${ENDPOINT}/api/v1/identity/exchange`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: text,
+        })
+      ).status;
+    assert.deepEqual([await send(body.padEnd(32_768)), await send(body.padEnd(32_769))], [200, 413]);
+  });
+
   test("keys may rotate: a new one is asked for once, one that is gone is refused when the cache is over", async () => {
     const own = await startIssuer();
     try {
@@ -260,7 +274,7 @@ describe("identities of others", () => {
     const limited = () =>
       memoryApp({
         trusts: [trust()],
-        limits: { requestsPerMinute: 100, urlsPerMinute: 100, failuresPerMinute: 1, exchangesPerMinute: 100 },
+        limits: Limits.parse({ requestsPerMinute: 100, urlsPerMinute: 100, failuresPerMinute: 1, exchangesPerMinute: 100 }),
       });
     const token = await issuer.sign(claimsOf());
     for (const answer of [
@@ -299,7 +313,7 @@ describe("identities of others", () => {
   });
 
   test("wrong tokens from one address are limited, and so are exchanges", async () => {
-    const limits = { requestsPerMinute: 1e6, urlsPerMinute: 1e6, failuresPerMinute: 3, exchangesPerMinute: 5 };
+    const limits = Limits.parse({ requestsPerMinute: 1e6, urlsPerMinute: 1e6, failuresPerMinute: 3, exchangesPerMinute: 5 });
     const limited = await memoryApp({ trusts: [trust()], limits });
     const send = async (token: string, address: string) => {
       const headers = { "content-type": "application/json", "cf-connecting-ip": address };

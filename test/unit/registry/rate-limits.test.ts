@@ -5,8 +5,9 @@ import { Limits } from "../../../functions/registry/limits.ts";
 import type { Ports } from "../../../functions/registry/ports.ts";
 import { Scope } from "../../../shared/contract/access.ts";
 import { FerryError } from "../../../shared/errors.ts";
+import { RefName } from "../../../shared/names.ts";
 import { makeToken } from "../../../shared/token.ts";
-import { ENDPOINT, type MemoryApp, memoryApp, repositoryName } from "../../support/memory-app.ts";
+import { ENDPOINT, type MemoryApp, memoryApp, operationId, repositoryName } from "../../support/memory-app.ts";
 import { digestOf, Pusher } from "../../support/pusher.ts";
 
 const ALL = Scope.parse({ repositories: "*", actions: ["pull", "push"] });
@@ -200,4 +201,23 @@ test("public routes ask for no budget", async () => {
   for (let at = 0; at < 5; at++)
     for (const path of ["/healthz", "/api/v1", "/openapi.json"]) assert.equal((await app.fetch(ENDPOINT + path)).status, 200, path);
   assert.equal(calls(), 0);
+});
+
+test("one token begins only so many uploads; the one of a branch that it goes on with is none more, and a commit makes room", async () => {
+  const app = await memoryApp({ limits: limits({ openUploads: 2 }) });
+  const [client, other] = [app.clientFor(await tokenOf(app)), app.clientFor(await tokenOf(app))];
+  const pusher = new Pusher(client, app.stores.fetch);
+  const model = repositoryName("team/model");
+  await pusher.create(model);
+  const open = (who: typeof client, branch: string) =>
+    who.call("openUpload", { repository: model, body: { branch: RefName.parse(branch), operationId: operationId() } }).then(
+      () => "OK",
+      (error: unknown) => (error instanceof FerryError ? error.code : `${error}`),
+    );
+  assert.deepEqual([await open(client, "a"), await open(client, "b"), await open(client, "c")], ["OK", "OK", "UPLOADS_EXCEEDED"]);
+  assert.deepEqual([await open(client, "a"), await open(other, "c")], ["OK", "OK"]);
+  await pusher.push(model, { weights: "w" }, { branch: RefName.parse("a") });
+  assert.equal(await open(client, "c"), "OK");
+  app.clock.advance(86_400_000);
+  assert.deepEqual([await open(client, "d"), await open(client, "e")], ["OK", "OK"]);
 });
