@@ -47,7 +47,8 @@ async function follow(cli: Cli, begun: RebuildRun | null): Promise<RebuildRun | 
 }
 
 function progressText({ phase, passes, logs, healedRecords, revisions, entries }: RebuildRun): string {
-  if (phase === "logs") return `reading logs: pass ${passes}, ${counted(logs, "repository", "repositories")}, ${healedRecords} records applied`;
+  if (phase === "logs")
+    return `reading logs: pass ${passes}, ${counted(logs, "repository", "repositories")}, ${healedRecords} records applied`;
   return `reading what ${counted(revisions, "revision")} name: ${entries} chunks added`;
 }
 
