@@ -4,7 +4,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Machine, machineWords } from "./machine.ts";
-import { BenchFile, type ScenarioReport } from "./report.ts";
+import { BenchFile, type Cell, type ScenarioReport } from "./report.ts";
 
 /** @param path a file, or a folder in which the file is named by date and machine. @returns the file */
 export function keepResults(path: string, { at, machine, scenarios }: { at: Date; machine: Machine; scenarios: ScenarioReport[] }): string {
@@ -14,9 +14,34 @@ export function keepResults(path: string, { at, machine, scenarios }: { at: Date
   const isSame = known !== null && machineWords(known.machine) === machineWords(machine);
   const names = new Set(scenarios.map(({ name }) => name));
   const others = isSame ? known.scenarios.filter(({ name }) => !names.has(name)) : [];
-  const kept: BenchFile = { v: 1, at: at.toISOString(), commit: commitOf(), machine, scenarios: [...others, ...scenarios] };
+  const kept: BenchFile = { v: 1, at: at.toISOString(), commit: commitOf(), machine, scenarios: [...others, ...scenarios.map(fitToKeep)] };
   writeFileSync(file, `${JSON.stringify(kept, null, 1)}\n`);
   return file;
+}
+
+/** Figures with the digits that mean something, and words that don't tell where things are on this machine. */
+function fitToKeep(report: ScenarioReport): ScenarioReport {
+  return {
+    ...report,
+    tables: report.tables.map((table) => ({ ...table, rows: table.rows.map(({ name, cells }) => ({ name, cells: cells.map(rounded) })) })),
+    targets: report.targets.map((judged) => ({ ...judged, figure: judged.figure === null ? null : round(judged.figure) })),
+    skipped: report.skipped.map((skipped) => ({ ...skipped, reason: withoutPlaces(skipped.reason) })),
+    notes: report.notes.map(withoutPlaces),
+  };
+}
+
+function rounded(cell: Cell): Cell {
+  if (typeof cell === "number") return round(cell);
+  if (cell === null || typeof cell === "string") return cell;
+  return { median: round(cell.median), min: round(cell.min), max: round(cell.max) };
+}
+
+function round(value: number): number {
+  return Number(value.toPrecision(4));
+}
+
+function withoutPlaces(text: string): string {
+  return text.replaceAll(/(?:https?:\/\/|file:\/\/)\S+/g, "<url>").replaceAll(/(?:\/[\w.+@%~-]+)+/g, "<path>");
 }
 
 function commitOf(): string | null {

@@ -1,6 +1,7 @@
 /** Runs one command as a child process and measures it: wall time, CPU of it and its children, memory, and who else was at work. */
 import { spawn } from "node:child_process";
 import { availableParallelism } from "node:os";
+import { basename } from "node:path";
 import { sharedNowMs } from "../s3/counts.ts";
 import { cpuTimes, machineCpuS, peakTreeBytes, treeCpuS } from "./proc.ts";
 
@@ -86,7 +87,7 @@ async function run({ program, args, env, cwd }: Command): Promise<number | null>
       child.once("error", reject);
       child.once("close", (code, signal) => resolve(code === 0 ? "" : (signal ?? `exit code ${code}`)));
     });
-    if (how !== "") throw new Error(`${program} ${args.join(" ").slice(0, 300)} failed (${how}): ${output.trim()}`);
+    if (how !== "") throw new Error(`${basename(program)} failed (${how}): ${output.trim()}`);
   } finally {
     clearInterval(poll);
     process.removeListener("exit", end);

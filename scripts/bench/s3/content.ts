@@ -1,6 +1,6 @@
 /** The content of objects: small in memory, large in files, or counted and thrown away. Reads and writes block: it is a local disk. */
 import { createHash, type Hash } from "node:crypto";
-import { closeSync, openSync, readSync, rmSync, writeSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { MiB } from "../../../shared/units.ts";
 
 /** Content up to this size is kept in memory, and checked against what its sender said of it. */
@@ -53,6 +53,7 @@ export class ContentWriter {
   end(): Piece {
     const sizeBytes = this.#sizeBytes;
     if (this.#file !== null) {
+      ftruncateSync(this.#file, sizeBytes);
       closeSync(this.#file);
       return { kind: "file", sizeBytes, path: this.#path, owned: true };
     }
@@ -70,10 +71,20 @@ export class ContentWriter {
   #spill(bytes: Buffer): void {
     if (this.#file === null) {
       this.#file = openSync(this.#path, "wx", 0o600);
-      for (const early of this.#small.splice(0)) writeSync(this.#file, early);
+      let at = 0;
+      for (const early of this.#small.splice(0)) at += writeAt(this.#file, early, at);
     }
-    writeSync(this.#file, bytes);
+    writeAt(this.#file, bytes, this.#sizeBytes - bytes.length);
   }
+}
+
+const ZEROS = Buffer.alloc(SMALL_BYTES_MAX);
+
+/** Zeros become holes, so that a store of sparse files takes no more memory than they do. @returns the length of `bytes` */
+function writeAt(file: number, bytes: Buffer, offset: number): number {
+  const isHole = bytes.length <= ZEROS.length && bytes.compare(ZEROS, 0, bytes.length) === 0;
+  if (!isHole) writeSync(file, bytes, 0, bytes.length, offset);
+  return bytes.length;
 }
 
 /** Reads a range of `content`, front to back. */

@@ -1,5 +1,5 @@
 /** What scenarios of transfers begin with, and how they end. */
-import { bytesText } from "../../cli/text.ts";
+import { bytesText, counted } from "../../cli/text.ts";
 import { type Comparison, comparisonTable, judge, type Target } from "../compare.ts";
 import { type Dataset, makeDataset } from "../data.ts";
 import type { Lab } from "../lab.ts";
@@ -33,11 +33,11 @@ export function cut(totalBytes: number, sizeBytes: number, atLeast: number): { c
 }
 
 export function dataText({ totalBytes, files }: Dataset): string {
-  return `${bytesText(totalBytes)} in ${files.length} ${files.length === 1 ? "file" : "files"}`;
+  return `${bytesText(totalBytes)} in ${counted(files.length, "file")}`;
 }
 
 export function roundsText(lab: Lab): string {
-  return `${lab.rounds.rounds} rounds`;
+  return counted(lab.rounds.rounds, "round");
 }
 
 /** The first case is ours. */

@@ -52,6 +52,20 @@ test("results of other scenarios on the same machine stay, those of the same sce
   assert.equal(BenchFile.parse(JSON.parse(readFileSync(other, "utf8"))).scenarios.length, 1);
 });
 
+test("what is kept tells no places of this machine, and no digits that mean nothing", (t) => {
+  const folder = tempFolder();
+  t.after(() => folder.remove());
+  const skipped = [
+    { case: "curl", reason: "curl failed: /tmp/x-1/file, http://127.0.0.1:80/bench?X=1 and file:///home/me/a.ts:3, 12 / 3" },
+  ];
+  const scenario = { ...report("pull", 1234.5678), skipped, notes: ["1.5 / 2 of /dev/shm/there"] };
+  const file = keepResults(folder.path, { at: new Date(), machine: MACHINE, scenarios: [scenario] });
+  const [kept] = BenchFile.parse(JSON.parse(readFileSync(file, "utf8"))).scenarios;
+  assert.deepEqual(kept?.skipped, [{ case: "curl", reason: "curl failed: <path>, <url> and <url> 12 / 3" }]);
+  assert.deepEqual(kept?.notes, ["1.5 / 2 of <path>"]);
+  assert.deepEqual(kept?.tables[0]?.rows[0]?.cells, [1235]);
+});
+
 test("a machine's words tell its kind, and no name", () => {
   assert.equal(machineWords({ ...MACHINE, cpu: "AMD EPYC 9R14 96-Core Processor", cores: 8 }), "8-core-amd-epyc-9r14-96-core-linux");
 });
