@@ -75,7 +75,11 @@ export class DiskTarget implements Target {
       const path = resolve(this.#destination);
       mkdirSync(path, { recursive: true });
       const folders = new Folders(realpathSync(path));
-      this.#state = { folders, journal: await Journal.open(folders, this.#run) };
+      const journal = await Journal.open(folders, this.#run).catch((error: unknown) => {
+        folders.close();
+        throw error;
+      });
+      this.#state = { folders, journal };
     } catch (error) {
       throw unwritable(this.#destination, error);
     }

@@ -1,7 +1,22 @@
 /** What push and pull promise about disks: see transfer.ts. */
 import assert from "node:assert/strict";
-import { chmodSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
+import type { FerryError } from "../../shared/errors.ts";
+import type { TransferProgress } from "../../shared/transfer/contract.ts";
 import { MiB } from "../../shared/units.ts";
 import { REPOSITORY } from "../support/fake-registry.ts";
 import type { Check } from "../support/transfer-bench.ts";
@@ -56,6 +71,34 @@ export function diskSuite(check: Check): void {
     await assert.rejects(bench.push({ sources: [join(bench.source, "gone.bin")] }), { code: "FILE_UNREADABLE" });
   });
 
+  const spoilt: [string, (file: string) => void, string][] = [
+    ["vanishes", (file) => rmSync(file), "FILE_UNREADABLE"],
+    ["becomes shorter", (file) => truncateSync(file, 100), "FILE_CHANGED"],
+    ["becomes longer", (file) => appendFileSync(file, "more"), "FILE_CHANGED"],
+    ["is replaced by a link", (file) => replaced(file, () => symlinkSync("/etc/hosts", file)), "FILE_UNREADABLE"],
+    ["is replaced by a folder", (file) => replaced(file, () => mkdirSync(file)), "FILE_CHANGED"],
+  ];
+  for (const [what, spoil, code] of spoilt) {
+    for (const [size, bytes] of [
+      ["small", 1000],
+      ["large", 5 * MiB],
+    ] as const) {
+      check(`a ${size} file that ${what} after it was listed is an error that names it, and nothing is committed`, async (bench) => {
+        plant(bench.source, { "a.bin": randomTensor(bytes), "b.bin": "b" });
+        const onProgress = ({ phase }: TransferProgress) => {
+          if (phase === "moving" && lstatSync(join(bench.source, "a.bin"), { throwIfNoEntry: false })?.size === bytes) {
+            spoil(join(bench.source, "a.bin"));
+          }
+        };
+        await assert.rejects(
+          bench.push({}, {}, { onProgress }),
+          (error: FerryError) => error.code === code && error.details["path"] === "a.bin",
+        );
+        assert.equal(bench.registry.revisions(REPOSITORY).length, 0);
+      });
+    }
+  }
+
   check("a link planted where a folder should be is refused, and nothing is written through it", async (bench) => {
     plant(bench.source, { "sub/a.bin": "a" });
     await bench.push();
@@ -106,4 +149,9 @@ export function diskSuite(check: Check): void {
     await bench.pull();
     assert.deepEqual(snapshot(bench.destination), snapshot(bench.source));
   });
+}
+
+function replaced(file: string, make: () => void): void {
+  rmSync(file);
+  make();
 }

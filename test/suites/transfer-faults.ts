@@ -58,10 +58,10 @@ function busyStore(check: Check): void {
     ["a reset after it", { kind: "apply-then-reset" }],
   ];
   for (const [what, fault] of busy) {
-    check(`a fifth of all requests answered by ${what}: both ways succeed, with few requests more (F8, F9)`, async (faulty) => {
+    check(`a tenth of all requests answered by ${what}: both ways succeed, with few requests more (F8, F9)`, async (faulty) => {
       const { source, destination, proxy, push, pull, context } = faulty;
-      plant(source, manyFiles(150, 20 * KiB));
-      proxy.rules = [{ probability: 0.2, fault }];
+      plant(source, manyFiles(200, 20 * KiB));
+      proxy.rules = [{ probability: 0.1, fault }];
       const pushed = await push();
       const pulled = await pull();
       assert.deepEqual(snapshot(destination), snapshot(source));
@@ -69,7 +69,8 @@ function busyStore(check: Check): void {
       const requests = proxy.requestCount("PUT") + proxy.requestCount("GET");
       const amplification = requests / ideal;
       context.diagnostic(`requests / ideal = ${amplification.toFixed(2)}; faults ${proxy.faultCount()}`);
-      assert.ok(proxy.faultCount() > 30, "the faults happened");
+      assert.ok(proxy.faultCount() > 20, "the faults happened");
+      assert.ok(amplification <= 1.3, `${amplification}`);
       // On a busy machine answers may come so late that they are asked for again: a tenth of all requests, at most.
       assert.ok(requests <= 1.1 * (ideal + proxy.faultCount()), `${requests} requests, ${ideal} wanted, ${proxy.faultCount()} faults`);
     });
@@ -113,12 +114,12 @@ function wrongBytes(check: Check): void {
   check("bits flipped on the way up: the store refuses each, and in the end has only right bytes (F10)", async (faulty) => {
     const { source, destination, proxy, push, pull, context } = faulty;
     plant(source, manyFiles(40, 20 * KiB));
-    proxy.rules = [{ verb: "PUT", nth: (n) => n % 4 === 1, fault: { kind: "flip-request" } }];
+    proxy.rules = [{ verb: "PUT", probability: 0.25, fault: { kind: "flip-request" } }];
     await push();
     proxy.rules = [];
     await pull();
     context.diagnostic(`flipped ${proxy.faultCount("flip-request")}, all refused`);
-    assert.ok(proxy.faultCount("flip-request") >= 10);
+    assert.ok(proxy.faultCount("flip-request") >= 5);
     assert.deepEqual(snapshot(destination), snapshot(source));
   });
 
@@ -169,6 +170,25 @@ function stalls(check: Check): void {
     assert.ok(proxy.sentBytes <= 16 * MiB + 512 * KiB, `${proxy.sentBytes}`);
     assert.deepEqual(snapshot(destination), snapshot(source));
   });
+
+  const stuck: [string, Fault][] = [
+    ["stop being read", { kind: "stall-request", bytes: MiB }],
+    ["are cut", { kind: "cut-request", bytes: MiB }],
+  ];
+  for (const [what, fault] of stuck) {
+    check(`bodies that ${what} on the way up are sent again, and the store has each chunk once`, async (faulty) => {
+      const { source, destination, proxy, push, pull, registry, context } = faulty;
+      plant(source, manyFiles(6, 12 * MiB));
+      proxy.rules = [{ verb: "PUT", nth: (n) => n <= 3, fault }];
+      const pushed = await push({}, { stallSeconds: 1 });
+      context.diagnostic(`${pushed.seconds.toFixed(1)} s, ${proxy.requestCount("PUT")} PUTs for ${pushed.chunksTotal} chunks`);
+      assert.equal(proxy.faultCount(fault.kind), 3);
+      assert.equal(registry.objects.size, 6);
+      assert.ok(pushed.seconds < 20, `${pushed.seconds} s`);
+      await pull();
+      assert.deepEqual(snapshot(destination), snapshot(source));
+    });
+  }
 
   check("a store that takes a body and never answers is asked again", async ({ source, destination, proxy, push, pull }) => {
     plant(source, manyFiles(4, 20 * KiB));
@@ -328,24 +348,74 @@ function fullDisk(check: Check): void {
     const { source, destination, push, pull, context } = faulty;
     plant(source, { "small.bin": randomTensor(MiB), "m.safetensors": safetensors(manyTensors(5)) });
     await push();
-    mkdirSync(destination);
-    const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=24m", "tmpfs", destination]);
-    if (mounted.status !== 0) return context.skip("this machine does not let the test mount a small disk");
-    try {
+    await onSmallDisk({ destination, context, sizeMiB: 24 }, async () => {
       plant(destination, { "ballast.bin": randomTensor(15 * MiB) });
-      const isFull = (error: FerryError) =>
-        error.code === "FILE_UNWRITABLE" && error.details["path"] === "m.safetensors" && /no space/.test(error.message);
       await assert.rejects(pull(), isFull);
       assert.ok(!existsSync(join(destination, "m.safetensors")));
       rmSync(join(destination, "ballast.bin"));
       await pull();
       assert.deepEqual(snapshot(destination), snapshot(source));
-      assert.deepEqual(
-        readdirSync(destination).filter((name) => name.startsWith(".ferry-")),
-        [],
-      );
-    } finally {
-      spawnSync("umount", [destination]);
-    }
+      assert.deepEqual(left(destination), []);
+    });
   });
+
+  for (const direct of ["never", "always"] as const) {
+    check(
+      `a disk that fills up while a pull writes (direct: ${direct}): the same, and what was there is not fetched again (F23)`,
+      async (faulty) => {
+        const { source, destination, proxy, push, pull, registry, context } = faulty;
+        plant(source, { "m.safetensors": safetensors(manyTensors(5)) });
+        await push();
+        registry.resetCounts();
+        await onSmallDisk({ destination, context, sizeMiB: 24 }, async () => {
+          const fill = (n: number): boolean => {
+            if (n === 3) plant(destination, { "ballast.bin": randomTensor(15 * MiB) });
+            return false;
+          };
+          proxy.rules = [{ verb: "GET", nth: fill, fault: { kind: "reset-before" } }];
+          await assert.rejects(pull({}, { direct, connections: 1 }), isFull);
+          assert.deepEqual(
+            Object.keys(snapshot(destination)).filter((path) => !path.startsWith(".ferry-")),
+            ["ballast.bin"],
+          );
+          rmSync(join(destination, "ballast.bin"));
+          proxy.rules = [];
+          const rest = await pull({}, { direct, connections: 1 });
+          context.diagnostic(`${rest.chunksMoved} of ${rest.chunksTotal} chunks left to fetch`);
+          assert.ok(rest.chunksMoved < rest.chunksTotal);
+          assert.deepEqual(snapshot(destination), snapshot(source));
+          assert.deepEqual(left(destination), []);
+        });
+      },
+    );
+  }
+
+  check("a disk that may only be read is an error that names the file (F23)", async ({ source, destination, push, pull, context }) => {
+    plant(source, { "a.bin": "a" });
+    await push();
+    await onSmallDisk({ destination, context, sizeMiB: 1, more: ",ro" }, async () => {
+      await assert.rejects(pull(), (error: FerryError) => error.code === "FILE_UNWRITABLE" && /read-only/.test(error.message));
+    });
+  });
+}
+
+function isFull(error: FerryError): boolean {
+  return error.code === "FILE_UNWRITABLE" && error.details["path"] === "m.safetensors" && /no space/.test(error.message);
+}
+
+function left(destination: string): string[] {
+  return readdirSync(destination).filter((name) => name.startsWith(".ferry-"));
+}
+
+type SmallDisk = { destination: string; context: TestContext; sizeMiB: number; more?: string };
+
+async function onSmallDisk({ destination, context, sizeMiB, more = "" }: SmallDisk, work: () => Promise<void>): Promise<void> {
+  mkdirSync(destination);
+  const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", `size=${sizeMiB}m${more}`, "tmpfs", destination]);
+  if (mounted.status !== 0) return context.skip("this machine does not let the test mount a small disk");
+  try {
+    await work();
+  } finally {
+    spawnSync("umount", [destination]);
+  }
 }

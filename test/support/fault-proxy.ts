@@ -33,6 +33,10 @@ export type Fault =
   | { kind: "slow"; bytesPerSecond: number }
   /** After so many bytes of the body nothing comes any more, and the connection stays open. */
   | { kind: "stall"; bytes: number }
+  /** After so many bytes of the request's body nothing is read any more, and the connection stays open. */
+  | { kind: "stall-request"; bytes: number }
+  /** After so many bytes of the request's body the connection ends. */
+  | { kind: "cut-request"; bytes: number }
   /** A page for people, as a captive portal sends it, with status 200. */
   | { kind: "portal" }
   | { kind: "gzip" };
@@ -104,6 +108,7 @@ export class FaultProxy {
     if (fault?.kind === "reset-before") request.socket.destroy();
     else if (fault?.kind === "status") refuse(request, response, fault);
     else if (fault?.kind === "portal") portal(request, response);
+    else if (fault?.kind === "stall-request" || fault?.kind === "cut-request") await swallow(request, fault);
     else this.#forward({ request, response, fault });
   }
 
@@ -169,6 +174,20 @@ function shaped(piece: Buffer, sent: number, fault: Fault | null): Buffer {
   if (fault?.kind === "flip" && sent === 0) return flipped(piece);
   if (fault?.kind === "truncate" || fault?.kind === "stall") return piece.subarray(0, Math.max(0, fault.bytes - sent));
   return piece;
+}
+
+/** Reads so many bytes of the body and no more. Nothing of them reaches the store. */
+async function swallow(request: IncomingMessage, fault: Fault & { kind: "stall-request" | "cut-request" }): Promise<void> {
+  let read = 0;
+  await new Promise<void>((resolve) => {
+    request.on("close", resolve).on("data", (bytes: Buffer) => {
+      read += bytes.length;
+      if (read < fault.bytes) return;
+      request.pause();
+      resolve();
+    });
+  });
+  if (fault.kind === "cut-request") request.socket.destroy();
 }
 
 function flipped(bytes: Buffer): Buffer {
