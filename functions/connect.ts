@@ -7,7 +7,7 @@ import { identities } from "./identity/verify.ts";
 import { makeKeyed } from "./keyed.ts";
 import type { RedisCommands } from "./metadata/commands.ts";
 import { redisIndexes } from "./metadata/indexes.ts";
-import type { Clock, Ports, Random } from "./registry/ports.ts";
+import type { Clock, Hasher, Ports, Random } from "./registry/ports.ts";
 import { makeServices } from "./services.ts";
 import { makeStores } from "./storage/stores.ts";
 
@@ -17,13 +17,15 @@ const CACHE_BYTES = 32 * MiB;
 export type World = {
   clock: Clock;
   random: Random;
+  hasher: Hasher;
   fetch: typeof fetch;
   log: (line: LogLine) => void;
   sleep: (ms: number) => Promise<void>;
 };
 
-export function realWorld(log: (line: LogLine) => void): World {
+export function realWorld(log: (line: LogLine) => void, hasher: Hasher): World {
   return {
+    hasher,
     clock: { now: () => Date.now() },
     random: { bytes: (count) => crypto.getRandomValues(new Uint8Array(count)) },
     fetch: (...input) => fetch(...input),
@@ -34,7 +36,7 @@ export function realWorld(log: (line: LogLine) => void): World {
 
 /** The deployment as its settings say, on Redis reached by `commands` and stores reached by S3. */
 export async function connect(config: Config, commands: RedisCommands, world: World): Promise<Services> {
-  const { clock, random } = world;
+  const { clock, random, hasher } = world;
   const { stores, homeStore } = config;
   const profiles = stores.map(({ profile }) => profile);
   const credentials = Object.fromEntries(stores.map(({ profile, credentials }) => [profile.id, credentials]));
@@ -42,7 +44,7 @@ export async function connect(config: Config, commands: RedisCommands, world: Wo
     clock,
     random,
     keyed: await makeKeyed(config.secret),
-    stores: makeStores({ profiles, credentials, homeId: homeStore, clock, random, fetch: world.fetch }),
+    stores: makeStores({ profiles, credentials, homeId: homeStore, clock, random, hasher, fetch: world.fetch }),
     ...redisIndexes({ commands, generation: config.generation }),
     margins: config.margins,
     limits: config.limits,

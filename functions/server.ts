@@ -13,6 +13,7 @@ import { onMinute } from "./jobs/cron.ts";
 import type { RedisCommands } from "./metadata/commands.ts";
 import { upstashCommands } from "./metadata/upstash.ts";
 import { clientAddress } from "./node/client-address.ts";
+import { nodeHasher } from "./node/hasher.ts";
 import { tcpCommands } from "./node/redis-tcp.ts";
 
 const REDIS_TIMEOUT_MS = 10_000;
@@ -26,7 +27,7 @@ function log(line: Record<string, unknown>): void {
 async function main(): Promise<void> {
   const config = parseConfig(process.env);
   const redis = redisOf(config);
-  const services = await connect(config, redis.commands, realWorld(log));
+  const services = await connect(config, redis.commands, realWorld(log, nodeHasher));
   const app = createApp(() => services, clientAddress(config.proxies));
   const port = Number(process.env["PORT"] ?? 8787);
   const hostname = process.env["HOST"] ?? "127.0.0.1";

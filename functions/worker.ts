@@ -7,6 +7,7 @@ import { connect, realWorld } from "./connect.ts";
 import type { Services } from "./http/edge.ts";
 import { onMinute } from "./jobs/cron.ts";
 import { upstashCommands } from "./metadata/upstash.ts";
+import { workerHasher } from "./worker-hasher.ts";
 
 const REDIS_TIMEOUT_MS = 10_000;
 
@@ -46,7 +47,7 @@ async function prepare(env: unknown): Promise<void> {
     await connect(
       config,
       commandsOf(config),
-      realWorld((line) => console.log(JSON.stringify(line))),
+      realWorld((line) => console.log(JSON.stringify(line)), workerHasher),
     ),
   );
 }

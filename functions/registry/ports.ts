@@ -58,12 +58,21 @@ export interface Bucket {
 /** `tag` makes the key unique to an upload and attempt (DESIGN: no key is ever reused). */
 export type ChunkPlace = { sha256: Digest; size: number; tag: string; md5?: string | undefined };
 
-/** Chunks of one store: nothing of their content passes here. */
+export type ChunkContent = { sha256: Digest; sizeBytes: number };
+
+/** SHA-256 of a stream, by whatever the runtime does that with. Throws what the stream throws. */
+export interface Hasher {
+  sha256(stream: ReadableStream<Uint8Array>): Promise<ChunkContent>;
+}
+
+/** Chunks of one store: nothing of their content passes here, but through a Hasher. */
 export interface ChunkStore {
   /** Create-only tickets. Costs no I/O. */
   tickets(mode: TicketMode, places: readonly ChunkPlace[]): Promise<TicketBatch>;
   /** Presigned GETs. Costs no I/O. */
   downloads(places: readonly { sha256: Digest; tag: string }[]): Promise<DownloadBatch>;
+  /** Reads a chunk object to its end and tells what it holds, null when absent. Takes no more memory for a larger one. */
+  content(place: { sha256: Digest; tag: string }): Promise<ChunkContent | null>;
   /** Length in bytes of each chunk object, null when absent. At most 6 requests at once. */
   lengths(places: readonly ChunkPlace[]): Promise<(number | null)[]>;
 }

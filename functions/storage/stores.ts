@@ -1,7 +1,7 @@
 /** The stores of a deployment, made from its settings. Making them costs no I/O. */
 import type { ProbeResult, SetupResult } from "../../shared/contract/stores.ts";
 import { FerryError } from "../../shared/errors.ts";
-import type { Clock, Random, Store, StoreProfile, Stores } from "../registry/ports.ts";
+import type { Clock, Hasher, Random, Store, StoreProfile, Stores } from "../registry/ports.ts";
 import type { Wire } from "./attempt.ts";
 import { S3Bucket } from "./bucket.ts";
 import { S3ChunkStore } from "./chunks.ts";
@@ -24,6 +24,7 @@ export type StoresOptions = {
   homeId: string;
   clock: Clock;
   random: Random;
+  hasher: Hasher;
   fetch: typeof fetch;
   /** Default: the runtime's timer. */
   wait?: (ms: number) => Promise<void>;
@@ -39,7 +40,7 @@ export function makeStores(options: StoresOptions): Stores {
   for (const profile of options.profiles) {
     const credentials = options.credentials[profile.id];
     if (credentials === undefined) throw new FerryError("CONFIG_INVALID", { problem: `store ${profile.id} has no credentials` });
-    stores.set(profile.id, new S3Store(profile, credentials, wire));
+    stores.set(profile.id, new S3Store(profile, credentials, wire, options.hasher));
   }
   const get = (id: string): Store => {
     const store = stores.get(id);
@@ -56,12 +57,12 @@ class S3Store implements Store {
   readonly #tools: ProbeTools;
   #probed: { result: ProbeResult; untilMs: number } | null = null;
 
-  constructor(profile: S3Profile, credentials: StoreCredentials, wire: Wire) {
+  constructor(profile: S3Profile, credentials: StoreCredentials, wire: Wire, hasher: Hasher) {
     const client = makeS3Client(profile, credentials, wire);
     const signer = new Signer({ credentials, region: profile.region, clock: wire.clock });
     this.profile = profile;
     this.bucket = new S3Bucket(profile, client, wire);
-    this.chunks = new S3ChunkStore(profile, signer, wire);
+    this.chunks = new S3ChunkStore(profile, signer, wire, hasher);
     this.#tools = { profile, signer, bucket: this.bucket, client, wire };
   }
 

@@ -3,6 +3,7 @@ import * as z from "zod";
 import type { Stores } from "../../functions/registry/ports.ts";
 import { S3Profile, StoreCredentials } from "../../functions/storage/profile.ts";
 import { makeStores } from "../../functions/storage/stores.ts";
+import { workerHasher } from "../../functions/worker-hasher.ts";
 import { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { ticketRequest } from "../../shared/tickets.ts";
@@ -34,6 +35,7 @@ function storesOf({ profile, credentials }: Settings): Stores {
     homeId: profile.id,
     clock: { now: () => Date.now() },
     random: { bytes: (count) => crypto.getRandomValues(new Uint8Array(count)) },
+    hasher: workerHasher,
     fetch: (...input) => fetch(...input),
   });
 }
@@ -56,7 +58,8 @@ async function useChunks({ home: { chunks } }: Stores) {
     const { url, ...init } = ticketRequest(batch, item);
     statuses.push((await fetch(url, { ...init, body: "x" })).status);
   }
-  return { statuses, lengths: await chunks.lengths(places) };
+  const contents = await Promise.all(places.map((place) => chunks.content(place)));
+  return { statuses, lengths: await chunks.lengths(places), contents };
 }
 
 async function problemOf(act: () => Promise<unknown>): Promise<unknown> {

@@ -1,5 +1,6 @@
 /** The storage adapter inside workerd, where the SDK is built from other files than in Node. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -38,6 +39,8 @@ test("listing, reading error bodies, deleting many, signing and probing work in 
   assert.deepEqual(told.left, { objects: [], more: false });
   assert.deepEqual(told.statuses, [200]);
   assert.deepEqual(told.lengths, [1, null]);
+  const sha256 = createHash("sha256").update("x").digest("hex");
+  assert.deepEqual(told.contents, [{ sha256, sizeBytes: 1 }, null], "hashed by workerd's own stream");
   assert.match(told.problem, /^40[134] \w+$/, "a refusal's code is read from its XML body");
   assert.deepEqual(told.probe.modes, ["payload", "md5"]);
   assert.equal(told.probe.createOnly, true);

@@ -53,6 +53,9 @@ export function ticketSuite(name: string, { reach, modes, open }: TicketSuiteOpt
         assert.equal(await put(it, ticket, chunk.body), 412, "a replay of the same ticket");
         assert.equal(await put(it, await ticketFor(it, mode, chunk), chunk.body), 412, "a new ticket for the same key");
         assert.deepEqual(await stored(it, chunk), Buffer.from(chunk.body));
+        const { sha256, size } = chunk.place;
+        assert.deepEqual(await it.store.chunks.content(chunk.place), { sha256, sizeBytes: size });
+        assert.equal(await it.store.chunks.content({ ...chunk.place, tag: "f".repeat(16) }), null);
       });
       guarantee(`${mode}: of 8 uses of one ticket at once exactly one stores`, async (it) => {
         const chunk = makeChunk();

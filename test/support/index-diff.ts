@@ -8,6 +8,7 @@ import { parseConfig } from "../../functions/config.ts";
 import { connect, realWorld } from "../../functions/connect.ts";
 import { decodeChunk } from "../../functions/metadata/codec.ts";
 import { packDigest } from "../../functions/metadata/packing.ts";
+import { nodeHasher } from "../../functions/node/hasher.ts";
 import { tcpCommands } from "../../functions/node/redis-tcp.ts";
 import { readEnvelope } from "../../functions/registry/envelopes.ts";
 import type { Ports } from "../../functions/registry/ports.ts";
@@ -48,7 +49,7 @@ export async function diffWithRebuilt({ stack, redisUrl = stack.redis.url }: Dif
         await connect(
           parseConfig({ ...stack.vars, REDIS_URL: redisUrl, GENERATION }),
           commands,
-          realWorld(() => {}),
+          realWorld(() => {}, nodeHasher),
         )
       ).ports;
     await rebuild(await open("1"));

@@ -4,7 +4,17 @@
  */
 import { createHash } from "node:crypto";
 import { CHUNK_PREFIX, chunkPath } from "../../functions/registry/layout.ts";
-import type { Bucket, ChunkPlace, ChunkStore, Clock, ObjectInfo, Store, StoreProfile, Stores } from "../../functions/registry/ports.ts";
+import type {
+  Bucket,
+  ChunkContent,
+  ChunkPlace,
+  ChunkStore,
+  Clock,
+  ObjectInfo,
+  Store,
+  StoreProfile,
+  Stores,
+} from "../../functions/registry/ports.ts";
 import type { DownloadBatch } from "../../shared/contract/downloads.ts";
 import type { ProbeResult, SetupResult } from "../../shared/contract/stores.ts";
 import { TICKET_SECONDS, type TicketBatch, type TicketMode } from "../../shared/contract/uploads.ts";
@@ -200,6 +210,11 @@ export class MemoryChunkStore implements ChunkStore {
     const batch: DownloadBatch = { store, base: this.#base, query, expiresInSeconds: TICKET_SECONDS, items };
     for (const item of items) this.#downloads.set(downloadUrl(batch, item), { path: item.path, expiresAtMs });
     return batch;
+  }
+
+  async content(place: { sha256: Digest; tag: string }): Promise<ChunkContent | null> {
+    const bytes = await this.#bucket.get(CHUNK_PREFIX + chunkPath(place.sha256, place.tag));
+    return bytes === null ? null : { sha256: hash("sha256", "hex", bytes) as Digest, sizeBytes: bytes.length };
   }
 
   async lengths(places: readonly ChunkPlace[]): Promise<(number | null)[]> {

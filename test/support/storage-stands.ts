@@ -1,4 +1,5 @@
 /** Real and memory stores for the storage suites, each with a clock that the test may turn. */
+import { nodeHasher } from "../../functions/node/hasher.ts";
 import type { Clock, Store } from "../../functions/registry/ports.ts";
 import { S3Profile } from "../../functions/storage/profile.ts";
 import { makeStores } from "../../functions/storage/stores.ts";
@@ -63,6 +64,7 @@ export function storeOf(settings: StoreSettings, world: { clock: Clock; fetch?: 
     credentials: { [profile.id]: { accessKeyId, secretAccessKey } },
     homeId: profile.id,
     random: { bytes: (count) => crypto.getRandomValues(new Uint8Array(count)) },
+    hasher: nodeHasher,
     fetch: (...input) => fetch(...input),
     ...world,
   });

@@ -1,6 +1,7 @@
 /** What S3Bucket and S3ChunkStore make of a store's answers that are no plain success. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { nodeHasher } from "../../../functions/node/hasher.ts";
 import type { Store } from "../../../functions/registry/ports.ts";
 import { S3Profile } from "../../../functions/storage/profile.ts";
 import { makeStores } from "../../../functions/storage/stores.ts";
@@ -25,6 +26,7 @@ function scripted(answers: Answer[], more: Record<string, unknown> = {}): { stor
     homeId: "far",
     clock: { now: () => Date.UTC(2026, 10, 24) },
     random: { bytes: (count) => new Uint8Array(count) },
+    hasher: nodeHasher,
     wait: async (ms) => {
       waits.push(ms);
     },
@@ -91,6 +93,7 @@ test("three failures are an error that says so: never an absence, never a succes
     ["create", ({ bucket }) => bucket.create("k", BYTES)],
     ["delete", ({ bucket }) => bucket.delete(["k"])],
     ["probed", (store) => store.probed()],
+    ["content", ({ chunks }) => chunks.content({ sha256: Digest.parse("0".repeat(64)), tag: "0".repeat(16) })],
     ["lengths", ({ chunks }) => chunks.lengths([{ sha256: Digest.parse("0".repeat(64)), size: 1, tag: "0".repeat(16) }])],
   ];
   const faults: [fault: Answer, problem: RegExp][] = [

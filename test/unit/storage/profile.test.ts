@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { nodeHasher } from "../../../functions/node/hasher.ts";
 import { dialectOf, ownPlace, publicPlace, S3Profile, S3Profiles } from "../../../functions/storage/profile.ts";
 import { makeStores } from "../../../functions/storage/stores.ts";
 import { Digest } from "../../../shared/digest.ts";
@@ -10,6 +11,7 @@ const CREDENTIALS = { accessKeyId: "A", secretAccessKey: "S" };
 const world = {
   clock: { now: () => Date.UTC(2026, 10, 24) },
   random: { bytes: (count: number) => new Uint8Array(count) },
+  hasher: nodeHasher,
 };
 
 test("a profile says as little as it must: the provider's dialect fills the rest", () => {
