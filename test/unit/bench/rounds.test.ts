@@ -28,7 +28,13 @@ function told(name: string, log: string[], { program = "true", wrong = "" } = {}
 }
 
 function options(rounds: number, log: string[] = []) {
-  return { rounds, foreignMax: Number.POSITIVE_INFINITY, random: () => 0.5, note: () => {}, beforeRounds: async () => void log.push("rounds") };
+  return {
+    rounds,
+    foreignMax: Number.POSITIVE_INFINITY,
+    random: () => 0.5,
+    note: () => {},
+    beforeRounds: async () => void log.push("rounds"),
+  };
 }
 
 test("contents are verified once before the rounds, looked at after each run, and everything is cleared", { skip }, async () => {
