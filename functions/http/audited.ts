@@ -112,10 +112,11 @@ const REFUSED_CALLERS: ReadonlySet<ErrorCode> = new Set(["TOKEN_INVALID", "IDENT
 /** Records a request that ended, with `error` or without; waits until it is written when it must be. Throws STORAGE_UNAVAILABLE. */
 export async function audit<N extends RouteName>(c: EdgeContext, name: N, seen: Seen<N>, error: unknown): Promise<void> {
   const result = error === null ? "OK" : error instanceof FerryError ? error.code : "INTERNAL";
-  const when = whenOf(name, seen, result);
+  const when = whenOf(name, seen, result, error);
   if (when === "never") return;
-  const caller = seen.caller ?? (error instanceof FerryError && error.cause instanceof Refused ? error.cause.caller : undefined);
+  const caller = seen.caller ?? refusedIn(error)?.caller ?? undefined;
   const { audit: trail } = c.get("services");
+  if (result === "RATE_LIMITED" && !trail.isNews(`${caller?.tokenId || c.get("address")} ${result}`)) return;
   const { repository = null, ...about } = aboutOf(name, seen);
   trail.record({
     requestId: c.get("requestId"),
@@ -133,7 +134,13 @@ export async function audit<N extends RouteName>(c: EdgeContext, name: N, seen: 
 /** How long events wait for others. */
 const FLUSH_MS = 5_000;
 
-function whenOf<N extends RouteName>(name: N, seen: Seen<N>, result: ErrorCode | "OK"): "before" | "later" | "never" {
+function refusedIn(error: unknown): Refused | null {
+  return error instanceof FerryError && error.cause instanceof Refused ? error.cause : null;
+}
+
+function whenOf<N extends RouteName>(name: N, seen: Seen<N>, result: ErrorCode | "OK", error: unknown): "before" | "later" | "never" {
+  // What can't be a token is the network's noise: it was not looked up, costs nothing, and has no limit.
+  if (result === "TOKEN_INVALID" && refusedIn(error) === null) return "never";
   if (seen.denied || (result !== "OK" && REFUSED_RIGHTS.has(result))) return "before";
   if (result !== "OK" && REFUSED_CALLERS.has(result)) return "later";
   const rule: Rule<N> = RULES[name];

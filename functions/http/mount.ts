@@ -23,7 +23,7 @@ import { authenticated, demandSigning, scoped } from "./authorize.ts";
 import { BODY_BYTES_MAX, PUBLIC_BODY_BYTES_MAX, readJson } from "./body.ts";
 import type { Edge, EdgeContext, Services } from "./edge.ts";
 import { parsed, queryOf } from "./input.ts";
-import { spend } from "./spend.ts";
+import { costOf, REFUSAL_COST, spend } from "./spend.ts";
 
 type Handled<N extends RouteName> = {
   ports: Ports;
@@ -66,11 +66,7 @@ async function answerOf<N extends RouteName>(c: EdgeContext, name: N, handle: Ha
   const caller = await authenticated(c, route);
   seen.caller = caller;
   c.set("caller", caller);
-  seen.denied = true;
-  const named = scoped(c, route, caller);
-  seen.denied = false;
-  seen.named = named;
-  if (route.needs !== "public" && !route.signs) await spend(c, name, caller, 0);
+  const named = await admitted(c, name, caller, seen);
   const resolved = named !== undefined && !route.unresolved;
   const input = {
     ports: services.ports,
@@ -89,10 +85,27 @@ async function answerOf<N extends RouteName>(c: EdgeContext, name: N, handle: Ha
   seen.given = input;
   if (route.signs && named !== undefined) {
     const { chunks, store } = input.body as Signing;
+    await spend(c, caller, { requests: costOf(name), urls: chunks.length });
     demandSigning(c, route, caller, named, store);
-    await spend(c, name, caller, chunks.length);
   }
   return handle(input);
+}
+
+/**
+ * The repository of the path, once the caller may do what the route needs, and has paid; routes that sign are paid when it is known for how
+ * much. A refusal is paid too, and dearly: each is written into the audit trail before it is answered.
+ */
+async function admitted<N extends RouteName>(c: EdgeContext, name: N, caller: Caller, seen: Seen<N>): Promise<RepositoryName | undefined> {
+  const route: RouteSpec = ROUTES[name];
+  try {
+    seen.named = scoped(c, route, caller);
+  } catch (error) {
+    await spend(c, caller, { requests: REFUSAL_COST, urls: 0 });
+    seen.denied = error instanceof FerryError && error.code !== "REQUEST_INVALID";
+    throw error;
+  }
+  if (route.needs !== "public" && !route.signs) await spend(c, caller, { requests: costOf(name), urls: 0 });
+  return seen.named;
 }
 
 /** Hono hands only errors to onError: anything else that was thrown would end the request without an answer. */

@@ -1,7 +1,7 @@
 /** What a request costs its caller, and the headers that tell what is left (draft-ietf-httpapi-ratelimit-headers). */
 import type { RouteName } from "../../shared/contract/routes.ts";
 import type { Caller } from "../registry/ports.ts";
-import type { Budget } from "../registry/rate-limits.ts";
+import type { Budget, Spending } from "../registry/rate-limits.ts";
 import type { EdgeContext } from "./edge.ts";
 
 /** In requests; all others cost one. By what they ask of the index and the stores. */
@@ -24,9 +24,16 @@ const COSTS: Partial<Record<RouteName, number>> = {
   setupStore: 10,
 };
 
-/** Throws RATE_LIMITED. @param urls signed requests that the answer will hold, at most */
-export async function spend(c: EdgeContext, name: RouteName, caller: Caller, urls: number): Promise<void> {
-  const { budgets, refusal } = await c.get("services").rates.spend(caller, { requests: COSTS[name] ?? 1, urls });
+/** Of a request that its caller has no right to. */
+export const REFUSAL_COST = 10;
+
+export function costOf(name: RouteName): number {
+  return COSTS[name] ?? 1;
+}
+
+/** Throws RATE_LIMITED. `urls`: signed requests that the answer will hold, at most. */
+export async function spend(c: EdgeContext, caller: Caller, spending: Spending): Promise<void> {
+  const { budgets, refusal } = await c.get("services").rates.spend(caller, spending);
   c.set("budgets", budgets);
   if (refusal !== null) throw refusal;
 }

@@ -44,9 +44,8 @@ export function reachesStore(caller: Caller, store: StoreId): boolean {
 }
 
 /** @param address null when it is not known: no network holds it. */
-export function demandNetwork({ networks }: Caller, address: string | null): void {
-  if (networks.length === 0 || (address !== null && networks.some((network) => isInNetwork(network, address)))) return;
-  throw new FerryError("ADDRESS_DENIED", { address: address ?? "an unknown address" });
+export function mayFrom({ networks }: Caller, address: string | null): boolean {
+  return networks.length === 0 || (address !== null && networks.some((network) => isInNetwork(network, address)));
 }
 
 /** What a token may do and from where. */

@@ -15,6 +15,7 @@ const WAITING_MAX = 1_000;
 /** A flush that was promised and has not happened by then is promised anew: its isolate's request may have been cut off. */
 const PROMISED_MS = 15_000;
 const TEXT_MAX = 300;
+const TOLD_MAX = 10_000;
 
 type Needed = Pick<Ports, "clock" | "random" | "stores">;
 
@@ -27,6 +28,7 @@ export class AuditLog {
   #tips: string[] = [];
   #waiting: AuditEvent[] = [];
   #dropped = 0;
+  readonly #toldMs = new Map<string, number>();
   #promisedUntilMs = 0;
 
   constructor(ports: Needed) {
@@ -37,6 +39,15 @@ export class AuditLog {
   record(event: Omit<AuditEvent, "at">): void {
     if (this.#waiting.length >= WAITING_MAX) this.#dropped++;
     else this.#waiting.push(shortened({ at: isoTime(this.#ports.clock.now()), ...event }));
+  }
+
+  /** Whether this was not told within a minute: of what comes in floods one event is enough. */
+  isNews(what: string): boolean {
+    const nowMs = this.#ports.clock.now();
+    if (nowMs - (this.#toldMs.get(what) ?? Number.NEGATIVE_INFINITY) < 60_000) return false;
+    if (this.#toldMs.size >= TOLD_MAX) this.#toldMs.clear();
+    this.#toldMs.set(what, nowMs);
+    return true;
   }
 
   /** Whether somebody should see to it that what waits is written within seconds; whoever is told so does. */

@@ -9,7 +9,7 @@ import { type Digest, sha256 } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { epochMs } from "../../shared/time.ts";
 import { isShortToken, isToken } from "../../shared/token.ts";
-import { demandNetwork } from "./access.ts";
+import { mayFrom } from "./access.ts";
 import type { FailureLimit } from "./failure-limit.ts";
 import { catchUp, findConfirmed } from "./log.ts";
 import { systemLog } from "./logs.ts";
@@ -23,11 +23,11 @@ const USE_NOTED_MS = 3_600_000;
 /** The deployment's own first administrator, from its settings. */
 export type Bootstrap = Caller & { hash: Digest };
 
-/** Why somebody whom we know was refused: the cause of such errors, for the audit trail alone. */
+/** A token that was looked up and refused: the cause of such errors, for the audit trail alone. `caller`: whose it is or was. */
 export class Refused extends Error {
-  readonly caller: Caller;
+  readonly caller: Caller | null;
 
-  constructor(caller: Caller) {
+  constructor(caller: Caller | null) {
     super("refused");
     this.caller = caller;
   }
@@ -61,12 +61,15 @@ export class Authentication {
     const known = this.#known.get(hash);
     const caller =
       known !== undefined && known.untilMs > this.#ports.clock.now() ? known.caller : await this.#lookUp(bearer, hash, address);
-    try {
-      demandNetwork(caller, address);
-    } catch (error) {
-      throw error instanceof FerryError ? new FerryError(error.code, error.details, { cause: new Refused(caller) }) : error;
-    }
+    if (!mayFrom(caller, address)) await this.#refuseAddress(caller, address);
     return caller;
+  }
+
+  /** Counts as a wrong token does: whoever stole it would else have each try written into the trail. */
+  async #refuseAddress(caller: Caller, address: string | null): Promise<never> {
+    this.#failures.refuse(address);
+    await this.#failures.count(address);
+    throw new FerryError("ADDRESS_DENIED", { address: address ?? "an unknown address" }, { cause: new Refused(caller) });
   }
 
   async #lookUp(bearer: string, hash: Digest, address: string | null): Promise<Caller> {
@@ -75,7 +78,7 @@ export class Authentication {
     const found = await this.#find(bearer, hash);
     if (found === null || found.untilMs <= nowMs) {
       await this.#failures.count(address);
-      throw new FerryError("TOKEN_INVALID", {}, { cause: found === null ? undefined : new Refused(found.caller) });
+      throw new FerryError("TOKEN_INVALID", {}, { cause: new Refused(found?.caller ?? null) });
     }
     if (this.#known.size >= REMEMBERED_MAX) this.#known.clear();
     this.#known.set(hash, { caller: found.caller, untilMs: Math.min(nowMs + REMEMBERED_MS, found.untilMs) });

@@ -134,13 +134,18 @@ test("refused rights are written before the answer, whatever the answer says; re
   assert.deepEqual((await written(app)).at(-1)?.caller, { id: description.id, name: "revoked" });
 });
 
-test("what is not there, or was asked wrongly, is no refusal of a right", async () => {
-  const { app, client } = await pushed();
+test("what is not there, was asked wrongly, or can't be a token is no refusal of a right", async () => {
+  const { app, member, client } = await pushed();
   await app.services.audit.flush();
   const before = (await written(app)).length;
   assert.equal(await codeOf(client.call("describeRepository", { repository: repositoryName("team/none") })), "REPOSITORY_UNKNOWN");
   assert.equal(await codeOf(client.call("resolve", { repository: MODEL, params: { ref: "none" } })), "REF_UNKNOWN");
   assert.equal(await codeOf(app.clientFor(undefined).call("whoAmI", {})), "TOKEN_MISSING");
+  assert.equal(await codeOf(app.clientFor(`hf_${"0".repeat(36)}`).call("whoAmI", {})), "TOKEN_INVALID");
+  assert.equal(
+    (await app.fetch(`${ENDPOINT}/api/v1/repositories/..%2f/x`, { headers: { authorization: `Bearer ${member}` } })).status,
+    400,
+  );
   await app.services.audit.flush();
   assert.equal((await written(app)).length, before);
 });

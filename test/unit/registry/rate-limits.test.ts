@@ -221,3 +221,25 @@ test("one token begins only so many uploads; the one of a branch that it goes on
   app.clock.advance(86_400_000);
   assert.deepEqual([await open(client, "d"), await open(client, "e")], ["OK", "OK"]);
 });
+
+test("a refusal costs ten requests, so that nobody has the audit trail filled with his tries", async () => {
+  const app = await memoryApp({ limits: limits({ requestsPerMinute: 60 }) });
+  const token = await tokenOf(app);
+  const statuses = [];
+  for (let at = 0; at < 8; at++) statuses.push((await ask(app, token, "/api/v1/tokens")).status);
+  assert.deepEqual(statuses, [403, 403, 403, 403, 403, 403, 429, 429]);
+  await app.services.audit.flush();
+  const page = await app.admin.call("listAudit", { query: { result: "RATE_LIMITED" } });
+  assert.equal(page.events.length, 1, "of a flood the trail tells once a minute");
+});
+
+test("a token that is used from where it may not be counts as a wrong one, also when its holder is known here", async () => {
+  const app = await memoryApp({ limits: limits({ failuresPerMinute: 3 }) });
+  const { token } = await app.admin.call("createToken", { body: { name: "bound", scopes: [ALL], networks: ["10.0.0.0/8"] } });
+  const from = async (address: string) => (await ask(app, token, undefined, { "cf-connecting-ip": address })).status;
+  assert.equal(await from("10.0.0.1"), 200);
+  const statuses = [];
+  for (let at = 0; at < 5; at++) statuses.push(await from("192.0.2.1"));
+  assert.deepEqual(statuses, [403, 403, 403, 429, 429]);
+  assert.equal(await from("10.0.0.1"), 200);
+});
