@@ -332,14 +332,32 @@ test("flushes at the same time lose nothing, and what both left behind is named 
   assert.equal((await written(app)).filter(({ act }) => act === "setTag").length, 9);
 });
 
+test("what was not named yet when a flush failed is named by the one that follows", async () => {
+  const { app, member } = await pushed();
+  await tag(app, member, "v1");
+  const { bucket } = app.stores.home;
+  const create = bucket.create.bind(bucket);
+  bucket.create = async (key, bytes) => {
+    if (key.startsWith(AUDIT_PREFIX)) throw new FerryError("STORAGE_UNAVAILABLE", { store: "home", problem: "down" });
+    return create(key, bytes);
+  };
+  await assert.rejects(tag(app, member, "v2"), { code: "STORAGE_UNAVAILABLE" });
+  bucket.create = create;
+  await tag(app, member, "v3");
+  const { batches } = await app.admin.call("readAuditBatches", { query: {} });
+  const named = batches.flatMap(({ text }) => (JSON.parse(text) as { prev: string[] }).prev);
+  assert.deepEqual(new Set(named), new Set(batches.slice(0, -1).map(({ name }) => name)));
+});
+
 test("an hour is sealed once, 20 minutes after its end, and each seal names the one before", async () => {
   const { app, member } = await pushed();
   const seals = async () => (await app.admin.call("readAuditSeals", { query: {} })).seals.map(({ hour }) => hour);
   await tag(app, member, "v1");
-  app.clock.advance(HOUR_MS + 19 * 60_000);
+  // A look is had every ten minutes.
+  app.clock.advance(HOUR_MS + 10 * 60_000);
   await onMinute(app.services);
   assert.deepEqual(await seals(), []);
-  app.clock.advance(60_000);
+  app.clock.advance(10 * 60_000);
   await Promise.all([onMinute(app.services), onMinute(app.services)]);
   assert.deepEqual(await seals(), ["2026010100"]);
   await tag(app, member, "v2");

@@ -313,7 +313,7 @@ describe("identities of others", () => {
   });
 
   test("wrong tokens from one address are limited, and so are exchanges", async () => {
-    const limits = Limits.parse({ requestsPerMinute: 1e6, urlsPerMinute: 1e6, failuresPerMinute: 3, exchangesPerMinute: 5 });
+    const limits = Limits.parse({ requestsPerMinute: 1e6, urlsPerMinute: 1e6, failuresPerMinute: 3, exchangesPerMinute: 6 });
     const limited = await memoryApp({ trusts: [trust()], limits });
     const send = async (token: string, address: string) => {
       const headers = { "content-type": "application/json", "cf-connecting-ip": address };
@@ -327,7 +327,8 @@ describe("identities of others", () => {
       return all;
     };
     assert.deepEqual(await statuses(wrong, "192.0.2.1", 5), [401, 401, 401, 429, 429]);
-    assert.deepEqual(await statuses(right, "192.0.2.2", 6), [200, 200, 200, 200, 200, 429]);
+    assert.deepEqual(await statuses(right, "192.0.2.1", 1), [429], "nothing from there is looked at any more");
+    assert.deepEqual(await statuses(right, "192.0.2.2", 7), [200, 200, 200, 200, 200, 200, 429]);
   });
 });
 
