@@ -2,7 +2,7 @@
  * Page-aligned memory, as O_DIRECT needs it. Node's buffers begin anywhere; the memory of WebAssembly begins at a page
  * (reference/transfer.md §0.3). Untouched pages of it cost nothing.
  */
-import { MiB } from "../../shared/units.ts";
+import { KiB } from "../../shared/units.ts";
 
 declare global {
   namespace WebAssembly {
@@ -13,7 +13,7 @@ declare global {
   }
 }
 
-export const BLOCK_BYTES = 2 * MiB;
+export const BLOCK_BYTES = 512 * KiB;
 const WASM_PAGE_BYTES = 65_536;
 
 export class Arena {

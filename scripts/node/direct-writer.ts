@@ -14,7 +14,7 @@ import { type PartWriter, writeAt } from "./part-writer.ts";
 /** Covers the sectors of all disks; a page. */
 const ALIGN_BYTES = 4096;
 /** More than what still comes after a connection was asked to pause. */
-const MARGIN_BYTES = 768 * KiB;
+const MARGIN_BYTES = 256 * KiB;
 const writeAsync = promisify(write);
 
 export type DirectFile = PartFile & { directFd: number };

@@ -14,7 +14,7 @@ import { Origin } from "./raw-socket.ts";
 import type { BodySink, GetAnswer, GetRequest, PutRequest, TransportOptions } from "./transport.ts";
 
 /** One read. Larger ones miss the processor's cache, smaller ones cost calls (reference/transfer.md §3.3). */
-const READ_BYTES = 512 * KiB;
+const READ_BYTES = 256 * KiB;
 
 type Place = { origin: Origin; idle: RawConnection[] };
 

@@ -34,6 +34,9 @@ type Running = {
 };
 type Ears = { signal: AbortSignal; onBytes?: Running["onBytes"]; onChunk?: Running["onChunk"] };
 
+/** A thread makes little garbage; left alone, its heap would grow for the sake of collecting less often. */
+const YOUNG_MIB = 8;
+
 export class ThreadMover implements Mover {
   readonly ready: Promise<void>;
   readonly #worker: Worker;
@@ -44,7 +47,7 @@ export class ThreadMover implements Mover {
 
   constructor(mover: MoverSetting) {
     const workerData: ThreadSetting = { role: "modelferry data thread", mover };
-    this.#worker = new Worker(threadFile(), { workerData, stdout: false, stderr: false });
+    this.#worker = new Worker(threadFile(), { workerData, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB } });
     this.ready = new Promise((resolve, reject) => {
       this.#worker.on("message", (message: FromThread) => (message.kind === "ready" ? resolve() : this.#hear(message)));
       this.#worker.once("exit", () => reject(this.#end("it ended")));

@@ -53,8 +53,9 @@ const CONNECTIONS_MAX = 64;
 const MEMORY_BYTES = 512 * MiB;
 /** What one connection takes at most: its buffers, and its share of what is written past the page cache. */
 const CONNECTION_BYTES = 4 * MiB;
-/** Of the memory that may be taken, for writing past the page cache. */
-const DIRECT_SHARE = 0.5;
+/** Of the memory that may be taken, for writing past the page cache; connections beyond what that serves go through the cache. */
+const DIRECT_SHARE = 0.125;
+const DIRECT_BYTES_MAX = 24 * MiB;
 const LOOK_AHEAD_BYTES_MAX = GiB;
 const STALL_SECONDS = 20;
 const THREADS_MAX = 4;
@@ -128,12 +129,13 @@ async function withEngine<R extends { seconds: number }>(
   const { transport: kind = "raw", stallSeconds = STALL_SECONDS, bandwidthBytesPerSecond, threads = usualThreads() } = options;
   const { endpoint } = control.client;
   const learned = new LearnedWidths(options.cacheDir);
-  const range = widthRange(options, STARTS[direction], learned.find(endpoint, direction));
+  const known = learned.find(endpoint, direction);
+  const range = widthRange(options, known ?? STARTS[direction]);
   const transport = { kind, connections: range.max, stallSeconds, bandwidthBytesPerSecond };
-  const directBytes = Math.floor((options.memoryBytes ?? MEMORY_BYTES) * DIRECT_SHARE);
+  const directBytes = Math.min(DIRECT_BYTES_MAX, (options.memoryBytes ?? MEMORY_BYTES) * DIRECT_SHARE);
   const movers = await Movers.make({ transport, directBytes }, threads);
   try {
-    const width = new Width(range);
+    const width = new Width(range, known !== null);
     const result = await work({ movers, width });
     if (range.min < range.max && result.seconds >= LEARN_SECONDS_MIN && width.learned !== null) {
       learned.keep(endpoint, direction, width.learned);
@@ -144,14 +146,14 @@ async function withEngine<R extends { seconds: number }>(
   }
 }
 
-function widthRange({ connections, memoryBytes = MEMORY_BYTES }: EngineOptions, usual: number, learned: number | null): WidthOptions {
+function widthRange({ connections, memoryBytes = MEMORY_BYTES }: EngineOptions, start: number): WidthOptions {
   const fitting = Math.max(1, Math.floor(memoryBytes / CONNECTION_BYTES));
   if (connections !== undefined) {
     const fixed = Math.min(connections, fitting);
     return { start: fixed, min: fixed, max: fixed };
   }
   const max = Math.min(CONNECTIONS_MAX, fitting);
-  return { start: learned ?? usual, min: Math.min(CONNECTIONS_MIN, max), max };
+  return { start, min: Math.min(CONNECTIONS_MIN, max), max };
 }
 
 /** Beside one core, a thread would only take turns with this one. */

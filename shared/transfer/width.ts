@@ -34,11 +34,14 @@ export class Width {
   /** Of the last requests: whether the store refused for now. */
   readonly #outcomes: boolean[] = [];
   #stepsSinceCut = 0;
+  /** The bytes of the step after a change say more about the change itself: new connections begin slowly. */
+  #isSettling = true;
 
-  constructor(options: WidthOptions) {
+  /** @param isKnown the start is what was found out before: it is held, or it would grow by a little with each transfer. */
+  constructor(options: WidthOptions, isKnown = false) {
     this.#options = options;
     this.#width = clamp(options.start, options);
-    this.#phase = { is: "growing", best: { bytes: 0, width: this.#width }, flat: 0 };
+    this.#phase = isKnown ? { is: "holding", bytes: 0, steps: 0 } : { is: "growing", best: { bytes: 0, width: this.#width }, flat: 0 };
   }
 
   get now(): number {
@@ -47,7 +50,9 @@ export class Width {
 
   /** What to start with next time; null while too little was seen. */
   get learned(): number | null {
-    return this.#phase.is === "growing" && this.#phase.best.bytes === 0 ? null : this.now;
+    const phase = this.#phase;
+    if (phase.is === "growing") return phase.best.bytes === 0 ? null : Math.round(phase.best.width);
+    return phase.is === "probing" ? Math.round(phase.width) : this.now;
   }
 
   /** Told of every request that ended. */
@@ -64,6 +69,7 @@ export class Width {
   step(bytes: number, isFull: boolean): void {
     this.#stepsSinceCut++;
     if (this.#isThrottled()) this.#cut(bytes);
+    else if (this.#isSettling) this.#isSettling = bytes === 0;
     else if (isFull) this.#steer(bytes);
   }
 
@@ -75,7 +81,7 @@ export class Width {
         break;
       case "holding":
         // The mean of what holding brings is what a probe has to beat.
-        phase.bytes += (bytes - phase.bytes) / 4;
+        phase.bytes += phase.bytes === 0 ? bytes : (bytes - phase.bytes) / 4;
         if (++phase.steps >= PROBE_STEPS) this.#probe(phase.bytes);
         break;
       case "probing":
@@ -123,7 +129,9 @@ export class Width {
   }
 
   #set(width: number): void {
+    const before = this.now;
     this.#width = clamp(width, this.#options);
+    this.#isSettling = this.now !== before;
   }
 }
 
