@@ -41,6 +41,8 @@ const RULES: { [N in RouteName]: Rule<N> } = {
   stepCollect: "never",
   rebuildStatus: "never",
   stepRebuild: "never",
+  fsckStatus: "never",
+  stepFsck: "never",
   openUpload: "never",
   joinSession: "never",
   sealPart: "never",
@@ -89,6 +91,8 @@ const RULES: { [N in RouteName]: Rule<N> } = {
   cancelCollect: { when: "before", about: ({ params }) => ({ run: params.run }) },
   checkIndex: { when: "later" },
   startRebuild: { when: "before" },
+  startFsck: { when: "before", about: ({ body }) => ({ readData: body.readData, verifyClaimed: body.verifyClaimed, repair: body.repair }) },
+  cancelFsck: { when: "later" },
   setupStore: { when: "before", about: ({ params }) => ({ store: params.store }) },
 };
 

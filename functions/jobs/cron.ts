@@ -5,10 +5,14 @@ import { sealAudit } from "../registry/audit-seal.ts";
 import { isEnded, startCollect, stepCollect } from "../registry/collect/run.ts";
 import { newestRun } from "../registry/collect/state.ts";
 import { lookAtIndex } from "../registry/recovery/beat.ts";
+import { readClaims } from "../registry/recovery/verify-claimed.ts";
 import { upkeepStep } from "../registry/upkeep.ts";
 
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
+/** A commit gives up after 10 minutes. */
+const CLAIMS_AGE_MS = 15 * MINUTE_MS;
+const CLAIMS_MS = 15_000;
 /** Between two looks for hours of the audit trail that are over. */
 const SEAL_MINUTES = 10;
 /** In the audit trail: nobody asked for it. */
@@ -17,6 +21,7 @@ const BY_CLOCK = { requestId: "cron", address: null, caller: { id: "cron", name:
 /** The index first: what it lacks may be what somebody reads. One job's failure keeps none of the others from their turn. */
 export async function onMinute(services: Services): Promise<void> {
   await ring(services, "index", checkIndex);
+  await ring(services, "claims", verifyClaims);
   await ring(services, "upkeep", keepUp);
   await ring(services, "collect", collect);
   await ring(services, "audit", keepTrail);
@@ -34,6 +39,13 @@ async function checkIndex({ ports, log }: Services): Promise<void> {
   const check = await lookAtIndex(ports);
   const damaged = check.damaged.join("; ");
   if (check.state !== "sound" || damaged !== "") log({ event: "index.check", ...check, damaged });
+}
+
+/** Chunks of which a store has checked no more than an MD5. Those of commits that may be under way wait. */
+async function verifyClaims({ ports, log }: Services): Promise<void> {
+  const now = ports.clock.now();
+  const { envelopes, chunks, bytes, right, wrong, missing } = await readClaims(ports, now - CLAIMS_AGE_MS, now + CLAIMS_MS);
+  if (chunks > 0) log({ event: "claims.read", envelopes, chunks, bytes, right, wrong: wrong.length, missing: missing.length });
 }
 
 async function keepUp({ ports, log }: Services): Promise<void> {

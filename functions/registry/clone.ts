@@ -11,6 +11,7 @@ import { OperationId, type RefName, type RepositoryName, type RevisionId } from 
 import { demand } from "./access.ts";
 import { findAct } from "./acts.ts";
 import { demandUnblocked } from "./blocks.ts";
+import { isClaimed } from "./claimed.ts";
 import type { OpenEnvelope } from "./envelopes.ts";
 import { condemnedOf } from "./intents.ts";
 import { livingState, valueAt } from "./living.ts";
@@ -97,11 +98,6 @@ async function countUnverified(ports: Ports, places: readonly Place[]): Promise<
     count += page.filter(({ tag }, i) => !(entries[i]?.verified && entries[i]?.tag === tag)).length;
   }
   return count;
-}
-
-/** Whether the store checked no more than an MD5 when it took the chunk (docs/decisions/0003): its own repository alone may name it. */
-export function isClaimed(tag: string): boolean {
-  return Number.parseInt(tag.slice(0, 2), 16) >= 0x80;
 }
 
 /** Its own act in another log, by an operation id of its own: one clone's id may serve for several targets. */

@@ -17,6 +17,10 @@
  *   collect/flags/<run>.intent, <run>.final          collection's flags that commits must read: what a run wants to delete, what it will
  *   collect/run/<run>.json                           progress of a run
  *   collect/work/<run>/…                             what a run found so far: live-<part>-<N>, again-<part>-<N>, garbage-<part>, final-<part>
+ *   claimed/<sha256>.<attempt>                       an envelope whose store has checked some chunks by MD5 only; gone once they were read
+ *   verified/<sha256>.<attempt>                      what reading them told
+ *   fsck/run/<run>.json                              progress and findings of a look for damage
+ *   fsck/work/<run>/…                                what it has seen so far: named-<digit>-<name>
  *   probe/…                                          scratch objects of a probe; removed by it
  */
 import type { SessionName } from "../../shared/contract/parts.ts";
@@ -35,6 +39,8 @@ export const ENVELOPE_PREFIX = "manifests/";
 export const RUN_PREFIX = "collect/run/";
 export const PURGE_NOTE_PREFIX = "purges/";
 export const RECENT_PREFIX = "recent/";
+export const CLAIMED_PREFIX = "claimed/";
+export const FSCK_RUN_PREFIX = "fsck/run/";
 export const REPOSITORIES_PREFIX = "repositories/";
 /** Objects below it serve for a week, and may be deleted in any order once they are older than two. */
 export const SESSION_PREFIX = "sessions/";
@@ -184,4 +190,27 @@ export function workPrefix(run: string): string {
 
 export function workKey(run: string, name: string): string {
   return workPrefix(run) + name;
+}
+
+/** @param name of the envelope */
+export function claimedKey({ manifest, attempt }: EnvelopeName): string {
+  return `${CLAIMED_PREFIX}${manifest}.${attempt}`;
+}
+
+/** Null for anything else. */
+export function claimedOfKey(key: string): EnvelopeName | null {
+  const [, manifest, attempt] = /^claimed\/([0-9a-f]{64})\.([0-9a-f]{16})$/.exec(key) ?? [];
+  return manifest === undefined || attempt === undefined ? null : { manifest: manifest as Digest, attempt };
+}
+
+export function verifiedKey({ manifest, attempt }: EnvelopeName): string {
+  return `verified/${manifest}.${attempt}`;
+}
+
+export function fsckRunKey(run: string): string {
+  return `${FSCK_RUN_PREFIX}${run}.json`;
+}
+
+export function fsckWorkPrefix(run: string): string {
+  return `fsck/work/${run}/`;
 }

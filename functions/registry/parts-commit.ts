@@ -7,7 +7,7 @@ import type { RepositorySummary, RevisionSummary } from "../../shared/contract/r
 import { toHex } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { OperationId } from "../../shared/names.ts";
-import { isClaimed } from "./clone.ts";
+import { isClaimed } from "./claimed.ts";
 import { partKey } from "./layout.ts";
 import { livingState, valueAt } from "./living.ts";
 import { type Act, catchUp, findOwn, withWhole } from "./log.ts";

@@ -11,6 +11,7 @@ import { type Digest, sha256 } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { contentEntries, type Manifest, manifestDigest } from "../../shared/manifest.ts";
 import { type OperationId, type RefName, RevisionId } from "../../shared/names.ts";
+import { isClaimed, noteClaimed } from "./claimed.ts";
 import { condemnedOf } from "./intents.ts";
 import { envelopeKey } from "./layout.ts";
 import { append, type Body, withWhole } from "./log.ts";
@@ -63,6 +64,7 @@ export async function publishRevision(ports: Ports, publication: Publication): P
     envelopeKey(digest, attempt),
     encodeRecord({ v: 1, repositoryId: repository.id, manifest, placement }),
   );
+  if (places.some(({ tag }) => isClaimed(tag))) await noteClaimed(ports, { manifest: digest, attempt });
   await refuseCondemned(ports, publication);
   const record = await append(repositoryLog(ports, repository.id), { operationId, actor: author, sinceSeq }, async (at, ports) => {
     if (ports.clock.now() - publishedAtMs > PUBLISH_MS_MAX)

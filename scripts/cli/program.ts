@@ -12,6 +12,7 @@ import { addCompletion } from "./completion.ts";
 import { addDiff } from "./diff.ts";
 import { addDoctor } from "./doctor.ts";
 import { type ExitName, exitCode } from "./exit.ts";
+import { addFsck } from "./fsck.ts";
 import type { Host } from "./host.ts";
 import { addLabel } from "./label.ts";
 import { addLog } from "./log.ts";
@@ -114,6 +115,7 @@ function addCommands(program: Command, act: Act): void {
   addStore(program, act);
   addCollect(program, act);
   addRebuild(program, act);
+  addFsck(program, act);
   addDoctor(program, act);
   addCompletion(program, act);
 }

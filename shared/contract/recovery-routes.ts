@@ -1,4 +1,5 @@
 /** Rows of the route table: what makes the index whole again, and what looks for damage. */
+import { FsckAnswer, FsckRequest } from "./fsck.ts";
 import { IndexCheck, RebuildAnswer } from "./recovery.ts";
 import type { RouteSpec } from "./route-spec.ts";
 
@@ -38,5 +39,42 @@ export const RECOVERY_ROUTES = {
     deployment: true,
     status: 200,
     answer: RebuildAnswer,
+  },
+  fsckStatus: {
+    method: "GET",
+    path: "/api/v1/fsck",
+    summary: "The newest look for damage",
+    needs: "admin",
+    deployment: true,
+    status: 200,
+    answer: FsckAnswer,
+  },
+  startFsck: {
+    method: "POST",
+    path: "/api/v1/fsck",
+    summary: "Begin to look for damage, or answer the look that is under way",
+    needs: "admin",
+    deployment: true,
+    status: 200,
+    body: FsckRequest,
+    answer: FsckAnswer,
+  },
+  stepFsck: {
+    method: "POST",
+    path: "/api/v1/fsck/step",
+    summary: "Go on looking for some seconds",
+    needs: "admin",
+    deployment: true,
+    status: 200,
+    answer: FsckAnswer,
+  },
+  cancelFsck: {
+    method: "POST",
+    path: "/api/v1/fsck/cancel",
+    summary: "End the look where it is",
+    needs: "admin",
+    deployment: true,
+    status: 200,
+    answer: FsckAnswer,
   },
 } as const satisfies Record<string, RouteSpec>;

@@ -1,5 +1,5 @@
 /** A look into a store from outside the product, by the SDK. */
-import { ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
+import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import type { Store } from "../../scripts/stack/stores.ts";
 
 function clientOf(store: Store): S3Client {
@@ -24,4 +24,19 @@ export async function listKeys(store: Store, prefix: string): Promise<string[]> 
   } while (token !== undefined);
   client.destroy();
   return keys;
+}
+
+export async function readObject(store: Store, key: string): Promise<Uint8Array> {
+  const client = clientOf(store);
+  const { Body } = await client.send(new GetObjectCommand({ Bucket: store.bucket, Key: key }));
+  const bytes = (await Body?.transformToByteArray()) ?? new Uint8Array();
+  client.destroy();
+  return bytes;
+}
+
+/** As whoever has the store's keys, or its disks, may do it. */
+export async function overwriteObject(store: Store, key: string, bytes: Uint8Array): Promise<void> {
+  const client = clientOf(store);
+  await client.send(new PutObjectCommand({ Bucket: store.bucket, Key: key, Body: bytes }));
+  client.destroy();
 }

@@ -2,7 +2,7 @@
 import type { CollectRun } from "../../../shared/contract/collect.ts";
 import { FingerprintSet, holdsFingerprint } from "../fingerprints.ts";
 import { readFlag } from "../intents.ts";
-import { chunkOfKey, finalKey, intentKey } from "../layout.ts";
+import { chunkOfKey, envelopeOfKey, finalKey, intentKey, verifiedKey } from "../layout.ts";
 import type { Ports } from "../ports.ts";
 import { fingerprintOfKey, partitionsOf, readKeys, readLive } from "./work.ts";
 
@@ -38,8 +38,12 @@ export async function deleteStep(ports: Ports, state: CollectRun, deadlineMs: nu
     next = { ...next, deleted: next.deleted + keys.length, part: next.part + 1 };
     if (ports.clock.now() >= deadlineMs) return next;
   }
-  for (let at = 0; at < state.deadEnvelopes.length; at += BATCH)
-    await ports.stores.home.bucket.delete(state.deadEnvelopes.slice(at, at + BATCH));
+  for (let at = 0; at < state.deadEnvelopes.length; at += BATCH) {
+    const dead = state.deadEnvelopes.slice(at, at + BATCH);
+    await ports.stores.home.bucket.delete(dead);
+    // What was seen of their claimed chunks, if they had any.
+    await ports.stores.home.bucket.delete(dead.map((key) => verifiedKey(envelopeOfKey(key))));
+  }
   return { ...next, phase: "done" };
 }
 

@@ -70,6 +70,9 @@ const LEFT_OUT = new Set([
   "commitSession parent",
   "purgeRevisions revisions",
   "purgeRevisions revisions.0",
+  "startFsck readData",
+  "startFsck verifyClaimed",
+  "startFsck repair",
 ]);
 
 function typeOf(value: unknown): string {

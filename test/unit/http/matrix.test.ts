@@ -116,6 +116,10 @@ const MATRIX: { [N in RouteName]: string } = {
   rebuildStatus: DEPLOYMENT,
   startRebuild: DEPLOYMENT,
   stepRebuild: DEPLOYMENT,
+  fsckStatus: DEPLOYMENT,
+  startFsck: DEPLOYMENT,
+  stepFsck: DEPLOYMENT,
+  cancelFsck: DEPLOYMENT,
   probeStore: DEPLOYMENT,
   setupStore: DEPLOYMENT,
 };

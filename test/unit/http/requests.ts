@@ -196,6 +196,7 @@ function samplesOf(named: Named): { [N in RouteName]?: Sample } {
     ...sessionSamples(named),
     ...lifecycleSamples(named),
     startCollect: { body: { dryRun: true, shareMax: 0.5 } },
+    startFsck: { body: { readData: 0.5, verifyClaimed: true, repair: true } },
     createToken: {
       body: {
         name: "ci",
