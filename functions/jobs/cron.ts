@@ -4,7 +4,7 @@ import type { Services } from "../http/edge.ts";
 import { sealAudit } from "../registry/audit-seal.ts";
 import { isEnded, startCollect, stepCollect } from "../registry/collect/run.ts";
 import { newestRun } from "../registry/collect/state.ts";
-import { lookAtIndex } from "../registry/recovery/beat.ts";
+import { tendIndex } from "../registry/recovery/beat.ts";
 import { readClaims } from "../registry/recovery/verify-claimed.ts";
 import { upkeepStep } from "../registry/upkeep.ts";
 
@@ -36,7 +36,7 @@ async function ring(services: Services, job: string, work: (services: Services) 
 }
 
 async function checkIndex({ ports, log }: Services): Promise<void> {
-  const check = await lookAtIndex(ports);
+  const check = await tendIndex(ports);
   const damaged = check.damaged.join("; ");
   if (check.state !== "sound" || damaged !== "") log({ event: "index.check", ...check, damaged });
 }

@@ -64,6 +64,12 @@ export class RedisChunkIndex implements ChunkIndex {
     return added;
   }
 
+  async clear(): Promise<void> {
+    const shards = Array.from({ length: 16 }, (_, digit) => this.#keys.chunks(digit.toString(16)));
+    const [reply] = await this.#commands.pipeline([["UNLINK", ...shards]]);
+    integerOf(reply);
+  }
+
   async remove(entries: readonly { sha256: Digest; tag: string }[]): Promise<void> {
     const found = await this.find(entries.map((entry) => entry.sha256));
     const stale = entries.filter((entry, at) => found[at]?.tag === entry.tag);

@@ -199,6 +199,8 @@ export interface ChunkIndex {
   add(entries: readonly (ChunkEntry & { sha256: Digest })[]): Promise<void>;
   /** Adds those whose chunks have no entry yet; how many that were. */
   addMissing(entries: readonly (ChunkEntry & { sha256: Digest })[]): Promise<number>;
+  /** Forgets everything. */
+  clear(): Promise<void>;
   /** Forgets entries that still have these tags. An entry written meanwhile may be lost with them: a hint less. */
   remove(entries: readonly { sha256: Digest; tag: string }[]): Promise<void>;
 }

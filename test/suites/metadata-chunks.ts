@@ -56,6 +56,15 @@ export function chunkIndexSuite(name: string, make: MakeIndexes): void {
       );
     });
 
+    test("forgets everything, also when there is nothing", async () => {
+      const { chunks } = make();
+      const known = Array.from({ length: 64 }, (_, at) => chunkEntry(`chunk ${at}`));
+      await chunks.add(known);
+      await chunks.clear();
+      await chunks.clear();
+      assert.ok((await chunks.find(known.map(({ sha256 }) => sha256))).every((entry) => entry === null));
+    });
+
     test("forgets entries that have the tags named, and no entry that was written anew", async () => {
       const { chunks } = make();
       const known = Array.from({ length: 300 }, (_, at) => chunkEntry(`chunk ${at}`));

@@ -74,6 +74,7 @@ export async function indexCalls({
     "chunks.find": () => chunks.find([digest, digestOf("two")]),
     "chunks.add": () => chunks.add([chunkEntry("one"), chunkEntry("two")]),
     "chunks.addMissing": () => chunks.addMissing([chunkEntry("one"), chunkEntry("two")]),
+    "chunks.clear": () => chunks.clear(),
     "chunks.remove": () => chunks.remove([chunkEntry("one"), chunkEntry("two")]),
     "uploads.proofs": () => uploads.proofs(UPLOAD, [digest]),
     "uploads.record": () => uploads.record(UPLOAD, new Map([[digest, proofOf("one")]])),

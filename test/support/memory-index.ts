@@ -31,6 +31,10 @@ export class MemoryChunkIndex implements ChunkIndex {
     return added;
   }
 
+  async clear(): Promise<void> {
+    this.entries.clear();
+  }
+
   async remove(entries: readonly { sha256: Digest; tag: string }[]): Promise<void> {
     for (const { sha256, tag } of entries) if (this.entries.get(sha256)?.tag === tag) this.entries.delete(sha256);
   }

@@ -11,7 +11,7 @@ import type { RepositoryId } from "../../../shared/contract/repositories.ts";
 import { systemLog } from "../logs.ts";
 import type { Ports } from "../ports.ts";
 import { type Healed, healLog, healLogs, sumOf } from "./heal.ts";
-import { goOnRebuilding } from "./rebuild.ts";
+import { goOnRebuilding, rebuildStatus, stepRebuild } from "./rebuild.ts";
 import { dropOldMarks, isMarkedSince, recentLogs } from "./recent.ts";
 import { beginLook, endLook, provesAll, readSound } from "./sound.ts";
 import { nextLogs } from "./walk.ts";
@@ -19,7 +19,7 @@ import { nextLogs } from "./walk.ts";
 /** A Worker's bell may take 30 s of CPU; what is left is done by the next. */
 const LOOK_MS = 15_000;
 /** More logs than this are walked in steps. */
-const MARKED_LOGS_MAX = 5_000;
+const MARKED_LOGS_MAX = 50_000;
 /** Pages of 1,000 keys that the patrol reads in a look. */
 const PATROL_PAGES = 4;
 const PATROL = "patrol";
@@ -29,6 +29,15 @@ const START = "start";
 const TIDY_MINUTES = 10;
 const MINUTE_MS = 60_000;
 const DAMAGED_MAX = 20;
+
+/** The bell: a look, and the next step of a rebuild that somebody has begun. */
+export async function tendIndex(ports: Ports): Promise<IndexCheck> {
+  const check = await lookAtIndex(ports);
+  if (check.state === "rebuilding") return check;
+  const { run } = await rebuildStatus(ports);
+  if (run !== null && run.phase !== "done") await stepRebuild(ports);
+  return check;
+}
 
 export async function lookAtIndex(ports: Ports): Promise<IndexCheck> {
   const beganMs = ports.clock.now();

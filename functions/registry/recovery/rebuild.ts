@@ -2,6 +2,9 @@
  * Making the index what the bucket says, in steps that can be repeated: every log is caught up, pass after pass until one finds nothing
  * to do, then the chunk index gets what it lacks. On a healthy index it changes nothing. Where it stands is noted in the index that it
  * rebuilds: if that is lost, so is the note, and it begins anew.
+ *
+ * Hints about chunks are dropped first when the index is not known to have been whole within half of the time for which collection keeps
+ * its flags: an index from an old backup may say `have` of what is gone, and no flag would stop the commit.
  */
 import * as z from "zod";
 import { type RebuildAnswer, RebuildRun } from "../../../shared/contract/recovery.ts";
@@ -49,6 +52,8 @@ function isEnded(stored: Stored | null): boolean {
 
 async function begin(ports: Ports): Promise<Stored> {
   const nowMs = ports.clock.now();
+  // An index that is this old, or that nobody knows, may offer chunks that were collected since, and collection may have forgotten.
+  if ((await readSound(ports)).soundMs < nowMs - ports.margins.retainMs / 2) await ports.chunks.clear();
   const run: RebuildRun = {
     v: 1,
     run: `${String(nowMs).padStart(13, "0")}-${toHex(ports.random.bytes(4))}`,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { append } from "../../../functions/registry/log.ts";
 import { systemLog } from "../../../functions/registry/logs.ts";
+import { tendIndex } from "../../../functions/registry/recovery/beat.ts";
 import { goOnRebuilding, rebuildStatus, startRebuild, stepRebuild } from "../../../functions/registry/recovery/rebuild.ts";
 import type { RebuildRun } from "../../../shared/contract/recovery.ts";
 import type { RepositoryId } from "../../../shared/contract/repositories.ts";
@@ -12,6 +13,7 @@ import { digestOf, Pusher } from "../../support/pusher.ts";
 import { assertWhole, commitTo, IDS, lookUntilDone, type RecoveryWorld, recoveryWorld } from "../../support/recovery-world.ts";
 
 const [A] = IDS as [RepositoryId];
+const DAY_MS = 86_400_000;
 const ADMIN = ["pull", "push", "tag", "delete", "admin"] as const;
 
 async function rebuilt({ ports }: Pick<RecoveryWorld, "ports">): Promise<RebuildRun> {
@@ -77,12 +79,38 @@ test("a wiped index is rebuilt to what it was, but for hints about chunks that n
   assert.equal((await lookUntilDone(app)).state, "sound");
 });
 
-test("on a healthy index it changes nothing", async () => {
+test("on an index that is known to be whole it changes nothing", async () => {
   const app = await fullApp();
+  await lookUntilDone(app);
+  await rebuilt(app);
   const before = await contentOf(app);
   const run = await rebuilt(app);
   assert.deepEqual(await contentOf(app), before);
   assert.deepEqual([run.healedLogs, run.healedRecords, run.entries, run.passes], [0, 0, 0, 1]);
+});
+
+test("an index that is older than half of the time for which collection keeps its flags loses its hints about chunks, and gets true ones", async () => {
+  const app = await fullApp();
+  await rebuilt(app);
+  const stale = digestOf("a chunk that was collected long ago");
+  const [entry] = app.indexes.chunks.entries.values();
+  assert.ok(entry !== undefined);
+  app.indexes.chunks.entries.set(stale, entry);
+  app.clock.advance(14 * DAY_MS);
+  await rebuilt(app);
+  assert.ok(app.indexes.chunks.entries.has(stale), "what is younger is stopped by the flags");
+  app.clock.advance(16 * DAY_MS);
+  const run = await rebuilt(app);
+  assert.deepEqual([app.indexes.chunks.entries.has(stale), run.entries], [false, 6]);
+});
+
+test("the bell brings back all of an index that was lost, hints about chunks included", async () => {
+  const app = await fullApp();
+  await rebuilt(app);
+  const before = await contentOf(app);
+  app.indexes.wipe();
+  for (let bells = 0; bells < 5; bells++) await tendIndex(app.ports);
+  assert.deepEqual(await contentOf(app), before);
 });
 
 test("every key of the index can be lost: what was answered before is answered after", async () => {
