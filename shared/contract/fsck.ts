@@ -52,6 +52,8 @@ export const BadChunk = z.strictObject({
   tag: z.string().regex(/^[0-9a-f]{16}(?![\s\S])/),
   kind: z.enum(["chunk.missing", "chunk.length", "chunk.corrupt"]),
   detail: z.string(),
+  /** Some living revision was seen to name it. */
+  needed: z.boolean(),
 });
 export type BadChunk = z.infer<typeof BadChunk>;
 

@@ -44,7 +44,8 @@ async function lookAt(ports: Ports, state: FsckRun, partition: string, finals: R
       run = withObject(run, object, look);
     }
   }
-  for (const name of named.keys()) look.bad.push({ ...namedPlace(name), kind: "chunk.missing", detail: "revisions name it" });
+  for (const name of named.keys())
+    look.bad.push({ ...namedPlace(name), kind: "chunk.missing", detail: "revisions name it", needed: false });
   return withBad(withFindings(run, look.news), look.bad);
 }
 
@@ -62,7 +63,7 @@ function withObject(run: FsckRun, object: ObjectInfo, { named, finals, oldMs, ne
   if (size === undefined) return withOrphan(run, object, oldMs);
   named.delete(name);
   if (size !== object.sizeBytes)
-    bad.push({ ...place, kind: "chunk.length", detail: `it has ${object.sizeBytes} bytes instead of ${size}` });
+    bad.push({ ...place, kind: "chunk.length", detail: `it has ${object.sizeBytes} bytes instead of ${size}`, needed: false });
   return run;
 }
 

@@ -114,6 +114,6 @@ async function claimProblems(
   if (wrong === null && verifyClaimed) await noteClaimed(ports, { manifest, attempt });
   const detail = "its uploader gave the MD5 of other bytes";
   return claimed.flatMap(([digest, , tag]): BadChunk[] =>
-    wrong?.has(digest) ? [{ sha256: digest, tag, kind: "chunk.corrupt", detail }] : [],
+    wrong?.has(digest) ? [{ sha256: digest, tag, kind: "chunk.corrupt", detail, needed: false }] : [],
   );
 }

@@ -1,8 +1,8 @@
 /** Adding up what was found: one finding for each thing that is wrong, however often it is come by. */
 import type { Affected, BadChunk, Finding, FindingKind, FsckRun, Severity } from "../../../shared/contract/fsck.ts";
 
-/** A run keeps so many; what is more is counted. */
-const FINDINGS_MAX = 500;
+/** A run keeps so many of each kind; what is more is counted. */
+const FINDINGS_MAX = 100;
 const AFFECTED_MAX = 20;
 const BAD_MAX = 2_000;
 
@@ -28,10 +28,17 @@ export type News = { kind: FindingKind; what: string; detail: string; affected?:
 
 export function withFindings(run: FsckRun, news: readonly News[]): FsckRun {
   const findings = new Map(run.findings.map((finding) => [nameOf(finding), finding]));
+  const counts = new Map<FindingKind, number>();
+  for (const { kind } of run.findings) counts.set(kind, (counts.get(kind) ?? 0) + 1);
   for (const each of news) {
-    const old = findings.get(nameOf(each));
-    if (old === undefined && findings.size >= FINDINGS_MAX) addMore(findings);
-    else findings.set(nameOf(each), merged(old ?? null, each));
+    const old = findings.get(nameOf(each)) ?? null;
+    const count = counts.get(each.kind) ?? 0;
+    if (old === null && count >= FINDINGS_MAX) {
+      addMore(findings, each.kind);
+      continue;
+    }
+    if (old === null) counts.set(each.kind, count + 1);
+    findings.set(nameOf(each), merged(old, each));
   }
   return { ...run, findings: [...findings.values()] };
 }
@@ -41,8 +48,10 @@ export function withBad(run: FsckRun, bad: readonly BadChunk[]): FsckRun {
   const known = new Set(run.bad.map(({ sha256, tag }) => `${sha256}~${tag}`));
   const fresh = bad.filter(({ sha256, tag }) => !known.has(`${sha256}~${tag}`));
   const room = Math.max(0, BAD_MAX - run.bad.length);
-  const more = fresh.slice(room).map(({ kind, sha256, detail }): News => ({ kind: "more", what: kind, detail: `${sha256}: ${detail}` }));
-  return withFindings({ ...run, bad: [...run.bad, ...fresh.slice(0, room)] }, more);
+  const next = { ...run, bad: [...run.bad, ...fresh.slice(0, room)] };
+  const findings = new Map(next.findings.map((finding) => [nameOf(finding), finding]));
+  for (const { kind } of fresh.slice(room)) addMore(findings, kind);
+  return { ...next, findings: [...findings.values()] };
 }
 
 function nameOf({ kind, what }: { kind: string; what: string }): string {
@@ -62,9 +71,9 @@ function merged(old: Finding | null, { kind, what, detail, affected = [] }: News
   };
 }
 
-function addMore(findings: Map<string, Finding>): void {
-  const name = nameOf({ kind: "more", what: "findings" });
+function addMore(findings: Map<string, Finding>, kind: FindingKind): void {
+  const name = nameOf({ kind: "more", what: kind });
   const old = findings.get(name) ?? null;
-  const finding = merged(old, { kind: "more", what: "findings", detail: "there are more than one run keeps" });
+  const finding = merged(old, { kind: "more", what: kind, detail: "there are more than a run keeps" });
   findings.set(name, { ...finding, affectedCount: (old?.affectedCount ?? 0) + 1 });
 }

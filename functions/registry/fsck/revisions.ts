@@ -41,38 +41,50 @@ export async function revisionsStep(ports: Ports, state: FsckRun, deadlineMs: nu
 /** Turns the chunks that were found bad into findings, with the files that need them. One that nobody names any more is none. */
 export async function blameStep(ports: Ports, state: FsckRun, deadlineMs: number): Promise<FsckRun> {
   let run = state;
-  const bad = new Map(state.bad.map((chunk) => [`${chunk.sha256}~${chunk.tag}`, chunk]));
+  const bad = new Map(state.bad.map((chunk) => [nameOf(chunk), chunk]));
+  const needed = new Set<string>();
   const isEnough = () => ports.clock.now() >= deadlineMs;
   const cursor = await walkRevisions(ports, state.cursor, isEnough, {
     async revisions(repository, revisions) {
-      for (const news of await pooled(revisions, STORE_WIDTH, (entry) => blame(ports, repository, entry, bad))) {
-        run = withFindings(run, news);
+      for (const named of await pooled(revisions, STORE_WIDTH, (entry) => blame(ports, repository, entry, bad))) {
+        for (const { chunk } of named) needed.add(nameOf(chunk));
+        run = withFindings(
+          run,
+          named.map(({ news }) => news),
+        );
       }
     },
     damaged() {},
   });
-  return { ...run, cursor };
+  return { ...run, cursor, bad: state.bad.map((chunk) => ({ ...chunk, needed: chunk.needed || needed.has(nameOf(chunk)) })) };
 }
+
+function nameOf({ sha256, tag }: { sha256: Digest; tag: string }): string {
+  return `${sha256}~${tag}`;
+}
+
+type Blamed = { chunk: BadChunk; news: News };
 
 async function blame(
   ports: Ports,
   { repository }: RepositorySummary,
   { manifest, attempt, revision }: RevisionEntry,
   bad: ReadonlyMap<string, BadChunk>,
-): Promise<News[]> {
+): Promise<Blamed[]> {
   const key = envelopeKey(manifest, attempt);
   const bytes = await ports.stores.home.bucket.get(key);
   const envelope = bytes === null ? null : safely(() => decodeRecord(Envelope, bytes, key));
   const named = new Map<Digest, BadChunk>();
   for (const [sha256, , tag] of envelope?.placement ?? []) {
-    const chunk = bad.get(`${sha256}~${tag}`);
+    const chunk = bad.get(nameOf({ sha256, tag }));
     if (chunk !== undefined) named.set(sha256, chunk);
   }
   if (envelope === null || named.size === 0) return [];
   const files = await filesOf(ports, envelope, named);
-  return [...named.values()].map(({ sha256, kind, detail }): News => {
+  return [...named.values()].map((chunk): Blamed => {
+    const { sha256, kind, detail } = chunk;
     const paths = files.get(sha256) ?? [ALL_FILES];
-    return { kind, what: sha256, detail, affected: paths.map((path): Affected => ({ repository, revision, path })) };
+    return { chunk, news: { kind, what: sha256, detail, affected: paths.map((path): Affected => ({ repository, revision, path })) } };
   });
 }
 

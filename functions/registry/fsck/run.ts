@@ -89,7 +89,7 @@ async function afterData(ports: Ports, run: FsckRun): Promise<FsckRun> {
 /** Only keys that living revisions name are condemned: nobody else would name them again. */
 async function afterBlame(ports: Ports, run: FsckRun): Promise<FsckRun> {
   if (run.cursor !== null) return run;
-  const needed = run.bad.filter(({ kind, sha256 }) => run.findings.some((finding) => finding.kind === kind && finding.what === sha256));
+  const needed = run.bad.filter((chunk) => chunk.needed);
   if (run.repair) await condemn(ports, needed);
   return end(ports, { ...run, phase: "done", bad: needed, condemned: run.repair ? needed.length : 0 });
 }

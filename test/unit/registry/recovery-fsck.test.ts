@@ -241,6 +241,22 @@ test("a repair makes the next push of the same files send what is missing and wr
   assert.ok(broken.has(world.second), "the older one is as it was");
 });
 
+test("of much damage the first of each kind is told and the rest counted; a repair condemns all of it", async () => {
+  const world = await fsckWorld();
+  const files = Object.fromEntries(Array.from({ length: 130 }, (_, at) => [`file-${at}`, `content ${at}`]));
+  await world.pusher.push(MODEL, files);
+  for (const content of Object.values(files)) await remove(world, content);
+  await overwrite(world, "oooo", "ooo");
+  const run = await fsck(world, { repair: true });
+  const count = (kind: string) => run.findings.filter((finding) => finding.kind === kind).length;
+  assert.deepEqual([count("chunk.missing"), count("chunk.length"), run.condemned], [100, 1, 131]);
+  assert.deepEqual(
+    run.findings.filter(({ kind }) => kind === "more").map(({ what, affectedCount }) => [what, affectedCount]),
+    [["chunk.missing", 30]],
+  );
+  assert.equal((await pushAgain(world, files)).sent, 130);
+});
+
 test("a step that is killed anywhere is done again, and finds the same", async () => {
   const world = await fsckWorld();
   await remove(world, "left");
