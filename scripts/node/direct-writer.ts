@@ -13,8 +13,9 @@ import { type PartWriter, writeAt } from "./part-writer.ts";
 
 /** Covers the sectors of all disks; a page. */
 const ALIGN_BYTES = 4096;
-/** More than what still comes after a connection was asked to pause. */
-const MARGIN_BYTES = 256 * KiB;
+const PIECE_BYTES_MAX = 256 * KiB;
+/** What may still come after a connection was asked to pause. */
+const MARGIN_BYTES = PIECE_BYTES_MAX;
 const writeAsync = promisify(write);
 
 export type DirectFile = PartFile & { directFd: number };
@@ -23,6 +24,7 @@ export type DirectFile = PartFile & { directFd: number };
 type Block = { buffer: Buffer; isFree: boolean; from: number; to: number; fileOffset: number };
 
 export class DirectWriter implements PartWriter {
+  readonly pieceBytesMax = PIECE_BYTES_MAX;
   readonly #part: DirectFile;
   readonly #arena: Arena;
   readonly #pair: [Buffer, Buffer];

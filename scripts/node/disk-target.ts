@@ -69,7 +69,9 @@ export class DiskTarget implements Target {
     this.#cache = chunkCache === undefined ? null : new ChunkCache(chunkCache);
   }
 
-  async open(bytes: number): Promise<void> {
+  async open(files: readonly WantedFile[]): Promise<void> {
+    const bytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
+    this.#movers.expect(files.reduce((most, file) => Math.max(most, file.sizeBytes), 0));
     this.#isDirect = this.#direct === "always" || (this.#direct === "auto" && bytes > availableMemoryBytes() / 2);
     try {
       const path = resolve(this.#destination);

@@ -124,6 +124,7 @@ function nameOf(sha256: Digest, from: number): string {
 function sinkOf(begun: Begun, { to }: Piece): BodySink {
   const { placing, writer } = begun;
   return {
+    pieceBytesMax: writer.pieceBytesMax,
     restart: () => {
       if (begun.hash !== null) begun.hash = createHash("sha256");
       placing.restart();

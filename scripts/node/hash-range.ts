@@ -1,13 +1,9 @@
 /** Hashes bytes of an open file. */
 import type { Hash } from "node:crypto";
-import { read, readSync } from "node:fs";
-import { promisify } from "node:util";
-import { KiB, MiB } from "../../shared/units.ts";
+import { MiB } from "../../shared/units.ts";
+import { readAt, yieldToOthers } from "./read-at.ts";
 
 const READ_BYTES = MiB;
-/** A chunk may be made of very many short pieces: handing each to another thread would cost more than reading it. */
-const SYNC_BYTES_MAX = 16 * KiB;
-const readAt = promisify(read);
 
 /** For reading up to so many bytes. */
 export function readBuffer(bytes: number): Buffer {
@@ -20,12 +16,12 @@ export type FileRange = { fd: number; from: number; to: number };
 export async function hashRange(hash: Hash, { fd, from, to }: FileRange, buffer: Buffer, signal: AbortSignal): Promise<boolean> {
   for (let at = from; at < to; ) {
     signal.throwIfAborted();
-    const length = Math.min(buffer.length, to - at);
-    const isShort = length <= SYNC_BYTES_MAX;
-    const bytesRead = isShort ? readSync(fd, buffer, 0, length, at) : (await readAt(fd, buffer, 0, length, at)).bytesRead;
+    const bytesRead = await readAt(fd, buffer.subarray(0, Math.min(buffer.length, to - at)), at);
     if (bytesRead === 0) return false;
     hash.update(buffer.subarray(0, bytesRead));
     at += bytesRead;
+    // A chunk may be made of very many short pieces: those don't add up to long.
+    if (bytesRead === buffer.length) await yieldToOthers();
   }
   return true;
 }

@@ -23,6 +23,7 @@ import type {
 } from "./mover.ts";
 import { writeAt } from "./part-writer.ts";
 import { readerOf } from "./range-reader.ts";
+import { yieldToOthers } from "./read-at.ts";
 import { SMALL_BYTES_MAX, SmallFiles } from "./small-files.ts";
 import { type CheckedSource, OpenSource } from "./source-file.ts";
 import type { Transport } from "./transport.ts";
@@ -72,6 +73,7 @@ export class LocalMover implements Mover {
         await read(bytes);
         hash.update(bytes);
         leftBytes -= bytes.length;
+        await yieldToOthers();
       }
       return hash.digest("hex") === chunk.sha256;
     });
@@ -113,7 +115,8 @@ export class LocalMover implements Mover {
         done += bytesRead;
         if (placing.offset < yieldAt) continue;
         yieldAt += READ_BYTES;
-        await yieldTo(signal);
+        await yieldToOthers();
+        signal.throwIfAborted();
       }
     }
     return placing.offset === chunk.size && hash.digest("hex") === chunk.sha256;
@@ -126,10 +129,4 @@ export class LocalMover implements Mover {
   close(): Promise<void> {
     return this.#transport.close();
   }
-}
-
-/** Lets others run between two long synchronous steps. */
-async function yieldTo(signal: AbortSignal): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve));
-  signal.throwIfAborted();
 }

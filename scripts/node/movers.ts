@@ -39,6 +39,11 @@ export class Movers {
     return Math.max(1, this.#threadCount);
   }
 
+  /** There will be a task on so many bytes: what takes a while to start may start. */
+  expect(bytes: number): void {
+    if (this.#threadCount > 0 && bytes >= LARGE_BYTES) this.#ready ??= this.#start();
+  }
+
   /** Lets the mover that has the least to do run a task on so many bytes. */
   async run<R>(bytes: number, work: (mover: Mover) => Promise<R>): Promise<R> {
     return this.on(await this.#choose(bytes), bytes, work);

@@ -4,6 +4,8 @@ import { unwritable } from "./fs-errors.ts";
 import type { PartFile } from "./mover.ts";
 
 export type PartWriter = {
+  /** The longest piece that it likes to be given. */
+  readonly pieceBytesMax: number;
   /** The bytes are the caller's again when this returns. */
   write(bytes: Uint8Array, fileOffset: number): void;
   /** Resolves when there is room for more; null when there is. */
@@ -21,6 +23,7 @@ export type PartWriter = {
  * costs more than the wait.
  */
 export class CachedWriter implements PartWriter {
+  readonly pieceBytesMax = Number.POSITIVE_INFINITY;
   readonly #part: PartFile;
 
   constructor(part: PartFile) {

@@ -44,10 +44,12 @@ type Receiving = RawGetting & {
 
 class Receiver implements Answer {
   readonly #receiving: Receiving;
+  readonly pieceBytesMax: number;
   #refusal: Refusal | null = null;
 
   constructor(receiving: Receiving) {
     this.#receiving = receiving;
+    this.pieceBytesMax = receiving.sink.pieceBytesMax ?? Number.POSITIVE_INFINITY;
   }
 
   readonly begun = (head: Head, framing: Framing): void => {

@@ -12,6 +12,8 @@ const BATCH_BYTES = 256 * KiB;
 
 /** Whoever waits for an answer. After `ended` or `broken` nothing more is told. What `begun` and `body` throw comes back as `broken`. */
 export type Answer = {
+  /** The longest piece of a body that is wanted. */
+  pieceBytesMax?: number;
   begun: (head: Head, framing: Framing) => void;
   /** The bytes are the reader's again when this returns. Resolves: no more should come before. */
   body: (bytes: Buffer) => Promise<void> | null;
@@ -30,6 +32,7 @@ export class Incoming implements Reader {
   readonly #shared: Buffer | null;
   readonly #batch: Buffer;
   #batched = 0;
+  #readBytesMax: number;
   #socket: Socket | null = null;
   #answer: Answer | null = null;
   #state: State = { at: "idle" };
@@ -40,6 +43,7 @@ export class Incoming implements Reader {
   constructor(shared: Buffer | null) {
     this.#shared = shared;
     this.#batch = shared ?? Buffer.allocUnsafeSlow(BATCH_BYTES);
+    this.#readBytesMax = this.#batch.length;
   }
 
   get isFree(): boolean {
@@ -49,6 +53,7 @@ export class Incoming implements Reader {
   expect(socket: Socket, answer: Answer): void {
     this.#socket = socket;
     this.#answer = answer;
+    this.#readBytesMax = answer.pieceBytesMax ?? this.#batch.length;
     this.#state = { at: "head", reader: new HeadReader(), interim: 0 };
     this.#unheard = true;
   }
@@ -59,7 +64,7 @@ export class Incoming implements Reader {
     this.#isUsable = false;
   }
 
-  readonly buffer = (): Buffer => this.#batch.subarray(this.#batched);
+  readonly buffer = (): Buffer => this.#batch.subarray(this.#batched, this.#batched + this.#readBytesMax);
 
   readonly take = (count: number): void => {
     this.#batched += count;

@@ -7,6 +7,7 @@ import { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import type { LocalChunk, ScannedFile, ScanOptions, SourceFile } from "../../shared/transfer/ports.ts";
 import { MiB } from "../../shared/units.ts";
+import { yieldToOthers } from "./read-at.ts";
 import { type CheckedSource, OpenSource } from "./source-file.ts";
 
 const READ_BYTES = MiB;
@@ -64,6 +65,7 @@ class Hashing {
       await source.fill(bytes, offset);
       this.#whole?.update(bytes);
       yield* this.#feed(bytes, offset);
+      await yieldToOthers();
     }
   }
 

@@ -1,17 +1,15 @@
 /** One file that is pushed, open for reading, and refused as soon as it is no longer what was listed. */
-import { close, constants, fstatSync, open, read, readSync } from "node:fs";
+import { close, constants, fstatSync, open } from "node:fs";
 import { promisify } from "node:util";
 import type { ByteSource } from "../../shared/chunking/source.ts";
 import { FerryError } from "../../shared/errors.ts";
 import type { SourceFile } from "../../shared/transfer/ports.ts";
-import { KiB } from "../../shared/units.ts";
 import { unreadable } from "./fs-errors.ts";
+import { readAt } from "./read-at.ts";
 import { stampOf } from "./walk.ts";
 
-/** A chunk may be made of very many short ranges: handing each to another thread would cost more than reading it. */
-const SYNC_BYTES_MAX = 16 * KiB;
 const OPEN = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-const [openAsync, readAsync, closeAsync] = [promisify(open), promisify(read), promisify(close)];
+const [openAsync, closeAsync] = [promisify(open), promisify(close)];
 
 /** What is pushed from: `check` throws FILE_CHANGED when it is no longer what was listed. */
 export type CheckedSource = ByteSource & { check(): void; fill(buffer: Uint8Array, offset: number): Promise<void> };
@@ -59,19 +57,11 @@ export class OpenSource implements CheckedSource {
   /** Fills `buffer` from `offset`. A file that ends too early has changed. */
   async fill(buffer: Uint8Array, offset: number): Promise<void> {
     for (let filled = 0; filled < buffer.length; ) {
-      const bytesRead = await this.#readSome(buffer, filled, offset + filled);
+      const bytesRead = await readAt(this.#fd, buffer.subarray(filled), offset + filled).catch((error: unknown) => {
+        throw unreadable(this.#file.path, error);
+      });
       if (bytesRead === 0) throw this.#changed();
       filled += bytesRead;
-    }
-  }
-
-  async #readSome(buffer: Uint8Array, at: number, offset: number): Promise<number> {
-    const length = buffer.length - at;
-    try {
-      if (length <= SYNC_BYTES_MAX) return readSync(this.#fd, buffer, at, length, offset);
-      return (await readAsync(this.#fd, buffer, at, length, offset)).bytesRead;
-    } catch (error) {
-      throw unreadable(this.#file.path, error);
     }
   }
 

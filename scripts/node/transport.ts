@@ -7,6 +7,8 @@ export const REFUSAL_BYTES_MAX = 64 * KiB;
 
 /** Where the body of an answer goes. What it throws ends the request and is thrown by `get`. */
 export type BodySink = {
+  /** The longest piece that it likes to be given; without, whatever is cheapest. */
+  pieceBytesMax?: number;
   /** The store sends the whole although a rest was asked for: what is to come starts at byte 0. */
   restart(): void;
   /** The bytes are the transport's again when this returns. Resolves: little more should come before. */

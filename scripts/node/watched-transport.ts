@@ -103,6 +103,7 @@ export class WatchedTransport implements Transport {
 
   #counted(sink: BodySink, counting: { offset: number }, { watch, options }: Trying): BodySink {
     return {
+      ...(sink.pieceBytesMax === undefined ? {} : { pieceBytesMax: sink.pieceBytesMax }),
       restart: () => {
         counting.offset = 0;
         sink.restart();

@@ -96,8 +96,8 @@ export type Part = {
 
 /** Where a pull writes. Throws FILE_UNWRITABLE naming the path; never follows a link, never writes outside the destination. */
 export type Target = {
-  /** Makes the destination ready for so many bytes, and takes over what a run that died has left there. */
-  open(bytes: number): Promise<void>;
+  /** Makes the destination ready for these files, and takes over what a run that died has left there. */
+  open(files: readonly WantedFile[]): Promise<void>;
   /** The part to fill, or null when the file is there already, every chunk verified. */
   prepare(file: WantedFile, signal: AbortSignal): Promise<Part | null>;
   link(path: string, target: string): Promise<void>;

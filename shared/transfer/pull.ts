@@ -41,7 +41,7 @@ export async function pull(setting: PullSetting, signal: AbortSignal): Promise<P
   const plan = await planPull(client, request, signal);
   const bytesTotal = plan.files.reduce((sum, file) => sum + file.sizeBytes, 0);
   progress.start("moving", { bytes: bytesTotal, files: plan.files.length });
-  const fetched = await intoTarget(target, bytesTotal, () => new TreePuller(setting, plan, signal).run());
+  const fetched = await intoTarget(target, plan.files, () => new TreePuller(setting, plan, signal).run());
   const { repository, ref } = request;
   return {
     repository,
@@ -56,8 +56,8 @@ export async function pull(setting: PullSetting, signal: AbortSignal): Promise<P
   };
 }
 
-async function intoTarget<T>(target: Target, bytes: number, work: () => Promise<T>): Promise<T> {
-  await target.open(bytes);
+async function intoTarget<T>(target: Target, files: readonly WantedFile[], work: () => Promise<T>): Promise<T> {
+  await target.open(files);
   try {
     const result = await work();
     await target.close(true);
