@@ -213,6 +213,26 @@ export const ERRORS = {
     next: "Set it to the revision you mean: `ferry tag`.",
   },
   TAG_LOCKED: { status: 409, retryable: false, message: "tag {tag} is locked", next: "Unlock it first, if you may: `ferry tag --unlock`." },
+  KEY_EXISTS: {
+    status: 409,
+    retryable: false,
+    message: "the key {key} is known already",
+    next: "See `ferry key ls`; a key that was revoked stays so.",
+  },
+  KEY_UNKNOWN: { status: 404, retryable: false, message: "there is no key {key}", next: "See `ferry key ls`." },
+  KEY_REVOKED: { status: 409, retryable: false, message: "the key {key} was revoked at {at}", next: "Sign with another key." },
+  SIGNATURE_INVALID: {
+    status: 422,
+    retryable: false,
+    message: "this is no signature of manifest {manifest} by key {key}",
+    next: "Sign the revision again: `ferry sign`.",
+  },
+  SIGNATURE_MISSING: {
+    status: 409,
+    retryable: false,
+    message: "revision {revision} is not signed by {keys}",
+    next: "Have it signed (`ferry sign`), or use another revision.",
+  },
   TAG_UNKNOWN: {
     status: 404,
     retryable: false,
@@ -238,6 +258,7 @@ export const ERRORS = {
     next: "Delete the repository instead.",
   },
 
+  WARMUP_UNKNOWN: { status: 404, retryable: false, message: "there is no warm-up {id}", next: "See `ferry warm ls`." },
   UPLOAD_UNKNOWN: {
     status: 404,
     retryable: false,
@@ -411,6 +432,30 @@ export const ERRORS = {
     retryable: false,
     message: "{path} changed while it was read",
     next: "Wait until it is written, then run the same command again.",
+  },
+  AGENT_CACHE_BUSY: {
+    status: 409,
+    retryable: false,
+    message: "the cache {path} belongs to another agent: {owner}",
+    next: "Stop that agent, or give this one a folder of its own with --cache.",
+  },
+  AGENT_CACHE_UNFIT: {
+    status: 422,
+    retryable: false,
+    message: "{path} can't hold a cache: {problem}",
+    next: "Give a folder on a local disk that this process may write to with --cache.",
+  },
+  AGENT_CACHE_FULL: {
+    status: 507,
+    retryable: true,
+    message: "the cache has no room for {sizeBytes} bytes: {problem}",
+    next: "Free space on its disk, or give it more with --max-bytes; pulls go on from the store meanwhile.",
+  },
+  AGENT_TICKET_INVALID: {
+    status: 403,
+    retryable: false,
+    message: "the agent does not take this ticket: {problem}",
+    next: "Ask the API for new tickets; if it stays, see whether agent and client use the same deployment and group.",
   },
   CONFIRMATION_MISSING: {
     status: 400,
