@@ -10,6 +10,7 @@ import { mountRecovery } from "./api/recovery.ts";
 import { mountRefs } from "./api/refs.ts";
 import { mountRepositories } from "./api/repositories.ts";
 import { mountRevisions } from "./api/revisions.ts";
+import { mountSignatures } from "./api/signatures.ts";
 import { mountStores } from "./api/stores.ts";
 import { mountTokens } from "./api/tokens.ts";
 import { mountUploads } from "./api/uploads.ts";
@@ -39,6 +40,7 @@ export function createApp(services: (env: unknown) => Services, addressOf: (c: E
   mountParts(app);
   mountTokens(app);
   mountIdentity(app);
+  mountSignatures(app);
   mountAudit(app);
   mountStores(app);
   mountCollect(app);

@@ -1,10 +1,21 @@
 /** Entries as texts in Redis. What can't be read was written by another version or a person: a new generation is the way out. */
 import * as z from "zod";
 import { TokenDescription } from "../../shared/contract/access.ts";
+import { UserGrant } from "../../shared/contract/people.ts";
 import { Block, type RepositoryId, RepositorySettings, RepositorySummary, RevisionSummary } from "../../shared/contract/repositories.ts";
+import { SigningKey } from "../../shared/contract/signatures.ts";
 import { Digest } from "../../shared/digest.ts";
 import type { RevisionId } from "../../shared/names.ts";
-import type { ChunkEntry, EnvelopeFate, Proof, RevisionEntry, TokenEntry, TrashedRepository } from "../registry/ports.ts";
+import type {
+  ChunkEntry,
+  Directory,
+  EnvelopeFate,
+  Proof,
+  RevisionEntry,
+  SignatureEntry,
+  TokenEntry,
+  TrashedRepository,
+} from "../registry/ports.ts";
 import { unavailable } from "./commands.ts";
 import { packHex, unpackHex } from "./packing.ts";
 
@@ -68,6 +79,25 @@ export function decodeToken(text: string): TokenEntry {
 
 function orNull(text: string): string | null {
   return text === "" ? null : text;
+}
+
+/** Fields and values of the system's head: keys, when they were revoked, grants. In the order of ids. */
+export function decodeDirectory(fields: ReadonlyMap<string, string>): Directory {
+  const keys: SigningKey[] = [];
+  const grants: UserGrant[] = [];
+  for (const [field, value] of [...fields].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const revokedAt = fields.get(`X${field.slice(1)}`) ?? null;
+    if (field.startsWith("K:")) keys.push(read(SigningKey, { ...objectIn(value), revokedAt }));
+    if (field.startsWith("G:")) grants.push(read(UserGrant, parseJson(value)));
+  }
+  return { keys, grants };
+}
+
+const SignatureLine = z.object({ keyId: z.string(), signature: z.string(), by: z.string(), at: z.string() });
+
+/** `<key id> <entry>\n`, any number of times: scripts look for the id. */
+export function decodeSignatures(text: string): SignatureEntry[] {
+  return text.split("\n").flatMap((line) => (line === "" ? [] : [read(SignatureLine, parseJson(line.slice(line.indexOf(" ") + 1)))]));
 }
 
 const Revision = RevisionSummary.extend({ attempt: z.string() });

@@ -1,10 +1,15 @@
 /** What a log record leaves in an index: pure projections, the same for every implementation of the ports. */
+import type { UserGrant } from "../../shared/contract/people.ts";
 import type { Block, RepositorySummary } from "../../shared/contract/repositories.ts";
-import type { RevisionEntry, TokenEntry } from "../registry/ports.ts";
+import type { SigningKey } from "../../shared/contract/signatures.ts";
+import type { RevisionEntry, SignatureEntry, TokenEntry } from "../registry/ports.ts";
 import type { CommitRecord, RepositoryRecord, SystemRecord } from "../registry/records.ts";
 
 type CreateRecord = Extract<SystemRecord, { op: "repository.create" }>;
 type BlockRecord = Extract<SystemRecord, { op: "repository.block" }>;
+type KeyRecord = Extract<SystemRecord, { op: "key.add" }>;
+type GrantRecord = Extract<SystemRecord, { op: "user.grant" }>;
+type SignRecord = Extract<RepositoryRecord, { op: "sign" }>;
 type LabelRecord = Extract<RepositoryRecord, { op: "label" }>;
 type TokenRecord = Extract<SystemRecord, { op: "token.create" }>;
 
@@ -14,6 +19,18 @@ export function repositoryOf(record: CreateRecord): RepositorySummary {
 
 export function blockOf({ at, actor, reason }: BlockRecord): Block {
   return { at, by: actor, reason };
+}
+
+export function keyOf({ keyId, name, publicKey, at, actor }: KeyRecord): SigningKey {
+  return { id: keyId, name, publicKey, createdAt: at, createdBy: actor, revokedAt: null };
+}
+
+export function grantOf({ grantId, claim, value, role, repositories, at, actor }: GrantRecord): UserGrant {
+  return { id: grantId, claim, value, role, repositories, createdAt: at, createdBy: actor };
+}
+
+export function signatureOf({ keyId, signature, actor, at }: SignRecord): SignatureEntry {
+  return { keyId, signature, by: actor, at };
 }
 
 export function tokenOf(record: TokenRecord): TokenEntry {

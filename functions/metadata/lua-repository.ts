@@ -5,7 +5,7 @@ const SHAPE = "local shape = {{'hash', 'revisions'}, {'zset', 'revisions'}}";
 
 /**
  * ARGV 5: op, then commit: branch, revision, entry, seq as 12 digits, attempt, sizeBytes, newBytes, newChunks · tag: tag, revision ·
- * untag, lock, unlock: tag · unbranch: branch · label: revision, line · settings: text · delete, undelete, purge: time or '', revisions
+ * untag, lock, unlock: tag · unbranch: branch · label: revision, line · sign: manifest, key, line · settings: text · delete, undelete, purge: time or '', revisions
  * (at most 1,000, each once) · end: nothing.
  *
  * What a script needs of an entry is its first line (codec.ts): since when it is in the trash, its place in the order, its attempt, what
@@ -72,6 +72,13 @@ change['label'] = function()
     local first = string.find(entry, '\\n', 1, true)
     local second = string.find(entry, '\\n', first + 1, true)
     redis.call('HSET', revisions, name, string.sub(entry, 1, first) .. ARGV[7] .. string.sub(entry, second))
+  end
+  mark('revisions', revisions, order)
+end
+change['sign'] = function()
+  local lines = redis.call('HGET', revisions, 's:' .. name) or ''
+  if not string.find('\\n' .. lines, '\\n' .. ARGV[7] .. ' ', 1, true) then
+    redis.call('HSET', revisions, 's:' .. name, lines .. ARGV[7] .. ' ' .. ARGV[8] .. '\\n')
   end
   mark('revisions', revisions, order)
 end

@@ -1,5 +1,5 @@
 /** What the records of the system log change, and the scripts of its index. Common rules: lua.ts. */
-import { logScripts, script, WHOLE } from "./lua.ts";
+import { FENCE, logScripts, script, WHOLE } from "./lua.ts";
 
 /** Secrets of one token that are valid at the same time. */
 const SECRETS_MAX = 8;
@@ -9,7 +9,7 @@ const SHAPE = "local shape = {{'hash', 'names'}, {'zset', 'names'}, {'hash', 'to
 /**
  * ARGV 5: op, then create: id, name, summary (begins with the id; the third word is the block) · delete: id, time, who (no spaces) ·
  * restore: id, name · purge: id · block, unblock: id, the summary's new block · token.create: id, hash, entry · token.rotate: id, hash,
- * until when the old secrets may live, time · token.revoke: id, time.
+ * until when the old secrets may live, time · token.revoke: id, time · key.add, user.grant: id, entry · key.revoke, user.revoke: id, time.
  *
  * Invariants: an id is living, in the trash, or neither; ids and living names map one to one; `b:<id>` is there exactly for summaries with
  * a block; a token's first revocation stays; every secret of a token is a field `h:`, and nothing else is; a secret's end never moves
@@ -117,7 +117,12 @@ change['token.revoke'] = function()
   local entry = redis.call('HGET', tokens, 't:' .. id)
   if entry and string.sub(entry, 1, 1) == '|' then redis.call('HSET', tokens, 't:' .. id, ARGV[7] .. entry) end
   mark('tokens', tokens)
-end`;
+end
+
+change['key.add'] = function() redis.call('HSETNX', KEYS[1], 'K:' .. id, ARGV[7]) end
+change['key.revoke'] = function() redis.call('HSETNX', KEYS[1], 'X:' .. id, ARGV[7]) end
+change['user.grant'] = function() note('G:' .. id, ARGV[7]) end
+change['user.revoke'] = function() redis.call('HDEL', KEYS[1], 'G:' .. id) end`;
 
 /** KEYS: head, tokens. ARGV: hash of a secret, the fence. The entry of its token, or nil. */
 const TOKEN = `
@@ -126,4 +131,18 @@ local found, id = unpack(redis.call('HMGET', KEYS[2], '#', 'h:' .. ARGV[1]))
 if not expected or found ~= expected then return {'rebuilding'} end
 return {'whole', id and redis.call('HGET', KEYS[2], 't:' .. id)}`;
 
-export const SYSTEM = { ...logScripts(SHAPE, CHANGE), token: script(WHOLE, TOKEN) };
+/** KEYS: head. Field and value of all keys, revocations and grants, in no order. */
+const DIRECTORY = `
+local fields = redis.call('HGETALL', KEYS[1])
+local answer, head = {'whole'}, {}
+for i = 1, #fields, 2 do
+  head[fields[i]] = fields[i + 1]
+  if string.match(fields[i], '^[KXG]:') then
+    answer[#answer + 1] = fields[i]
+    answer[#answer + 1] = fields[i + 1]
+  end
+end
+if behind(head.seq, head.replayTo) then return {'rebuilding'} end
+return answer`;
+
+export const SYSTEM = { ...logScripts(SHAPE, CHANGE), token: script(WHOLE, TOKEN), directory: script(FENCE, DIRECTORY) };

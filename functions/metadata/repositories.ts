@@ -2,11 +2,20 @@
 import { type RepositoryId, Usage } from "../../shared/contract/repositories.ts";
 import type { Digest } from "../../shared/digest.ts";
 import { type OperationId, type RefName, RevisionId } from "../../shared/names.ts";
-import type { EnvelopeFate, FoundOperation, Hashed, LogHead, RepositoryIndex, RepositoryState, RevisionEntry } from "../registry/ports.ts";
+import type {
+  EnvelopeFate,
+  FoundOperation,
+  Hashed,
+  LogHead,
+  RepositoryIndex,
+  RepositoryState,
+  RevisionEntry,
+  SignatureEntry,
+} from "../registry/ports.ts";
 import type { RepositoryRecord } from "../registry/records.ts";
-import { decodeFate, decodeRevision, decodeSettings, encodeChanges, encodeRevision, seq12, unreadable } from "./codec.ts";
+import { decodeFate, decodeRevision, decodeSettings, decodeSignatures, encodeChanges, encodeRevision, seq12, unreadable } from "./codec.ts";
 import { ask, type Command, integerOf, type RedisCommands, type Reply, textOf, textOrNull } from "./commands.ts";
-import { changesOf, revisionOf } from "./entries.ts";
+import { changesOf, revisionOf, signatureOf } from "./entries.ts";
 import type { Keys } from "./keys.ts";
 import { applyAll, beginReplay, findOperation, linkOf, readFields, readHead, readHeads, readPage } from "./log-index.ts";
 import { REPOSITORY } from "./lua-repository.ts";
@@ -70,6 +79,12 @@ export class RedisRepositoryIndex implements RepositoryIndex {
     return text === null ? null : decodeRevision(revision, text);
   }
 
+  async signatures(id: RepositoryId, manifest: Digest): Promise<SignatureEntry[]> {
+    const { head, revisions } = this.#keys.repository(id);
+    const [text = null] = await readFields(this.#commands, [head, revisions], "revisions", [`s:${manifest}`], this.#fence);
+    return decodeSignatures(text ?? "");
+  }
+
   async resolveName(id: RepositoryId, name: RefName): Promise<RevisionId | null> {
     const [revision] = await ask(this.#commands, REPOSITORY.resolve, [this.#keys.repository(id).head], [name, this.#fence]);
     return revision === null ? null : revisionIdOf(revision);
@@ -129,6 +144,8 @@ function changeOf(record: RepositoryRecord): Command {
       return [record.op, record.branch];
     case "label":
       return [record.op, record.revision, encodeChanges(changesOf(record))];
+    case "sign":
+      return [record.op, record.manifest, record.keyId, JSON.stringify(signatureOf(record))];
     case "settings":
       return [record.op, JSON.stringify(record.settings)];
     case "delete":

@@ -2,9 +2,10 @@
 import type { RepositoryId, RepositorySummary } from "../../shared/contract/repositories.ts";
 import type { Digest } from "../../shared/digest.ts";
 import { type OperationId, RepositoryName } from "../../shared/names.ts";
-import type { FoundOperation, Hashed, LogHead, SystemIndex, TokenEntry, TrashedRepository } from "../registry/ports.ts";
+import type { Directory, FoundOperation, Hashed, LogHead, SystemIndex, TokenEntry, TrashedRepository } from "../registry/ports.ts";
 import type { SystemRecord } from "../registry/records.ts";
 import {
+  decodeDirectory,
   decodeRepository,
   decodeToken,
   decodeTrashed,
@@ -14,8 +15,8 @@ import {
   encodeToken,
   unreadable,
 } from "./codec.ts";
-import { ask, type Command, type RedisCommands, textOrNull } from "./commands.ts";
-import { blockOf, repositoryOf, tokenOf } from "./entries.ts";
+import { ask, type Command, type RedisCommands, textOf, textOrNull } from "./commands.ts";
+import { blockOf, grantOf, keyOf, repositoryOf, tokenOf } from "./entries.ts";
 import type { Keys } from "./keys.ts";
 import { applyAll, beginReplay, findOperation, linkOf, readFields, readHead, readPage } from "./log-index.ts";
 import { SYSTEM } from "./lua-system.ts";
@@ -107,6 +108,13 @@ export class RedisSystemIndex implements SystemIndex {
     }
   }
 
+  async directory(): Promise<Directory> {
+    const answer = await ask(this.#commands, SYSTEM.directory, [this.#keys.head], [this.#fence]);
+    const fields = new Map<string, string>();
+    for (let at = 0; at < answer.length; at += 2) fields.set(textOf(answer[at]), textOf(answer[at + 1]));
+    return decodeDirectory(fields);
+  }
+
   findOperation(operationId: OperationId): Promise<FoundOperation> {
     return findOperation(this.#commands, this.#keys.head, operationId, this.#fence);
   }
@@ -160,6 +168,14 @@ function changeOf(record: SystemRecord): Command {
       return [record.op, record.tokenId, record.tokenHash, record.previousUntil, record.at];
     case "token.revoke":
       return [record.op, record.tokenId, record.at];
+    case "key.add":
+      return [record.op, record.keyId, JSON.stringify(keyOf(record))];
+    case "key.revoke":
+      return [record.op, record.keyId, record.at];
+    case "user.grant":
+      return [record.op, record.grantId, JSON.stringify(grantOf(record))];
+    case "user.revoke":
+      return [record.op, record.grantId];
     default:
       return record satisfies never;
   }

@@ -4,6 +4,7 @@
  */
 import type { Scope, TokenDescription, WhoAmI } from "../../shared/contract/access.ts";
 import type { DownloadBatch } from "../../shared/contract/downloads.ts";
+import type { UserGrant } from "../../shared/contract/people.ts";
 import type {
   Refs,
   RepositoryId,
@@ -12,6 +13,7 @@ import type {
   RevisionSummary,
   Usage,
 } from "../../shared/contract/repositories.ts";
+import type { SigningKey } from "../../shared/contract/signatures.ts";
 import type { ProbeResult, SetupResult } from "../../shared/contract/stores.ts";
 import type { TicketBatch, TicketMode } from "../../shared/contract/uploads.ts";
 import type { Digest } from "../../shared/digest.ts";
@@ -137,16 +139,23 @@ export interface SystemIndex {
   findToken(hash: Digest): Promise<TokenEntry | null>;
   findTokenById(id: string): Promise<TokenEntry | null>;
   listTokens(): Promise<TokenEntry[]>;
+  /** Public keys, revoked ones too, and roles of people: each in the order of their ids. */
+  directory(): Promise<Directory>;
   findOperation(operationId: OperationId): Promise<FoundOperation>;
   /** The same index, for reads that throw INDEX_REBUILDING when it is, or has gone back to, before `seq`. */
   atLeast(seq: number): SystemIndex;
 }
+
+export type Directory = { keys: SigningKey[]; grants: UserGrant[] };
 
 export type TrashedRepository = RepositorySummary & { deletedAt: string; deletedBy: string };
 
 /** `secrets`: the newest first, which has no end of its own; at most 8. */
 export type TokenEntry = Omit<TokenDescription, "lastUsedAt" | "previousUntil"> & { secrets: Secret[] };
 export type Secret = { hash: Digest; until: string | null };
+
+/** `by`: who brought it. */
+export type SignatureEntry = { keyId: string; signature: string; by: string; at: string };
 
 /** A revision and where its envelope is. */
 export type RevisionEntry = RevisionSummary & { attempt: string };
@@ -178,6 +187,8 @@ export interface RepositoryIndex {
   /** What became of an envelope, by the attempt in its name; null: the index knows no record that names it. */
   envelopeFate(id: RepositoryId, attempt: string): Promise<EnvelopeFate | null>;
   findRevision(id: RepositoryId, revision: RevisionId): Promise<RevisionEntry | null>;
+  /** Of a manifest, of which a repository may have several revisions: one for each key, in the order they came. */
+  signatures(id: RepositoryId, manifest: Digest): Promise<SignatureEntry[]>;
   /** Branch first, then tag; null: neither. Read where writes are acknowledged, never at a lagging copy. */
   resolveName(id: RepositoryId, name: RefName): Promise<RevisionId | null>;
   /** Newest first, of one branch or all, with a seq below `before`; those in the trash too, but none that were purged. */

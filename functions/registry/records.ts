@@ -5,12 +5,14 @@
 import * as z from "zod";
 import { canonical, type Json } from "../../shared/canonical.ts";
 import { Scope, TokenId, TokenKind } from "../../shared/contract/access.ts";
+import { Role } from "../../shared/contract/people.ts";
 import { Labels, Metrics, Origin, RepositoryId, RepositorySettings, Source } from "../../shared/contract/repositories.ts";
 import { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { Manifest } from "../../shared/manifest.ts";
-import { OperationId, RefName, RepositoryName, RevisionId } from "../../shared/names.ts";
+import { OperationId, RefName, RepositoryGlob, RepositoryName, RevisionId } from "../../shared/names.ts";
 import { Network } from "../../shared/networks.ts";
+import { KeyId, PublicKey, Signature } from "../../shared/signature.ts";
 
 /** Each record names its predecessor's SHA-256: the log is a chain, and a change anywhere shows. `prev` is null for seq 1. */
 const link = {
@@ -69,6 +71,8 @@ export const RepositoryRecord = z.discriminatedUnion("op", [
   z.strictObject({ ...repositoryLink, op: z.literal("unbranch"), branch: RefName, from: RevisionId }),
   /** Replaces a revision's labels and metrics. */
   z.strictObject({ ...repositoryLink, op: z.literal("label"), revision: RevisionId, labels: Labels, metrics: Metrics }),
+  /** A signature of a manifest: of each revision here that has it, now or later. */
+  z.strictObject({ ...repositoryLink, op: z.literal("sign"), manifest: Digest, keyId: KeyId, signature: Signature }),
   /** Replaces the repository's settings. */
   z.strictObject({ ...repositoryLink, op: z.literal("settings"), settings: RepositorySettings }),
   /** Into the trash; still a root of collection. */
@@ -117,6 +121,20 @@ export const SystemRecord = z.discriminatedUnion("op", [
   /** A new secret; all that are valid now end at `previousUntil` at the latest. */
   z.strictObject({ ...link, op: z.literal("token.rotate"), tokenId: TokenId, tokenHash: Digest, previousUntil: z.iso.datetime() }),
   z.strictObject({ ...link, op: z.literal("token.revoke"), tokenId: TokenId }),
+  /** A public key whose signatures count here, until it is revoked. */
+  z.strictObject({ ...link, op: z.literal("key.add"), keyId: KeyId, publicKey: PublicKey, name: z.string() }),
+  z.strictObject({ ...link, op: z.literal("key.revoke"), keyId: KeyId }),
+  /** A role for whom the identity provider says this claim of. */
+  z.strictObject({
+    ...link,
+    op: z.literal("user.grant"),
+    grantId: z.string(),
+    claim: z.enum(["sub", "email", "groups"]),
+    value: z.string(),
+    role: Role,
+    repositories: RepositoryGlob,
+  }),
+  z.strictObject({ ...link, op: z.literal("user.revoke"), grantId: z.string() }),
 ]);
 export type SystemRecord = z.infer<typeof SystemRecord>;
 

@@ -10,6 +10,7 @@ import { type Body, catchUp, readRecord } from "./log.ts";
 import { repositoryLog } from "./logs.ts";
 import type { Caller, Ports } from "./ports.ts";
 import type { RepositoryRecord } from "./records.ts";
+import { demandSigned } from "./signatures.ts";
 import { checkTag, movedTag, onTag, tagIn } from "./tags.ts";
 
 type Move = Extract<RepositoryRecord, { op: "tag" }>;
@@ -33,7 +34,7 @@ export async function readTagHistory(
   return { tag, entries, next: null };
 }
 
-/** Points a tag at the revision it pointed at before. Throws TAG_UNMOVED, TAG_MOVED, TAG_LOCKED, REVISION_DELETED, REVISION_UNKNOWN. */
+/** Points a tag at the revision it pointed at before. Throws TAG_UNMOVED, TAG_MOVED, TAG_LOCKED, REVISION_DELETED, REVISION_UNKNOWN, SIGNATURE_MISSING. */
 export async function rollbackTag(
   ports: Ports,
   caller: Caller,
@@ -51,7 +52,9 @@ export async function rollbackTag(
       const current = tagIn(repository, state, tag);
       if (expected !== undefined) checkTag(tag, current, { expected, force: false });
       const revision = await earlierOf(ports, repository, tag, { current, seq: valueAt(state.tagSeqs, tag) ?? 0 });
-      return movedTag(repository, state, await knownRevision(ports, repository, revision), { tag, message });
+      const entry = await knownRevision(ports, repository, revision);
+      await demandSigned(ports, repository, state, tag, entry);
+      return movedTag(repository, state, entry, { tag, message });
     },
   );
   return { tag: record.tag, revision: record.revision, seq: record.seq };

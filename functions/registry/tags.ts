@@ -8,6 +8,7 @@ import type { Body } from "./log.ts";
 import { repositoryLog } from "./logs.ts";
 import type { Caller, Ports, RepositoryState, RevisionEntry } from "./ports.ts";
 import type { RepositoryRecord } from "./records.ts";
+import { demandSigned } from "./signatures.ts";
 
 type SetTag = {
   ref: string;
@@ -25,7 +26,7 @@ export function onTag<O extends "tag" | "untag" | "lock" | "unlock">(op: O, tag:
 
 /**
  * Points a tag at what `ref` names. Without an expectation or `force` the tag must be new. Throws TAG_EXISTS, TAG_MOVED, TAG_LOCKED,
- * REF_UNKNOWN, REVISION_DELETED.
+ * REF_UNKNOWN, REVISION_DELETED, SIGNATURE_MISSING.
  */
 export async function setTag(ports: Ports, caller: Caller, repository: RepositorySummary, tag: RefName, request: SetTag): Promise<Tag> {
   if (request.expected !== undefined && request.expectedRef !== undefined)
@@ -40,6 +41,7 @@ export async function setTag(ports: Ports, caller: Caller, repository: Repositor
       if (valueAt(state.branches, tag) !== undefined) throw new FerryError("REQUEST_INVALID", { problem: `tag: ${tag} is a branch` });
       checkTag(tag, valueAt(state.tags, tag) ?? null, expectationOf(repository, state, request));
       const entry = await namedRevision(ports, repository, state, request.ref);
+      await demandSigned(ports, repository, state, tag, entry);
       return movedTag(repository, state, entry, { tag, message: request.message });
     },
   );

@@ -3,6 +3,7 @@ import * as z from "zod";
 import { Digest } from "../digest.ts";
 import { FileEntry } from "../manifest.ts";
 import { NamePart, OperationId, Ref, RefName, RepositoryName, RevisionId } from "../names.ts";
+import { KeyId } from "../signature.ts";
 
 export const RepositoryId = z
   .string()
@@ -75,7 +76,19 @@ export const Quota = z.strictObject({
 });
 export type Quota = z.infer<typeof Quota>;
 
-export const RepositorySettings = z.strictObject({ retention: Retention.nullable().default(null), quota: Quota.nullable().default(null) });
+/** Tags that match (`*` within a part, `**` for all) take only revisions that one of the keys signed; no keys: any key of the deployment. */
+export const SignedTags = z.strictObject({ tags: z.string().min(1).max(128), keys: z.array(KeyId).max(32) });
+export type SignedTags = z.infer<typeof SignedTags>;
+
+export const RepositorySettings = z.strictObject({
+  retention: Retention.nullable().default(null),
+  quota: Quota.nullable().default(null),
+  signedTags: z.array(SignedTags).max(32).optional(),
+  /** `safe`: no file that runs code when it is loaded (docs/security.md says how far that is known). */
+  formats: z.enum(["any", "safe"]).optional(),
+  /** `block`: no push in which secrets were found. */
+  secrets: z.enum(["warn", "block"]).optional(),
+});
 export type RepositorySettings = z.infer<typeof RepositorySettings>;
 
 /** What counts against a quota: revisions that are not purged. */

@@ -25,6 +25,7 @@ import {
   TagRequest,
 } from "./repositories.ts";
 import type { RouteSpec } from "./route-spec.ts";
+import { SIGNATURE_ROUTES } from "./signatures.ts";
 import { ProbeResult, SetupResult, StoreList } from "./stores.ts";
 import {
   Commit,
@@ -262,6 +263,7 @@ export const ROUTES = {
   },
 
   ...ACCESS_ROUTES,
+  ...SIGNATURE_ROUTES,
   ...RECOVERY_ROUTES,
 
   listStores: {

@@ -1,5 +1,5 @@
 /** The indexes of the repositories' logs in memory. Answers are copies. */
-import { changesOf, revisionOf } from "../../functions/metadata/entries.ts";
+import { changesOf, revisionOf, signatureOf } from "../../functions/metadata/entries.ts";
 import type {
   EnvelopeFate,
   FoundOperation,
@@ -8,6 +8,7 @@ import type {
   RepositoryIndex,
   RepositoryState,
   RevisionEntry,
+  SignatureEntry,
 } from "../../functions/registry/ports.ts";
 import type { RepositoryRecord } from "../../functions/registry/records.ts";
 import { type RepositoryId, RepositorySettings, type Usage } from "../../shared/contract/repositories.ts";
@@ -23,6 +24,7 @@ type State = {
   settings: RepositorySettings;
   revisions: Map<RevisionId, RevisionEntry>;
   fates: Map<string, EnvelopeFate>;
+  signatures: Map<Digest, SignatureEntry[]>;
   endedSeq: number | null;
 };
 
@@ -86,6 +88,10 @@ export class MemoryRepositoryIndex implements RepositoryIndex {
     return structuredClone(this.#log(id).read(this.#fence, "revisions").state.revisions.get(revision) ?? null);
   }
 
+  async signatures(id: RepositoryId, manifest: Digest): Promise<SignatureEntry[]> {
+    return structuredClone(this.#log(id).read(this.#fence, "revisions").state.signatures.get(manifest) ?? []);
+  }
+
   async resolveName(id: RepositoryId, name: RefName): Promise<RevisionId | null> {
     const { branches, tags } = this.#log(id).read(this.#fence).state;
     return branches.get(name) ?? tags.get(name)?.revision ?? null;
@@ -120,6 +126,7 @@ function emptyState(): State {
     settings,
     revisions: new Map(),
     fates: new Map(),
+    signatures: new Map(),
     endedSeq: null,
   };
 }
@@ -150,6 +157,11 @@ function fold(state: State, record: RepositoryRecord): void {
     case "unbranch":
       state.branches.delete(record.branch);
       return;
+    case "sign": {
+      const known = state.signatures.get(record.manifest) ?? [];
+      if (!known.some(({ keyId }) => keyId === record.keyId)) state.signatures.set(record.manifest, [...known, signatureOf(record)]);
+      return;
+    }
     case "settings":
       state.settings = record.settings;
       return;

@@ -1,8 +1,18 @@
 /** The index of the deployment's log in memory. Answers are copies. */
-import { blockOf, repositoryOf, tokenOf } from "../../functions/metadata/entries.ts";
-import type { FoundOperation, Hashed, LogHead, SystemIndex, TokenEntry, TrashedRepository } from "../../functions/registry/ports.ts";
+import { blockOf, grantOf, keyOf, repositoryOf, tokenOf } from "../../functions/metadata/entries.ts";
+import type {
+  Directory,
+  FoundOperation,
+  Hashed,
+  LogHead,
+  SystemIndex,
+  TokenEntry,
+  TrashedRepository,
+} from "../../functions/registry/ports.ts";
 import type { SystemRecord } from "../../functions/registry/records.ts";
+import type { UserGrant } from "../../shared/contract/people.ts";
 import type { RepositoryId, RepositorySummary } from "../../shared/contract/repositories.ts";
+import type { SigningKey } from "../../shared/contract/signatures.ts";
 import type { Digest } from "../../shared/digest.ts";
 import type { OperationId, RepositoryName } from "../../shared/names.ts";
 import { MemoryLog } from "./memory-log.ts";
@@ -11,6 +21,8 @@ type SystemState = {
   names: Map<RepositoryName, RepositorySummary>;
   trash: Map<RepositoryId, TrashedRepository>;
   tokens: Map<string, TokenEntry>;
+  keys: Map<string, SigningKey>;
+  grants: Map<string, UserGrant>;
 };
 
 export class MemorySystemIndex implements SystemIndex {
@@ -19,7 +31,7 @@ export class MemorySystemIndex implements SystemIndex {
 
   constructor(
     log: MemoryLog<SystemState, SystemRecord> = new MemoryLog<SystemState, SystemRecord>(
-      () => ({ names: new Map(), trash: new Map(), tokens: new Map() }),
+      () => ({ names: new Map(), trash: new Map(), tokens: new Map(), keys: new Map(), grants: new Map() }),
       foldSystem,
     ),
     fence = 0,
@@ -85,6 +97,12 @@ export class MemorySystemIndex implements SystemIndex {
     return structuredClone([...this.log.read(this.#fence, "tokens").state.tokens.values()]);
   }
 
+  async directory(): Promise<Directory> {
+    const { keys, grants } = this.log.read(this.#fence).state;
+    const sorted = <T extends { id: string }>(entries: Iterable<T>) => [...entries].sort((a, b) => (a.id < b.id ? -1 : 1));
+    return structuredClone({ keys: sorted(keys.values()), grants: sorted(grants.values()) });
+  }
+
   async findOperation(operationId: OperationId): Promise<FoundOperation> {
     return this.log.findOperation(this.#fence, operationId);
   }
@@ -132,6 +150,27 @@ function foldSystem(state: SystemState, record: SystemRecord): void {
       return;
     case "token.revoke":
       for (const token of state.tokens.values()) if (token.id === record.tokenId) token.revokedAt ??= record.at;
+      return;
+    default:
+      foldDirectory(state, record);
+  }
+}
+
+type DirectoryRecord = Extract<SystemRecord, { op: "key.add" | "key.revoke" | "user.grant" | "user.revoke" }>;
+
+function foldDirectory(state: SystemState, record: DirectoryRecord): void {
+  switch (record.op) {
+    case "key.add":
+      if (!state.keys.has(record.keyId)) state.keys.set(record.keyId, keyOf(record));
+      return;
+    case "key.revoke":
+      for (const key of state.keys.values()) if (key.id === record.keyId) key.revokedAt ??= record.at;
+      return;
+    case "user.grant":
+      state.grants.set(record.grantId, grantOf(record));
+      return;
+    case "user.revoke":
+      state.grants.delete(record.grantId);
       return;
     default:
       record satisfies never;

@@ -52,6 +52,7 @@ const MATRIX: { [N in RouteName]: string } = {
   searchRevisions: ANY,
   usage: ANY,
   listTrash: ANY,
+  listKeys: ANY,
   listStores: ANY,
 
   createRepository: UNKNOWN,
@@ -70,6 +71,7 @@ const MATRIX: { [N in RouteName]: string } = {
   diff: PULL,
   repositoryUsage: PULL,
   tagHistory: PULL,
+  listSignatures: PULL,
 
   openUpload: PUSH,
   reserve: PUSH,
@@ -81,6 +83,7 @@ const MATRIX: { [N in RouteName]: string } = {
   joinSession: PUSH,
   abortSession: PUSH,
   sealPart: PUSH,
+  addSignature: PUSH,
   commitSession: PUSH,
   // Whoever may push but not pull brings nothing here from there.
   clone: "---@ ???x+xx++",
@@ -105,6 +108,8 @@ const MATRIX: { [N in RouteName]: string } = {
   unblockRepository: ADMIN,
 
   listTokens: DEPLOYMENT,
+  addKey: DEPLOYMENT,
+  revokeKey: DEPLOYMENT,
   listAudit: DEPLOYMENT,
   readAuditBatches: DEPLOYMENT,
   readAuditSeals: DEPLOYMENT,

@@ -6,11 +6,13 @@ import type { Identities } from "../../../functions/registry/ports.ts";
 import { Trust } from "../../../functions/registry/trusts.ts";
 import type { FerryClient } from "../../../shared/client.ts";
 import { Problem, ROUTES, type RouteName, type RouteSpec } from "../../../shared/contract/routes.ts";
+import type { Digest } from "../../../shared/digest.ts";
 import { ERRORS, type ErrorCode, isErrorCode } from "../../../shared/errors.ts";
 import { RefName, type RepositoryName, type RevisionId } from "../../../shared/names.ts";
 import { encodeRecipe, type Recipe, recipeDigest } from "../../../shared/recipe.ts";
 import { ENDPOINT, type MemoryApp, memoryApp, operationId, repositoryName } from "../../support/memory-app.ts";
 import { digestOf, entriesOf, type Files, Pusher } from "../../support/pusher.ts";
+import { makeSigner } from "../../support/signer.ts";
 
 export const MODEL = repositoryName("team/model");
 const FILES: Files = { "config.json": "{}", "weights/a.bin": "aaaa", "weights/b.bin": "bbbbbb", empty: "" };
@@ -42,13 +44,17 @@ export async function makeWorld(): Promise<World> {
   const pusher = new Pusher(client, app.stores.fetch);
   await pusher.create(MODEL);
   const recipe = joinedRecipe();
-  const { upload, revision } = await pushAll(pusher, recipe);
+  const { upload, revision, manifest } = await pushAll(pusher, recipe);
   await pusher.push(MODEL, { "config.json": "{}" }, { branch: RefName.parse("other") });
   await client.call("setTag", { repository: MODEL, params: { tag: "v1" }, body: { ref: "main", operationId: operationId() } });
   const trash = await fillTrash(client, pusher);
   const shared = await joinAll(pusher);
+  const signer = await makeSigner();
+  await app.admin.call("addKey", { body: { name: "release", publicKey: signer.publicKey, operationId: operationId() } });
+  const signing = { key: signer.id, signature: signer.sign(manifest), spareKey: (await makeSigner()).publicKey };
   const named = {
     shared,
+    signing,
     upload,
     revision,
     spare: spare.description.id,
@@ -110,7 +116,7 @@ async function fillTrash(client: FerryClient, pusher: Pusher): Promise<{ old: Re
 }
 
 /** Commits FILES and one file by recipe to main; then opens another upload of it, with every chunk and the recipe sent. */
-async function pushAll(pusher: Pusher, recipe: Recipe): Promise<{ upload: string; revision: string }> {
+async function pushAll(pusher: Pusher, recipe: Recipe): Promise<{ upload: string; revision: string; manifest: Digest }> {
   const { client } = pusher;
   const prove = async (): Promise<{ upload: string; parent: string | null; recipes: string[] }> => {
     const { upload, parent } = await pusher.open(MODEL);
@@ -126,8 +132,8 @@ async function pushAll(pusher: Pusher, recipe: Recipe): Promise<{ upload: string
     { path: "joined.bin", mode: "file" as const, size: JOINED.length, sha256: digestOf(JOINED), recipe: recipes[0] },
   ];
   const request = { operationId: operationId(), parent: null, message: "first", files } as never;
-  const { revision } = await client.call("commit", { repository: MODEL, params: { upload }, body: request });
-  return { upload: (await prove()).upload, revision };
+  const { revision, manifest } = await client.call("commit", { repository: MODEL, params: { upload }, body: request });
+  return { upload: (await prove()).upload, revision, manifest };
 }
 
 /** A session of two parts, of which the second can be sealed, and one that can be committed. */
@@ -148,6 +154,7 @@ async function joinAll(pusher: Pusher): Promise<{ open: string; whole: string }>
 
 type Named = {
   shared: { open: string; whole: string };
+  signing: { key: string; signature: string; spareKey: string };
   upload: string;
   revision: string;
   spare: string;
@@ -214,6 +221,13 @@ function samplesOf(named: Named): { [N in RouteName]?: Sample } {
     blockRepository: { body: { reason: "leaked", operationId: operationId() } },
     unblockRepository: { query: { operationId: operationId() } },
     revokeToken: { params: { id: named.spare } },
+    addKey: { body: { name: "spare", publicKey: named.signing.spareKey, operationId: operationId() } },
+    revokeKey: { params: { id: named.signing.key }, query: { operationId: operationId() } },
+    listSignatures: { params: { ref: "main" } },
+    addSignature: {
+      params: { ref: revision },
+      body: { key: named.signing.key, signature: named.signing.signature, operationId: operationId() },
+    },
     probeStore: { params: { store: "home" } },
     setupStore: { params: { store: "home" } },
   };
