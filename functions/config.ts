@@ -15,6 +15,8 @@ const SECRET_BYTES_MIN = 32;
 const Settings = z.object({
   STORES: z.string(),
   HOME_STORE: StoreId.optional(),
+  /** "1": the home store is a replica of another deployment's; nothing is written before it is promoted. */
+  FOLLOWER: z.enum(["0", "1"]).default("0"),
   FERRY_SECRET: z.string().refine((text) => secretBytes(text) !== null, `at least ${SECRET_BYTES_MIN} bytes as base64url`),
   BOOTSTRAP_TOKEN: z.string().refine(isToken, "a token: make one with `npm run token`"),
   UPSTASH_REDIS_REST_URL: z.url().optional(),
@@ -43,6 +45,7 @@ export type Config = {
   trusts: Trust[];
   stores: StoreConfig[];
   homeStore: StoreId;
+  follower: boolean;
   secret: Uint8Array;
   bootstrapToken: string;
   redis: { kind: "rest"; url: string; token: string } | { kind: "tcp"; url: string };
@@ -61,6 +64,7 @@ export function parseConfig(env: unknown): Config {
   return {
     stores,
     homeStore,
+    follower: values.FOLLOWER === "1",
     secret: secretBytes(values.FERRY_SECRET) ?? new Uint8Array(),
     bootstrapToken: values.BOOTSTRAP_TOKEN,
     redis: redisOf(values),
@@ -116,7 +120,8 @@ function redisOf(values: z.infer<typeof Settings>): Config["redis"] {
 }
 
 function secretBytes(text: string): Uint8Array | null {
-  if (!/^[A-Za-z0-9_-]+$/.test(text)) return null;
+  // No bytes have a text whose length leaves 1 when parted by 4.
+  if (!/^[A-Za-z0-9_-]+$/.test(text) || text.length % 4 === 1) return null;
   const bytes = fromBase64Url(text);
   return bytes.length >= SECRET_BYTES_MIN ? bytes : null;
 }

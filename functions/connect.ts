@@ -48,6 +48,7 @@ export async function connect(config: Config, commands: RedisCommands, world: Wo
     ...redisIndexes({ commands, generation: config.generation }),
     margins: config.margins,
     limits: config.limits,
+    follower: config.follower,
     identities: identities(config.trusts, world),
     cache: new MemoryCache(CACHE_BYTES),
   };

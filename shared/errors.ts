@@ -323,6 +323,31 @@ export const ERRORS = {
   },
 
   STORE_UNKNOWN: { status: 404, retryable: false, message: "there is no store {store}", next: "See `ferry store ls`." },
+  REPLICA_NOT_READY: {
+    status: 409,
+    retryable: false,
+    message: "store {store} does not have revision {revision} whole yet",
+    next: "Wait until `ferry sync status` shows it ready, or read from another store.",
+  },
+  POLICY_UNKNOWN: { status: 404, retryable: false, message: "there is no policy {policy}", next: "See `ferry policy ls`." },
+  POLICY_TOO_LARGE: {
+    status: 409,
+    retryable: false,
+    message: "policy {policy} would move {bytes} bytes, which is more than {limitBytes}",
+    next: "See what it matches with `ferry policy preview`; save it with --yes when that is meant.",
+  },
+  TASK_LOST: {
+    status: 409,
+    retryable: false,
+    message: "task {task} is another executor's by now, or done",
+    next: "Ask for another task.",
+  },
+  FOLLOWER_READ_ONLY: {
+    status: 409,
+    retryable: false,
+    message: "nothing is written here: {home} is home",
+    next: "Write to the deployment that is home; when it is lost, see `ferry promote`.",
+  },
   STORE_UNPROVEN: {
     status: 503,
     retryable: true,

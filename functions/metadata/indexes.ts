@@ -1,7 +1,9 @@
 /** All index ports on one Redis. */
+import type { StoreId } from "../../shared/names.ts";
 import { RedisMeters, RedisShortTokens, RedisTokenUses } from "./access.ts";
 import { RedisChunkIndex } from "./chunks.ts";
 import type { RedisCommands } from "./commands.ts";
+import { RedisEvents, RedisReplicaJobs } from "./jobs.ts";
 import { keysOf } from "./keys.ts";
 import { RedisLeases } from "./leases.ts";
 import { RedisNotes } from "./notes.ts";
@@ -16,6 +18,9 @@ export function redisIndexes({ commands, generation }: { commands: RedisCommands
     system: new RedisSystemIndex(commands, keys),
     repositories: new RedisRepositoryIndex(commands, keys),
     chunks: new RedisChunkIndex(commands, keys),
+    chunksAt: (store: StoreId) => new RedisChunkIndex(commands, { ...keys, chunks: (digit) => keys.chunksOf(store, digit) }),
+    jobs: new RedisReplicaJobs(commands, keys),
+    events: new RedisEvents(commands, keys),
     uploads: new RedisUploads(commands, keys),
     leases: new RedisLeases(commands, keys),
     notes: new RedisNotes(commands, keys),

@@ -14,6 +14,11 @@
  *                                        s:<manifest> → signatures, a line each
  *   repo:<id>:order             zset     !<mark>, :<seq12>:<revision> and <branch>:<seq12>:<revision>; all with score 0
  *   chunks:<hex digit>          hash     <sha256, base64url> → entry of 28 characters; 16 shards by the digest's first digit
+ *   chunks-of:<store>:<hex digit>   hash  the same for a store that is not home
+ *   work:<store>:jobs           hash     <job> → plan, <job>:left, :bytes, :failures, :problem    (docs/decisions/0020)
+ *   work:<store>:queue          zset     <job>:<n>, scored by when it may be given out: its rank, or a time in ms
+ *   work:<store>:tasks          hash     #, <job>:<n> → <fence>|<failures>|<bytes>|<places> or "done"
+ *   events                      stream   type and what it is about; the newest thousands
  *   upload:<id>                 hash     <sha256, base64url> → proof of 24 characters           24 h after the last touch
  *   upload:<id>:recipes         set      <sha256, base64url>                                     with upload:<id>
  *   upload-of:<repository id>:<branch>:<principal>   string   the unfinished upload              24 h after the last touch
@@ -47,6 +52,12 @@ export function keysOf(generation: string) {
     },
     /** @param digit first hex digit of the digests that live there */
     chunks: (digit: string) => `${prefix}chunks:${digit}`,
+    chunksOf: (store: string, digit: string) => `${prefix}chunks-of:${store}:${digit}`,
+    work(store: string) {
+      const work = `${prefix}work:${store}`;
+      return { jobs: `${work}:jobs`, queue: `${work}:queue`, tasks: `${work}:tasks` };
+    },
+    events: `${prefix}events`,
     upload(uploadId: string) {
       const proofs = `${prefix}upload:${uploadId}`;
       return { proofs, recipes: `${proofs}:recipes` };

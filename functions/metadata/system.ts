@@ -2,7 +2,16 @@
 import type { RepositoryId, RepositorySummary } from "../../shared/contract/repositories.ts";
 import type { Digest } from "../../shared/digest.ts";
 import { type OperationId, RepositoryName } from "../../shared/names.ts";
-import type { Directory, FoundOperation, Hashed, LogHead, SystemIndex, TokenEntry, TrashedRepository } from "../registry/ports.ts";
+import type {
+  Directory,
+  FoundOperation,
+  Hashed,
+  LogHead,
+  Standing,
+  SystemIndex,
+  TokenEntry,
+  TrashedRepository,
+} from "../registry/ports.ts";
 import type { SystemRecord } from "../registry/records.ts";
 import {
   decodeDirectory,
@@ -20,6 +29,7 @@ import { blockOf, grantOf, keyOf, repositoryOf, tokenOf } from "./entries.ts";
 import type { Keys } from "./keys.ts";
 import { applyAll, beginReplay, findOperation, linkOf, readFields, readHead, readPage } from "./log-index.ts";
 import { SYSTEM } from "./lua-system.ts";
+import { decodeStanding } from "./standing.ts";
 
 /** Tokens that one round of a listing asks for. */
 const TOKENS_PAGE = 500;
@@ -115,6 +125,11 @@ export class RedisSystemIndex implements SystemIndex {
     return decodeDirectory(fields);
   }
 
+  async standing(): Promise<Standing> {
+    const [policies = null, home = null] = await ask(this.#commands, SYSTEM.standing, [this.#keys.head], [this.#fence]);
+    return decodeStanding(textOrNull(policies), textOrNull(home));
+  }
+
   findOperation(operationId: OperationId): Promise<FoundOperation> {
     return findOperation(this.#commands, this.#keys.head, operationId, this.#fence);
   }
@@ -176,6 +191,10 @@ function changeOf(record: SystemRecord): Command {
       return [record.op, record.grantId, JSON.stringify(grantOf(record))];
     case "user.revoke":
       return [record.op, record.grantId];
+    case "policies":
+      return [record.op, JSON.stringify(record.policies)];
+    case "promote":
+      return [record.op, JSON.stringify({ store: record.store, epoch: record.epoch })];
     default:
       return record satisfies never;
   }

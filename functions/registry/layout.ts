@@ -19,6 +19,7 @@
  *   collect/work/<run>/…                             what a run found so far: live-<part>-<N>, again-<part>-<N>, garbage-<part>, final-<part>
  *   claimed/<sha256>.<attempt>                       an envelope whose store has checked some chunks by MD5 only; gone once they were read
  *   verified/<sha256>.<attempt>                      what reading them told
+ *   ready/<repositoryId>/<seq12>.<revision>.<attempt>   in a replica store: it holds all chunks of that revision, as this envelope says
  *   fsck/run/<run>.json                              progress and findings of a look for damage
  *   fsck/work/<run>/…                                what it has seen so far: named-<digit>-<name>
  *   probe/…                                          scratch objects of a probe; removed by it
@@ -26,7 +27,7 @@
 import type { SessionName } from "../../shared/contract/parts.ts";
 import type { RepositoryId } from "../../shared/contract/repositories.ts";
 import type { Digest } from "../../shared/digest.ts";
-import type { OperationId } from "../../shared/names.ts";
+import type { OperationId, RevisionId } from "../../shared/names.ts";
 
 export const FORMAT_KEY = "sys/format.json";
 export const SYSTEM_LOG_PREFIX = "sys/log/";
@@ -41,6 +42,7 @@ export const PURGE_NOTE_PREFIX = "purges/";
 export const RECENT_PREFIX = "recent/";
 export const CLAIMED_PREFIX = "claimed/";
 export const FSCK_RUN_PREFIX = "fsck/run/";
+export const READY_PREFIX = "ready/";
 export const REPOSITORIES_PREFIX = "repositories/";
 /** Objects below it serve for a week, and may be deleted in any order once they are older than two. */
 export const SESSION_PREFIX = "sessions/";
@@ -153,6 +155,25 @@ export function envelopeKey(manifest: Digest, attempt: string): string {
 
 function seq12(seq: number): string {
   return String(seq).padStart(12, "0");
+}
+
+export function readyPrefix(id: RepositoryId): string {
+  return `${READY_PREFIX}${id}/`;
+}
+
+/** @param copy attempt in the name of the replica's envelope */
+export function readyKey(id: RepositoryId, { seq, revision, copy }: { seq: number; revision: RevisionId; copy: string }): string {
+  return `${readyRevisionPrefix(id, { seq, revision })}${copy}`;
+}
+
+export function readyRevisionPrefix(id: RepositoryId, { seq, revision }: { seq: number; revision: RevisionId }): string {
+  return `${readyPrefix(id)}${seq12(seq)}.${revision}.`;
+}
+
+/** Null for anything else. */
+export function readyOfKey(key: string): { seq: number; revision: RevisionId; copy: string } | null {
+  const [, digits, revision, copy] = /^ready\/[0-9a-f]{16}\/(\d{12})\.([0-9a-f]{40})\.([0-9a-f]{16})$/.exec(key) ?? [];
+  return copy === undefined ? null : { seq: Number(digits), revision: revision as RevisionId, copy };
 }
 
 /** What an envelope's key says. */

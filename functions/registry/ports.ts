@@ -5,6 +5,7 @@
 import type { Scope, TokenDescription, WhoAmI } from "../../shared/contract/access.ts";
 import type { DownloadBatch } from "../../shared/contract/downloads.ts";
 import type { UserGrant } from "../../shared/contract/people.ts";
+import type { StoredPolicy } from "../../shared/contract/replication.ts";
 import type {
   Refs,
   RepositoryId,
@@ -21,6 +22,7 @@ import type { OperationId, RefName, RepositoryName, RevisionId, StoreId } from "
 import type { Margins } from "./collect/margins.ts";
 import type { Limits } from "./limits.ts";
 import type { RepositoryRecord, SystemRecord } from "./records.ts";
+import type { Events, ReplicaJobs } from "./replicate/ports.ts";
 import type { Trust } from "./trusts.ts";
 
 export interface Clock {
@@ -67,6 +69,8 @@ export interface Hasher {
   sha256(stream: ReadableStream<Uint8Array>): Promise<ChunkContent>;
 }
 
+export type WriteMode = Exclude<TicketMode, "md5"> | "unchecked";
+
 /** Chunks of one store: nothing of their content passes here, but through a Hasher. */
 export interface ChunkStore {
   /** Create-only tickets. Costs no I/O. */
@@ -75,11 +79,28 @@ export interface ChunkStore {
   downloads(places: readonly { sha256: Digest; tag: string }[]): Promise<DownloadBatch>;
   /** Reads a chunk object to its end and tells what it holds, null when absent. Takes no more memory for a larger one. */
   content(place: { sha256: Digest; tag: string }): Promise<ChunkContent | null>;
+  /** The chunk's bytes, unread, for whoever copies it; null when absent. */
+  read(place: { sha256: Digest; tag: string }): Promise<ReadableStream<Uint8Array> | null>;
+  /**
+   * Writes a chunk create-only from a stream of its length, as no ticket's holder but we ourselves: by a check of its content that the store
+   * is proven to make, or without one (`unchecked`). "refused": the content is not what it is called, and nothing was stored.
+   */
+  write(mode: WriteMode, place: ChunkPlace, body: ReadableStream<Uint8Array>): Promise<"stored" | "exists" | "refused">;
   /** Length in bytes of each chunk object, null when absent. At most 6 requests at once. */
   lengths(places: readonly ChunkPlace[]): Promise<(number | null)[]>;
 }
 
-export type StoreProfile = { id: StoreId; provider: string; endpoint: string; region: string; bucket: string; prefix: string };
+/** `near`: names of networks that it is close to. `reach`: "agent" when only agents beside it can move its chunks. */
+export type StoreProfile = {
+  id: StoreId;
+  provider: string;
+  endpoint: string;
+  region: string;
+  bucket: string;
+  prefix: string;
+  near?: readonly string[] | undefined;
+  reach?: "edge" | "agent" | undefined;
+};
 
 export interface Store {
   readonly profile: StoreProfile;
@@ -141,10 +162,15 @@ export interface SystemIndex {
   listTokens(): Promise<TokenEntry[]>;
   /** Public keys, revoked ones too, and roles of people: each in the order of their ids. */
   directory(): Promise<Directory>;
+  /** What replication goes by. */
+  standing(): Promise<Standing>;
   findOperation(operationId: OperationId): Promise<FoundOperation>;
   /** The same index, for reads that throw INDEX_REBUILDING when it is, or has gone back to, before `seq`. */
   atLeast(seq: number): SystemIndex;
 }
+
+/** `home`: the store that was promoted last, null when none was. */
+export type Standing = { policies: StoredPolicy[]; home: { store: StoreId; epoch: number } | null };
 
 export type Directory = { keys: SigningKey[]; grants: UserGrant[] };
 
@@ -331,4 +357,10 @@ export type Ports = {
   margins: Margins;
   limits: Limits;
   cache: ImmutableCache;
+  /** Hints about the chunks of a store that is not home. */
+  chunksAt(store: StoreId): ChunkIndex;
+  jobs: ReplicaJobs;
+  events: Events;
+  /** The home store is a replica of another deployment's, which alone writes, until it is promoted. */
+  follower: boolean;
 };

@@ -6,11 +6,12 @@ import * as z from "zod";
 import { canonical, type Json } from "../../shared/canonical.ts";
 import { Scope, TokenId, TokenKind } from "../../shared/contract/access.ts";
 import { Role } from "../../shared/contract/people.ts";
+import { POLICIES_MAX, StoredPolicy } from "../../shared/contract/replication.ts";
 import { Labels, Metrics, Origin, RepositoryId, RepositorySettings, Source } from "../../shared/contract/repositories.ts";
 import { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { Manifest } from "../../shared/manifest.ts";
-import { OperationId, RefName, RepositoryGlob, RepositoryName, RevisionId } from "../../shared/names.ts";
+import { OperationId, RefName, RepositoryGlob, RepositoryName, RevisionId, StoreId } from "../../shared/names.ts";
 import { Network } from "../../shared/networks.ts";
 import { KeyId, PublicKey, Signature } from "../../shared/signature.ts";
 
@@ -135,6 +136,10 @@ export const SystemRecord = z.discriminatedUnion("op", [
     repositories: RepositoryGlob,
   }),
   z.strictObject({ ...link, op: z.literal("user.revoke"), grantId: z.string() }),
+  /** All policies of replication, as they are from now on. */
+  z.strictObject({ ...link, op: z.literal("policies"), policies: z.array(StoredPolicy).max(POLICIES_MAX) }),
+  /** From now on this store is home; a deployment with another one writes no more. */
+  z.strictObject({ ...link, op: z.literal("promote"), store: StoreId, epoch: z.int().min(1) }),
 ]);
 export type SystemRecord = z.infer<typeof SystemRecord>;
 

@@ -3,12 +3,12 @@
 import type { DownloadBatch } from "../../shared/contract/downloads.ts";
 import type { TicketBatch, TicketMode } from "../../shared/contract/uploads.ts";
 import type { Digest } from "../../shared/digest.ts";
-import { downloadUrl } from "../../shared/tickets.ts";
+import { downloadUrl, ticketRequest } from "../../shared/tickets.ts";
 import { CHUNK_PREFIX, chunkPath } from "../registry/layout.ts";
 import { pooled, STORE_WIDTH } from "../registry/pool.ts";
-import type { ChunkContent, ChunkPlace, ChunkStore, Hasher } from "../registry/ports.ts";
+import type { ChunkContent, ChunkPlace, ChunkStore, Hasher, WriteMode } from "../registry/ports.ts";
 import { attempt, type Wire } from "./attempt.ts";
-import { NoAnswer, StoreAnswer, unavailable } from "./failure.ts";
+import { NoAnswer, StoreAnswer, unavailable, understand } from "./failure.ts";
 import { below, dialectOf, ownPlace, publicPlace, type S3Profile } from "./profile.ts";
 import { type Member, PAYLOAD_HEADER, type Signer, UNSIGNED_PAYLOAD } from "./signer.ts";
 import { signDownloads, signTickets, type TicketItem } from "./tickets.ts";
@@ -41,20 +41,60 @@ export class S3ChunkStore implements ChunkStore {
   }
 
   content({ sha256, tag }: { sha256: Digest; tag: string }): Promise<ChunkContent | null> {
-    return this.#unlessAbsent(async () => {
-      const place = below(ownPlace(this.#profile), CHUNK_PREFIX);
-      const items = [{ sha256, path: chunkPath(sha256, tag) }];
-      const batch = await signDownloads(this.#signer, { store: this.#profile.id, place, items });
-      const urls = batch.items.map((item) => downloadUrl(batch, item));
-      const signal = AbortSignal.timeout(READ_LIMITS * this.#wire.timeoutMs);
-      const answer = await this.#wire.fetch(urls[0] ?? "", { signal, redirect: "manual" });
-      if (answer.status !== 200 || answer.body === null) {
-        // Nobody waits for the rest of a refusal.
-        answer.body?.cancel().catch(() => {});
-        throw new StoreAnswer({ status: answer.status });
-      }
-      return this.#hasher.sha256(answer.body);
+    return this.#unlessAbsent(async () => this.#hasher.sha256(await this.#open(sha256, tag)));
+  }
+
+  async #open(sha256: Digest, tag: string): Promise<ReadableStream<Uint8Array>> {
+    const place = below(ownPlace(this.#profile), CHUNK_PREFIX);
+    const items = [{ sha256, path: chunkPath(sha256, tag) }];
+    const batch = await signDownloads(this.#signer, { store: this.#profile.id, place, items });
+    const urls = batch.items.map((item) => downloadUrl(batch, item));
+    const signal = AbortSignal.timeout(READ_LIMITS * this.#wire.timeoutMs);
+    const answer = await this.#wire.fetch(urls[0] ?? "", { signal, redirect: "manual" });
+    if (answer.status === 200 && answer.body !== null) return answer.body;
+    // Nobody waits for the rest of a refusal.
+    answer.body?.cancel().catch(() => {});
+    throw new StoreAnswer({ status: answer.status });
+  }
+
+  read({ sha256, tag }: { sha256: Digest; tag: string }): Promise<ReadableStream<Uint8Array> | null> {
+    return this.#unlessAbsent(() => this.#open(sha256, tag));
+  }
+
+  /** One try: the stream can't be read again. */
+  async write(mode: WriteMode, place: ChunkPlace, body: ReadableStream<Uint8Array>): Promise<"stored" | "exists" | "refused"> {
+    const { id } = this.#profile;
+    const { url, headers } = mode === "unchecked" ? await this.#uncheckedPut(place) : await this.#ticketPut(mode, place);
+    const signal = AbortSignal.timeout(READ_LIMITS * this.#wire.timeoutMs);
+    const init = { method: "PUT", headers: { ...headers, "content-length": String(place.size) }, body, signal, duplex: "half" as const };
+    const answer = await this.#wire.fetch(url, init).catch((error: unknown) => {
+      throw unavailable(id, understand(error).message);
     });
+    const { status } = answer;
+    await answer.body?.cancel().catch(() => {});
+    if (status === 200 || status === 201 || status === 204) return "stored";
+    if (status === 412 || status === 409) return "exists";
+    if (status === 400) return "refused";
+    throw unavailable(id, String(status));
+  }
+
+  async #ticketPut(mode: TicketMode, { sha256, size, tag }: ChunkPlace): Promise<{ url: string; headers: Record<string, string> }> {
+    const items = [{ sha256, size, path: chunkPath(sha256, tag) }];
+    const place = below(ownPlace(this.#profile), CHUNK_PREFIX);
+    const batch = await signTickets(this.#signer, { mode, place, dialect: dialectOf(this.#profile), items });
+    const [item] = batch.items;
+    if (item === undefined) throw new RangeError("no ticket");
+    return ticketRequest(batch, item);
+  }
+
+  async #uncheckedPut({ sha256, size, tag }: ChunkPlace): Promise<{ url: string; headers: Record<string, string> }> {
+    const { createOnly, absent } = dialectOf(this.#profile);
+    const place = below(ownPlace(this.#profile), CHUNK_PREFIX);
+    const fixed = { [PAYLOAD_HEADER]: UNSIGNED_PAYLOAD, [createOnly.name]: createOnly.value };
+    const family = { method: "PUT", place, headers: fixed, varying: ["content-length"], absent };
+    const path = chunkPath(sha256, tag);
+    const { headers, authorization, signatures } = await this.#signer.authorize(family, [{ path, values: [String(size)] }]);
+    return { url: place.origin + place.path + path, headers: { ...headers, authorization: authorization + (signatures[0] ?? "") } };
   }
 
   async lengths(places: readonly ChunkPlace[]): Promise<(number | null)[]> {

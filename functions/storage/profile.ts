@@ -33,11 +33,13 @@ export const StoreCredentials = z.strictObject({
 });
 export type StoreCredentials = z.infer<typeof StoreCredentials>;
 
+const NearLabel = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?(?![\s\S])/, "lower-case letters, digits and '-'");
 const HeaderNames = z.array(HeaderName).max(8);
 
 /**
  * `publicEndpoint`: the host that tickets and downloads are signed for, when clients reach the store by another name than we do.
- * `createOnly`, `absent`: override the provider's (dialects.ts), for an implementation that this version does not know.
+ * `near`: names of networks that the store is close to; clients that say one of them read from it. `reach`: "agent" for a store that only
+ * agents can move chunks to and from. `createOnly`, `absent`: override the provider's (dialects.ts), for an implementation that this version does not know.
  */
 export const S3Profile = z
   .strictObject({
@@ -51,6 +53,8 @@ export const S3Profile = z
     addressing: z.enum(["path", "virtual"]).optional(),
     createOnly: z.strictObject({ name: HeaderName, value: z.string().min(1) }).optional(),
     absent: HeaderNames.optional(),
+    near: z.array(NearLabel).max(16).optional(),
+    reach: z.enum(["edge", "agent"]).optional(),
   })
   .transform((profile) => ({ ...profile, addressing: profile.addressing ?? DIALECTS[profile.provider].addressing }));
 export type S3Profile = z.infer<typeof S3Profile>;

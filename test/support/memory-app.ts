@@ -45,6 +45,7 @@ export const ENDPOINT = "http://ferry.test";
 export async function memoryApp(
   options: MemoryStoresOptions & {
     decorate?: (ports: Ports) => Ports;
+    follower?: boolean;
     limits?: Limits;
     trusts?: Trust[];
     sleep?: (ms: number) => Promise<void>;
@@ -74,6 +75,10 @@ export async function memoryApp(
     shortTokens: indexes.shortTokens,
     meters: indexes.meters,
     identities: identities(options.trusts ?? [], { clock, fetch: globalThis.fetch }),
+    chunksAt: indexes.chunksAt,
+    jobs: indexes.jobs,
+    events: indexes.events,
+    follower: options.follower ?? false,
     margins: Margins.parse({}),
     limits: options.limits ?? NO_LIMITS,
     cache: new MemoryCache(64 * MiB),

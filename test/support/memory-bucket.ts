@@ -14,6 +14,7 @@ import type {
   Store,
   StoreProfile,
   Stores,
+  WriteMode,
 } from "../../functions/registry/ports.ts";
 import type { DownloadBatch } from "../../shared/contract/downloads.ts";
 import type { ProbeResult, SetupResult } from "../../shared/contract/stores.ts";
@@ -215,6 +216,17 @@ export class MemoryChunkStore implements ChunkStore {
   async content(place: { sha256: Digest; tag: string }): Promise<ChunkContent | null> {
     const bytes = await this.#bucket.get(CHUNK_PREFIX + chunkPath(place.sha256, place.tag));
     return bytes === null ? null : { sha256: hash("sha256", "hex", bytes) as Digest, sizeBytes: bytes.length };
+  }
+
+  async read({ sha256, tag }: { sha256: Digest; tag: string }): Promise<ReadableStream<Uint8Array> | null> {
+    const bytes = await this.#bucket.get(CHUNK_PREFIX + chunkPath(sha256, tag));
+    return bytes === null ? null : new Blob([Buffer.from(bytes)]).stream();
+  }
+
+  async write(mode: WriteMode, { sha256, size, tag }: ChunkPlace, body: ReadableStream<Uint8Array>) {
+    const bytes = new Uint8Array(await new Response(body).arrayBuffer());
+    if (bytes.length !== size || (mode !== "unchecked" && hash("sha256", "hex", bytes) !== sha256)) return "refused";
+    return (await this.#bucket.create(CHUNK_PREFIX + chunkPath(sha256, tag), bytes)) === "created" ? "stored" : "exists";
   }
 
   async lengths(places: readonly ChunkPlace[]): Promise<(number | null)[]> {

@@ -4,7 +4,9 @@
  */
 import type { ChunkEntry, ChunkIndex, Clock, Leases, Notes, Proof, UploadKey, Uploads } from "../../functions/registry/ports.ts";
 import type { Digest } from "../../shared/digest.ts";
+import type { StoreId } from "../../shared/names.ts";
 import { MemoryMeters, MemoryShortTokens, MemoryTokenUses } from "./memory-access.ts";
+import { MemoryEvents, MemoryReplicaJobs } from "./memory-jobs.ts";
 import { MemoryRepositoryIndex } from "./memory-repositories.ts";
 import { MemorySystemIndex } from "./memory-system.ts";
 
@@ -165,6 +167,10 @@ export type MemoryIndexes = {
   uses: MemoryTokenUses;
   shortTokens: MemoryShortTokens;
   meters: MemoryMeters;
+  storeChunks: Map<StoreId, MemoryChunkIndex>;
+  chunksAt(store: StoreId): MemoryChunkIndex;
+  jobs: MemoryReplicaJobs;
+  events: MemoryEvents;
   /** As if Redis were new. */
   wipe(): void;
   /** As if one key had vanished. Spelled as in functions/metadata/keys.ts without the prefix: `sys`, `sys:names`, `repo:<id>:order`, … */
@@ -174,7 +180,16 @@ export type MemoryIndexes = {
 };
 
 export function memoryIndexes({ clock }: { clock: Clock }): MemoryIndexes {
+  const storeChunks = new Map<StoreId, MemoryChunkIndex>();
   const indexes = {
+    storeChunks,
+    chunksAt: (store: StoreId) => {
+      const index = storeChunks.get(store) ?? new MemoryChunkIndex();
+      storeChunks.set(store, index);
+      return index;
+    },
+    jobs: new MemoryReplicaJobs(),
+    events: new MemoryEvents(),
     system: new MemorySystemIndex(),
     repositories: new MemoryRepositoryIndex(),
     chunks: new MemoryChunkIndex(),
@@ -195,10 +210,13 @@ export function memoryIndexes({ clock }: { clock: Clock }): MemoryIndexes {
 
 type Parts = Omit<MemoryIndexes, "wipe" | "loseKey" | "snapshot">;
 
-function wipe({ system, repositories, chunks, uploads, leases, notes, uses, shortTokens, meters }: Parts): void {
+function wipe({ storeChunks, jobs, events, system, repositories, chunks, uploads, leases, notes, uses, shortTokens, meters }: Parts): void {
   system.log.lose("head");
   repositories.logs.clear();
   chunks.entries.clear();
+  for (const index of storeChunks.values()) index.entries.clear();
+  jobs.stores.clear();
+  events.events.length = 0;
   uploads.uploads.clear();
   uploads.unfinished.clear();
   uploads.begun.clear();

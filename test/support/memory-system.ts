@@ -5,6 +5,7 @@ import type {
   FoundOperation,
   Hashed,
   LogHead,
+  Standing,
   SystemIndex,
   TokenEntry,
   TrashedRepository,
@@ -21,6 +22,7 @@ type SystemState = {
   names: Map<RepositoryName, RepositorySummary>;
   trash: Map<RepositoryId, TrashedRepository>;
   tokens: Map<string, TokenEntry>;
+  standing: Standing;
   keys: Map<string, SigningKey>;
   grants: Map<string, UserGrant>;
 };
@@ -31,7 +33,14 @@ export class MemorySystemIndex implements SystemIndex {
 
   constructor(
     log: MemoryLog<SystemState, SystemRecord> = new MemoryLog<SystemState, SystemRecord>(
-      () => ({ names: new Map(), trash: new Map(), tokens: new Map(), keys: new Map(), grants: new Map() }),
+      () => ({
+        names: new Map(),
+        trash: new Map(),
+        tokens: new Map(),
+        standing: { policies: [], home: null },
+        keys: new Map(),
+        grants: new Map(),
+      }),
       foldSystem,
     ),
     fence = 0,
@@ -103,6 +112,10 @@ export class MemorySystemIndex implements SystemIndex {
     return structuredClone({ keys: sorted(keys.values()), grants: sorted(grants.values()) });
   }
 
+  async standing(): Promise<Standing> {
+    return structuredClone(this.log.read(this.#fence).state.standing);
+  }
+
   async findOperation(operationId: OperationId): Promise<FoundOperation> {
     return this.log.findOperation(this.#fence, operationId);
   }
@@ -115,6 +128,12 @@ function page<T>(entries: T[], keyOf: (entry: T) => string, query: { after?: str
 
 function foldSystem(state: SystemState, record: SystemRecord): void {
   switch (record.op) {
+    case "policies":
+      state.standing.policies = record.policies;
+      return;
+    case "promote":
+      state.standing.home = { store: record.store, epoch: record.epoch };
+      return;
     case "repository.create":
       takeLiving(state, record.repositoryId);
       state.trash.delete(record.repositoryId);

@@ -1,0 +1,24 @@
+/** What the head of the system log's index says of replication, as text. */
+import * as z from "zod";
+import { StoredPolicy } from "../../shared/contract/replication.ts";
+import { StoreId } from "../../shared/names.ts";
+import type { Standing } from "../registry/ports.ts";
+import { unreadable } from "./codec.ts";
+
+const Home = z.object({ store: StoreId, epoch: z.int() });
+
+export function decodeStanding(policies: string | null, home: string | null): Standing {
+  return { policies: policies === null ? [] : read(z.array(StoredPolicy), policies), home: home === null ? null : read(Home, home) };
+}
+
+function read<S extends z.ZodType>(schema: S, text: string): z.output<S> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw unreadable();
+  }
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw unreadable();
+  return parsed.data;
+}
