@@ -1,7 +1,10 @@
 /**
- * The deployment unit for Node: the same app, with Redis by TCP (REDIS_URL) or REST. Settings come from the environment.
- * PORT (default 8787), HOST (default 127.0.0.1). SIGTERM and SIGINT: stops listening, lets requests end, then leaves.
+ * The deployment unit for Node: the same app, with Redis by TCP (REDIS_URL) or REST. Settings come from the environment: those of
+ * config.ts, PORT (default 8787), HOST (default 127.0.0.1), PROCESSES (default 1), TLS_CERT_FILE with TLS_KEY_FILE.
+ * SIGTERM and SIGINT: stops listening, lets requests end, then leaves. SIGHUP: reads the certificate anew.
  */
+import cluster from "node:cluster";
+import { createServer } from "node:https";
 import process from "node:process";
 import { type ServerType, serve } from "@hono/node-server";
 import { FerryError, problemOf } from "../shared/errors.ts";
@@ -14,6 +17,8 @@ import type { RedisCommands } from "./metadata/commands.ts";
 import { upstashCommands } from "./metadata/upstash.ts";
 import { clientAddress } from "./node/client-address.ts";
 import { nodeHasher } from "./node/hasher.ts";
+import { type Listening, parseListening, readTls } from "./node/listening.ts";
+import { ringsBell, runProcesses } from "./node/processes.ts";
 import { tcpCommands } from "./node/redis-tcp.ts";
 
 const REDIS_TIMEOUT_MS = 10_000;
@@ -26,18 +31,40 @@ function log(line: Record<string, unknown>): void {
 
 async function main(): Promise<void> {
   const config = parseConfig(process.env);
+  const listening = parseListening(process.env);
+  if (listening.tls !== null) readTls(listening.tls);
+  if (listening.processes > 1 && cluster.isPrimary) return runProcesses(listening.processes, log);
   const redis = redisOf(config);
   const services = await connect(config, redis.commands, realWorld(log, nodeHasher));
-  const app = createApp(() => services, clientAddress(config.proxies));
-  const port = Number(process.env["PORT"] ?? 8787);
-  const hostname = process.env["HOST"] ?? "127.0.0.1";
-  const server = serve({ fetch: app.fetch, port, hostname }, (info) => log({ event: "listening", host: hostname, port: info.port }));
-  const minute = setInterval(
-    () => void onMinute(services).catch((error: unknown) => log({ event: "cron.failed", problem: problemOf(error) })),
-    MINUTE_MS,
-  );
-  minute.unref();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void leave(server, services, redis.close));
+  const server = listen(createApp(() => services, clientAddress(config.proxies)).fetch, listening);
+  if (ringsBell()) ringBell(services);
+  let leaving = false;
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => {
+      if (!leaving) void leave(server, services, redis.close);
+      leaving = true;
+    });
+  }
+}
+
+function listen(fetch: Parameters<typeof serve>[0]["fetch"], { host, port, tls }: Listening): ServerType {
+  const onListening = (info: { port: number }) => log({ event: "listening", host, port: info.port, tls: tls !== null });
+  if (tls === null) return serve({ fetch, port, hostname: host }, onListening);
+  const server = serve({ fetch, port, hostname: host, createServer, serverOptions: readTls(tls) }, onListening);
+  process.on("SIGHUP", () => {
+    try {
+      if ("setSecureContext" in server) server.setSecureContext(readTls(tls));
+      log({ event: "certificate.read" });
+    } catch (error) {
+      log({ event: "certificate.failed", problem: problemOf(error) });
+    }
+  });
+  return server;
+}
+
+function ringBell(services: Services): void {
+  const ring = () => void onMinute(services).catch((error: unknown) => log({ event: "cron.failed", problem: problemOf(error) }));
+  setInterval(ring, MINUTE_MS).unref();
 }
 
 function redisOf({ redis }: Config): { commands: RedisCommands; close: () => void } {
