@@ -7,6 +7,7 @@ import type { Act } from "./act.ts";
 import { GlobalFlags } from "./cli.ts";
 import { expectedRevision } from "./expected.ts";
 import { newOperationId } from "./operation.ts";
+import { carrySignatures } from "./signed.ts";
 import { bytesText, counted } from "./text.ts";
 import { RefNameValue, RefOrNone, TargetValue } from "./values.ts";
 
@@ -45,6 +46,7 @@ export function addClone(program: Command, act: Act): void {
             ...(expected === undefined ? {} : { expected }),
           },
         });
+        await carrySignatures(client, { repository: source.repository, ref }, { repository, made });
         cli.answer(
           { repository, ...made },
           `${repository}@${branch} is ${made.revision}, from ${source.repository}@${ref}${sizeText(made)}\n`,

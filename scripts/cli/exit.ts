@@ -35,6 +35,8 @@ const EXCEPTIONS: Partial<Record<ErrorCode, ExitName>> = {
   FILE_UNREADABLE: "localFiles",
   FILE_UNWRITABLE: "localFiles",
   FILE_CHANGED: "localFiles",
+  SIGNATURE_MISSING: "integrity",
+  SIGNATURE_INVALID: "integrity",
   DIGEST_INVALID: "integrity",
   SIZE_INVALID: "integrity",
   MANIFEST_INVALID: "integrity",

@@ -1,13 +1,18 @@
 /** `ferry push`: files into a new revision of a branch. */
 import type { Command } from "commander";
 import * as z from "zod";
+import type { FerryClient } from "../../shared/client.ts";
 import { DEFAULT_BRANCH } from "../../shared/contract/repositories.ts";
+import type { Digest } from "../../shared/digest.ts";
 import { RefName } from "../../shared/names.ts";
-import type { PushRequest } from "../../shared/transfer/contract.ts";
+import type { PushRequest, PushResult } from "../../shared/transfer/contract.ts";
 import type { Act } from "./act.ts";
 import type { Cli } from "./cli.ts";
+import { readSigner } from "./key-file.ts";
+import { newOperationId } from "./operation.ts";
 import { sourceOf } from "./push-source.ts";
 import { PartsValue, PartValue, partOf, SessionValue } from "./session-rank.ts";
+import { sendSignature } from "./signed.ts";
 import { addTransferOptions, engineOptions, filters, summary, TransferFlags, transfer } from "./transfer.ts";
 import { collected, LabelsValue, MetricsValue, RevisionOrNone, SecondsValue, TargetValue } from "./values.ts";
 
@@ -39,13 +44,18 @@ const Push = TransferFlags.extend({
   parts: PartsValue.optional(),
   wait: SecondsValue.optional(),
   allowEmpty: z.boolean().default(false),
-}).refine(
-  ({ session, part, parts, wait, allowEmpty }) =>
-    session !== undefined || [part, parts, wait, allowEmpty || undefined].every((flag) => flag === undefined),
-  {
-    error: "--part, --parts, --wait and --allow-empty are for a push with --session",
-  },
-);
+  sign: z.string().min(1).optional(),
+})
+  .refine(({ session, sign }) => session === undefined || sign === undefined, {
+    error: "--sign is for a push of one's own: sign a session's revision when all parts are there, with `ferry sign`",
+  })
+  .refine(
+    ({ session, part, parts, wait, allowEmpty }) =>
+      session !== undefined || [part, parts, wait, allowEmpty || undefined].every((flag) => flag === undefined),
+    {
+      error: "--part, --parts, --wait and --allow-empty are for a push with --session",
+    },
+  );
 type Push = z.infer<typeof Push>;
 
 export function addPush(program: Command, act: Act): void {
@@ -66,14 +76,19 @@ export function addPush(program: Command, act: Act): void {
     .option("--part <k>", "which part this is, counted from 0 (default: auto, the rank that the launcher set)")
     .option("--parts <n>", "how many parts there are (default: the number of ranks that the launcher set)")
     .option("--wait <time>", "how long to wait for the other parts: 90s, 30m (default: 30m)")
-    .option("--allow-empty", "a part without any file is fine");
+    .option("--allow-empty", "a part without any file is fine")
+    .option("--sign <file>", "sign the revision with this private key, from `ferry key create`");
   addTransferOptions(command).action(
     act(Push, async (cli, flags) => {
       const { pushFiles } = await import("../node/transfer.ts");
       const options = engineOptions(cli.host, flags, flags.cache);
-      const result = await transfer(cli, "pushing", (control, note) => {
+      const signing = await signingOf(flags);
+      const result = await transfer(cli, "pushing", async (control, note) => {
         const source = sourceOf(cli.host.env, flags.args.sources);
-        return pushFiles({ ...requestOf(flags), source, ...sessionOf(cli, flags, note) }, control, options);
+        const request = { ...requestOf(flags), source, ...sessionOf(cli, flags, note), ...signing.request };
+        const pushed = await pushFiles(request, control, options);
+        await signing.finish(control.client, pushed);
+        return pushed;
       });
       const { repository, ref, files, bytesTotal, chunksTotal, seconds } = result;
       const counts = { files, bytesTotal, bytesSent: result.bytesMoved, chunksTotal, chunksSent: result.chunksMoved, seconds };
@@ -97,6 +112,23 @@ function requestOf(flags: Push): PushRequest {
     ...(metric === undefined ? {} : { metrics: metric }),
     ...(parent === undefined ? {} : { parent }),
   };
+}
+
+type Signing = { request: Pick<PushRequest, "once">; finish(client: FerryClient, pushed: PushResult): Promise<void> };
+
+/** The key is read before anything is sent. What is signed is the manifest that was made here, whatever the deployment says it took. */
+async function signingOf({ sign }: Push): Promise<Signing> {
+  if (sign === undefined) return { request: {}, finish: async () => {} };
+  const signer = await readSigner(sign);
+  let made: Digest | null = null;
+  const once = async (manifest: Digest) => {
+    made = manifest;
+    return { operationId: newOperationId() };
+  };
+  const finish: Signing["finish"] = async (client, { repository, revision }) => {
+    if (made !== null) await sendSignature(client, { repository, ref: revision.revision }, signer, made);
+  };
+  return { request: { once }, finish };
 }
 
 type Note = (text: string) => void;

@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import * as z from "zod";
 import { DEFAULT_BRANCH, type Repository, type RevisionSummary } from "../../shared/contract/repositories.ts";
+import type { RevisionSignature } from "../../shared/contract/signatures.ts";
 import type { RepositoryName } from "../../shared/names.ts";
 import type { Act } from "./act.ts";
 import { type Cli, GlobalFlags } from "./cli.ts";
@@ -53,11 +54,17 @@ async function showRevision(cli: Cli, repository: RepositoryName, ref: string): 
   const revision = await client.call("resolve", { repository, params: { ref } });
   const { refs } = await client.call("describeRepository", { repository });
   const pointing = (all: Record<string, string>) => Object.keys(all).filter((name) => all[name] === revision.revision);
-  const shown = { repository, ref, ...revision, branches: pointing(refs.branches), tags: pointing(refs.tags) };
+  const { signatures } = await client.call("listSignatures", { repository, params: { ref: revision.revision } });
+  const shown = { repository, ref, ...revision, signatures, branches: pointing(refs.branches), tags: pointing(refs.tags) };
   cli.answer(shown, revisionText(shown));
 }
 
-type Shown = RevisionSummary & { repository: string; branches: string[]; tags: string[] };
+function signersText(signatures: readonly RevisionSignature[]): string | null {
+  if (signatures.length === 0) return null;
+  return signatures.map(({ key }) => `${key.id} (${plain(key.name)}${key.revokedAt === null ? "" : ", revoked"})`).join(", ");
+}
+
+type Shown = RevisionSummary & { repository: string; signatures: RevisionSignature[]; branches: string[]; tags: string[] };
 
 function revisionText(shown: Shown): string {
   const head = facts([
@@ -76,6 +83,7 @@ function revisionText(shown: Shown): string {
     ["metrics", pairsText(shown.metrics)],
     ["copy of", shown.origin === null ? null : `${shown.origin.revision} of repository ${shown.origin.repositoryId}`],
     ["manifest", shown.manifest],
+    ["signed by", signersText(shown.signatures)],
   ]);
   return shown.message === ""
     ? head

@@ -50,6 +50,9 @@ export type PushSession = {
 /** One of `parts` readers, counted from 0, each of whom takes files of its own. */
 export type PullShare = { part: number; parts: number };
 
+/** Asked about the revision before anything of it is fetched or written; throws to refuse. */
+export type Approve = (revision: RevisionSummary) => Promise<void>;
+
 export type PullRequest = {
   repository: RepositoryName;
   ref: string;
@@ -60,6 +63,7 @@ export type PullRequest = {
   share?: PullShare;
   /** A folder with chunks of earlier pulls, each as `<first two hex characters>/<sha256>`: what it holds is not fetched. Only read. */
   chunkCache?: string;
+  approve?: Approve;
   /** A symbolic link that is switched to the destination, in one step, when all of it is there. */
   current?: string;
 };

@@ -16,7 +16,7 @@ import type { WantedChunk, WantedFile } from "./ports.ts";
 const RECIPE_PAGES_AT_ONCE = 4;
 
 /** Which files of which revision. */
-export type Meant = Pick<PullRequest, "repository" | "ref" | "include" | "exclude" | "share">;
+export type Meant = Pick<PullRequest, "repository" | "ref" | "include" | "exclude" | "share" | "approve">;
 
 export type PullPlan = { revision: RevisionSummary; files: WantedFile[]; links: { path: string; target: string }[] };
 
@@ -30,6 +30,7 @@ export async function planPull(client: FerryClient, request: Meant, signal: Abor
     throw new FerryError("ANSWER_INVALID", { endpoint: client.endpoint, problem: `revision ${revision.revision} instead of ${ref}` });
   }
   const manifest = await parseManifest(answer.manifest, revision.manifest);
+  await request.approve?.(revision);
   const isWanted = pathFilter(request.include, request.exclude);
   const meant = manifest.files.filter((file) => isWanted(file.path));
   if (meant.length === 0 && request.include !== undefined && request.include.length > 0) {

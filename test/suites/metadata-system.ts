@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { SystemIndex, TokenEntry } from "../../functions/registry/ports.ts";
 import {
+  addKey,
   block,
   create,
   digestOf,
+  grantUser,
   hex,
   makeToken,
   nameOf,
@@ -15,6 +17,7 @@ import {
   repositoryIdOf,
   restore,
   revoke,
+  revokeKey,
   rotate,
   systemChain,
   unblock,
@@ -32,6 +35,9 @@ async function fullChain() {
   await chain.add(revoke("two"));
   await chain.add(rotate("three", "three'", 3_600));
   await chain.add(block("a/b"));
+  for (const seed of ["one", "two"]) await chain.add(addKey(seed));
+  await chain.add(revokeKey("two"));
+  await chain.add(grantUser("admins"));
   return chain;
 }
 
@@ -52,6 +58,7 @@ export function systemQuestions(system: SystemIndex): Question[] {
     { name: "findToken of a secret that was rotated", ask: () => system.findToken(digestOf("three")) },
     { name: "findToken of its new secret", ask: () => system.findToken(digestOf("three'")) },
     { name: "findTokenById", ask: () => system.findTokenById(hex("id three", 16)) },
+    { name: "directory", ask: () => system.directory() },
     { name: "listTokens", ask: () => system.listTokens() },
     { name: "findOperation", ask: async () => (await system.findOperation(operationOf("system", 3))).seq },
     { name: "findOperation of none", ask: async () => (await system.findOperation(operationOf("system", 999))).seq },

@@ -12,6 +12,7 @@ import type {
 } from "../../functions/registry/ports.ts";
 import { accessSuite } from "./metadata-access.ts";
 import { chunkIndexSuite } from "./metadata-chunks.ts";
+import { directorySuite } from "./metadata-directory.ts";
 import { leasesSuite } from "./metadata-leases.ts";
 import { lifecycleSuite } from "./metadata-lifecycle.ts";
 import { notesSuite } from "./metadata-notes.ts";
@@ -41,6 +42,7 @@ export function metadataSuite(name: string, make: MakeIndexes): void {
   systemIndexSuite(name, make);
   repositoryIndexSuite(name, make);
   lifecycleSuite(name, make);
+  directorySuite(name, make);
   chunkIndexSuite(name, make);
   uploadsSuite(name, make);
   leasesSuite(name, make);

@@ -163,6 +163,36 @@ export function settings(id: RepositoryId, changes: z.input<typeof RepositorySet
   return { op: "settings", repositoryId: id, settings: RepositorySettings.parse(changes) };
 }
 
+export const keyId = (seed: string): string => hex(`key ${seed}`, 32);
+/** A text of a signature's form: indexes keep it, and look no closer. */
+export const signatureText = (seed: string): string => hex(seed, 64) + hex(`${seed} `, 22);
+
+export function addKey(seed: string): Body<SystemRecord> {
+  return { op: "key.add", keyId: keyId(seed), publicKey: hex(seed, 43), name: `key ${seed}` };
+}
+
+export function revokeKey(seed: string): Body<SystemRecord> {
+  return { op: "key.revoke", keyId: keyId(seed) };
+}
+
+export function grantUser(value: string): Body<SystemRecord> {
+  return { op: "user.grant", grantId: hex(`grant ${value}`, 16), claim: "groups", value, role: "writer", repositories: "team/*" };
+}
+
+export function ungrantUser(value: string): Body<SystemRecord> {
+  return { op: "user.revoke", grantId: hex(`grant ${value}`, 16) };
+}
+
+export function sign(id: RepositoryId, manifest: string, seed: string): Body<RepositoryRecord> {
+  return {
+    op: "sign",
+    repositoryId: id,
+    manifest: digestOf(manifest),
+    keyId: keyId(seed),
+    signature: signatureText(`${manifest} ${seed}`),
+  };
+}
+
 /** Into the trash. */
 export function trash(id: RepositoryId, ...seeds: string[]): Body<RepositoryRecord> {
   return { op: "delete", repositoryId: id, revisions: seeds.map(revisionOf), reason: "a test" };
