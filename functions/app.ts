@@ -1,6 +1,7 @@
 /** The app: one for workerd and Node. Mounts the routers, and turns every failure into one form. */
 import { Hono } from "hono";
 import { mountAbout } from "./api/about.ts";
+import { mountAgents } from "./api/agents.ts";
 import { mountAudit } from "./api/audit.ts";
 import { mountCollect } from "./api/collect.ts";
 import { mountIdentity } from "./api/identity.ts";
@@ -45,6 +46,7 @@ export function createApp(services: (env: unknown) => Services, addressOf: (c: E
   mountStores(app);
   mountCollect(app);
   mountRecovery(app);
+  mountAgents(app);
   app.notFound((c) => {
     throw unknownRoute(app.routes, c.req.method, c.req.path);
   });

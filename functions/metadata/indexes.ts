@@ -2,6 +2,7 @@
 import type { StoreId } from "../../shared/names.ts";
 import { RedisMeters, RedisShortTokens, RedisTokenUses } from "./access.ts";
 import { RedisChunkIndex } from "./chunks.ts";
+import { RedisBoards } from "./agents.ts";
 import type { RedisCommands } from "./commands.ts";
 import { RedisEvents, RedisReplicaJobs } from "./jobs.ts";
 import { keysOf } from "./keys.ts";
@@ -24,6 +25,7 @@ export function redisIndexes({ commands, generation }: { commands: RedisCommands
     uploads: new RedisUploads(commands, keys),
     leases: new RedisLeases(commands, keys),
     notes: new RedisNotes(commands, keys),
+    boards: new RedisBoards(commands, keys),
     uses: new RedisTokenUses(commands, keys),
     shortTokens: new RedisShortTokens(commands, keys),
     meters: new RedisMeters(commands, keys),

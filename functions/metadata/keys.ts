@@ -25,6 +25,7 @@
  *   uploads-of:<principal>      zset     <repository id>:<branch>, scored by when it was begun in ms 24 h after the last one
  *   lease:<name>                string   <number>:<owner>                                        as long as it was claimed for
  *   lease:<name>:fence          string   number of the newest claim; no lease's name holds a colon
+ *   board:<name>                hash     <name> → text: agents and warm-ups (registry/warm/boards.ts)   its writer's time
  *   note:<name>                 string   what recovery knows of this index
  *
  *   uses                        hash     <token id> → time of the last use in ms, of the last hour's first
@@ -66,6 +67,7 @@ export function keysOf(generation: string) {
       const lease = `${prefix}lease:${name}`;
       return { lease, fence: `${lease}:fence` };
     },
+    board: (name: string) => `${prefix}board:${name}`,
     note: (name: string) => `${prefix}note:${name}`,
     uploadsOf: (principal: string) => `${prefix}uploads-of:${principal}`,
     uses: `${prefix}uses`,

@@ -22,6 +22,7 @@
  *   ready/<repositoryId>/<seq12>.<revision>.<attempt>   in a replica store: it holds all chunks of that revision, as this envelope says
  *   fsck/run/<run>.json                              progress and findings of a look for damage
  *   fsck/work/<run>/…                                what it has seen so far: named-<digit>-<name>
+ *   warm/<repositoryId>/<schedule>.json              schedule of warm-ups (create-only; deleted when it is ended)
  *   probe/…                                          scratch objects of a probe; removed by it
  */
 import type { SessionName } from "../../shared/contract/parts.ts";
@@ -35,6 +36,7 @@ export const AUDIT_PREFIX = "sys/audit/events/";
 export const SEAL_PREFIX = "sys/audit/seals/";
 export const FLAG_PREFIX = "collect/flags/";
 export const PROBE_PREFIX = "probe/";
+export const WARM_PREFIX = "warm/";
 export const CHUNK_PREFIX = "chunks/";
 export const ENVELOPE_PREFIX = "manifests/";
 export const RUN_PREFIX = "collect/run/";
@@ -46,6 +48,14 @@ export const READY_PREFIX = "ready/";
 export const REPOSITORIES_PREFIX = "repositories/";
 /** Objects below it serve for a week, and may be deleted in any order once they are older than two. */
 export const SESSION_PREFIX = "sessions/";
+
+export function warmSchedulePrefix(id: RepositoryId): string {
+  return `${WARM_PREFIX}${id}/`;
+}
+
+export function warmScheduleKey(id: RepositoryId, schedule: string): string {
+  return `${warmSchedulePrefix(id)}${schedule}.json`;
+}
 
 export function systemLogKey(seq: number): string {
   return `${SYSTEM_LOG_PREFIX}${seq12(seq)}.json`;

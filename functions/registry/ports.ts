@@ -253,6 +253,14 @@ export interface Notes {
   swap(name: string, expected: string | null, text: string): Promise<boolean>;
 }
 
+/** Short texts under names. A board on which nobody wrote for its time is gone. Losing one costs what its writers tell anew. */
+export interface Boards {
+  write(board: string, texts: Readonly<Record<string, string>>, seconds: number): Promise<void>;
+  /** Each board's texts by name; empty for one that is not there. */
+  read(boards: readonly string[]): Promise<Map<string, string>[]>;
+  wipe(board: string, names: readonly string[]): Promise<void>;
+}
+
 /** Time-limited claims on work that is safe, but wasteful, to do twice. */
 export interface Leases {
   /** A fencing number that grows with every claim; null while another owner holds it. The owner itself extends its claim. */
@@ -354,6 +362,7 @@ export type Ports = {
   meters: Meters;
   identities: Identities;
   notes: Notes;
+  boards: Boards;
   margins: Margins;
   limits: Limits;
   cache: ImmutableCache;

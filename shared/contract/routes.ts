@@ -4,6 +4,7 @@
 import * as z from "zod";
 import { Ref, RefName, type RepositoryName, StoreId } from "../names.ts";
 import { ACCESS_ROUTES } from "./access-routes.ts";
+import { AGENT_ROUTES } from "./agents-routes.ts";
 import { CollectAnswer, CollectRequest, CollectRun } from "./collect.ts";
 import { DownloadBatch, DownloadRequest, RecipeAnswer, RecipeQuery } from "./downloads.ts";
 import { RevisionQuery } from "./lifecycle.ts";
@@ -265,6 +266,7 @@ export const ROUTES = {
   ...ACCESS_ROUTES,
   ...SIGNATURE_ROUTES,
   ...RECOVERY_ROUTES,
+  ...AGENT_ROUTES,
 
   listStores: {
     method: "GET",

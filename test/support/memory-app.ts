@@ -71,6 +71,7 @@ export async function memoryApp(
     uploads: indexes.uploads,
     leases: indexes.leases,
     notes: indexes.notes,
+    boards: indexes.boards,
     uses: indexes.uses,
     shortTokens: indexes.shortTokens,
     meters: indexes.meters,

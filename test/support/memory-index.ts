@@ -6,6 +6,7 @@ import type { ChunkEntry, ChunkIndex, Clock, Leases, Notes, Proof, UploadKey, Up
 import type { Digest } from "../../shared/digest.ts";
 import type { StoreId } from "../../shared/names.ts";
 import { MemoryMeters, MemoryShortTokens, MemoryTokenUses } from "./memory-access.ts";
+import { MemoryBoards } from "./memory-boards.ts";
 import { MemoryEvents, MemoryReplicaJobs } from "./memory-jobs.ts";
 import { MemoryRepositoryIndex } from "./memory-repositories.ts";
 import { MemorySystemIndex } from "./memory-system.ts";
@@ -164,6 +165,7 @@ export type MemoryIndexes = {
   uploads: MemoryUploads;
   leases: MemoryLeases;
   notes: MemoryNotes;
+  boards: MemoryBoards;
   uses: MemoryTokenUses;
   shortTokens: MemoryShortTokens;
   meters: MemoryMeters;
@@ -196,6 +198,7 @@ export function memoryIndexes({ clock }: { clock: Clock }): MemoryIndexes {
     uploads: new MemoryUploads(clock),
     leases: new MemoryLeases(clock),
     notes: new MemoryNotes(),
+    boards: new MemoryBoards(clock),
     uses: new MemoryTokenUses(),
     shortTokens: new MemoryShortTokens(clock),
     meters: new MemoryMeters(),
@@ -210,7 +213,21 @@ export function memoryIndexes({ clock }: { clock: Clock }): MemoryIndexes {
 
 type Parts = Omit<MemoryIndexes, "wipe" | "loseKey" | "snapshot">;
 
-function wipe({ storeChunks, jobs, events, system, repositories, chunks, uploads, leases, notes, uses, shortTokens, meters }: Parts): void {
+function wipe({
+  storeChunks,
+  jobs,
+  events,
+  system,
+  repositories,
+  chunks,
+  uploads,
+  leases,
+  notes,
+  boards,
+  uses,
+  shortTokens,
+  meters,
+}: Parts): void {
   system.log.lose("head");
   repositories.logs.clear();
   chunks.entries.clear();
@@ -223,6 +240,7 @@ function wipe({ storeChunks, jobs, events, system, repositories, chunks, uploads
   leases.held.clear();
   leases.numbers.clear();
   notes.notes.clear();
+  boards.boards.clear();
   uses.times.clear();
   shortTokens.kept.clear();
   meters.fullAtMs.clear();
@@ -238,6 +256,7 @@ function loseKey(parts: Parts, key: string): void {
   else if (kind === "upload") parts.uploads.uploads.get(name)?.proofs.clear();
   else if (kind === "upload-of") parts.uploads.unfinished.delete(key.slice("upload-of:".length));
   else if (kind === "lease" && part === "fence") parts.leases.numbers.delete(name);
+  else if (kind === "board") parts.boards.boards.delete(key.slice("board:".length));
   else if (kind === "note") parts.notes.notes.delete(name);
   else if (kind === "uploads-of") parts.uploads.begun.delete(name);
   else if (kind === "uses") parts.uses.times.clear();

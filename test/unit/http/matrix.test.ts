@@ -73,6 +73,11 @@ const MATRIX: { [N in RouteName]: string } = {
   tagHistory: PULL,
   listSignatures: PULL,
 
+  chunkTickets: PULL,
+  warmth: PULL,
+  listWarmups: PULL,
+  readWarmup: PULL,
+
   openUpload: PUSH,
   reserve: PUSH,
   confirm: PUSH,
@@ -88,6 +93,8 @@ const MATRIX: { [N in RouteName]: string } = {
   // Whoever may push but not pull brings nothing here from there.
   clone: "---@ ???x+xx++",
 
+  startWarmup: TAG,
+  cancelWarmup: TAG,
   setTag: TAG,
   deleteTag: TAG,
   lockTag: TAG,
@@ -113,6 +120,8 @@ const MATRIX: { [N in RouteName]: string } = {
   listAudit: DEPLOYMENT,
   readAuditBatches: DEPLOYMENT,
   readAuditSeals: DEPLOYMENT,
+  listAgents: DEPLOYMENT,
+  heartbeat: DEPLOYMENT,
   collectStatus: DEPLOYMENT,
   startCollect: DEPLOYMENT,
   stepCollect: DEPLOYMENT,

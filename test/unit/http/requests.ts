@@ -52,7 +52,10 @@ export async function makeWorld(): Promise<World> {
   const signer = await makeSigner();
   await app.admin.call("addKey", { body: { name: "release", publicKey: signer.publicKey, operationId: operationId() } });
   const signing = { key: signer.id, signature: signer.sign(manifest), spareKey: (await makeSigner()).publicKey };
+  const warmup = operationId();
+  await client.call("startWarmup", { repository: MODEL, body: { operationId: warmup } });
   const named = {
+    warmup,
     shared,
     signing,
     upload,
@@ -153,6 +156,7 @@ async function joinAll(pusher: Pusher): Promise<{ open: string; whole: string }>
 }
 
 type Named = {
+  warmup: string;
   shared: { open: string; whole: string };
   signing: { key: string; signature: string; spareKey: string };
   upload: string;
@@ -202,6 +206,7 @@ function samplesOf(named: Named): { [N in RouteName]?: Sample } {
     },
     ...sessionSamples(named),
     ...lifecycleSamples(named),
+    ...agentSamples(named),
     startCollect: { body: { dryRun: true, shareMax: 0.5 } },
     startFsck: { body: { readData: 0.5, verifyClaimed: true, repair: true } },
     createToken: {
@@ -246,6 +251,36 @@ function sessionSamples({ shared, revision }: Named): { [N in RouteName]?: Sampl
       body: { parent: revision, message: "together", labels: { step: "1000" }, metrics: { loss: "0.031" }, source: { job: "7" } },
     },
     abortSession: { params: { upload: shared.open } },
+  };
+}
+
+function agentSamples({ warmup }: Named): { [N in RouteName]?: Sample } {
+  const agent = { id: "node-1", address: "10.0.0.1:7077", zone: "a", weight: 1, labels: { gpu: "h100" }, version: "1" };
+  const counts = { chunks: 4, chunksReady: 2, bytes: 400, bytesReady: 200, bytesPerSecond: 100 };
+  return {
+    listAgents: { query: { group: "default" } },
+    heartbeat: {
+      body: {
+        group: "default",
+        agent: { ...agent, chunks: 1, bytes: 100, maxBytes: 1000 },
+        leaving: false,
+        reports: [{ warmup, state: "running", ...counts, problem: "" }],
+      },
+    },
+    chunkTickets: { params: { ref: "main" }, body: { chunks: [digestOf("aaaa")], group: "default" } },
+    warmth: { query: { ref: "main", group: "default" } },
+    startWarmup: {
+      body: {
+        ref: "main",
+        nodes: { kind: "count", count: 3 },
+        mode: "each",
+        deadlineSeconds: 600,
+        trigger: { kind: "cron", cron: "0 9 * * 1-5", zone: "Asia/Shanghai", leadSeconds: 900 },
+        operationId: operationId(),
+      },
+    },
+    readWarmup: { params: { warmup } },
+    cancelWarmup: { params: { warmup } },
   };
 }
 
