@@ -7,6 +7,7 @@ import { newestRun } from "../registry/collect/state.ts";
 import { tendIndex } from "../registry/recovery/beat.ts";
 import { readClaims } from "../registry/recovery/verify-claimed.ts";
 import { upkeepStep } from "../registry/upkeep.ts";
+import { tendWarmups } from "../registry/warm/schedules.ts";
 
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
@@ -24,6 +25,7 @@ export async function onMinute(services: Services): Promise<void> {
   await ring(services, "claims", verifyClaims);
   await ring(services, "upkeep", keepUp);
   await ring(services, "collect", collect);
+  await ring(services, "warmups", warm);
   await ring(services, "audit", keepTrail);
 }
 
@@ -69,6 +71,10 @@ async function collect({ ports, log, audit }: Services): Promise<void> {
   const { run } = await startCollect(ports, { dryRun: false });
   log({ event: "collect.start", run: run?.run ?? null });
   audit.record({ ...BY_CLOCK, act: "collect.started", about: { run: run?.run ?? "" }, result: "OK" });
+}
+
+async function warm({ ports, log }: Services): Promise<void> {
+  for (const news of await tendWarmups(ports)) log({ ...news });
 }
 
 /** What is told of a seal here is kept elsewhere than the bucket: who changes the trail can't change that. */

@@ -6,7 +6,7 @@ import type { RepositoryId, RepositorySummary } from "../../../shared/contract/r
 import { WarmSchedule } from "../../../shared/contract/warm.ts";
 import { nextFire } from "../../../shared/cron.ts";
 import { sha256 } from "../../../shared/digest.ts";
-import { FerryError, problemOf } from "../../../shared/errors.ts";
+import { problemOf } from "../../../shared/errors.ts";
 import { OperationId } from "../../../shared/names.ts";
 import { isoTime } from "../../../shared/time.ts";
 import { WARM_PREFIX, warmScheduleKey, warmSchedulePrefix } from "../layout.ts";
@@ -51,7 +51,8 @@ export async function tendWarmups(ports: Ports): Promise<WarmNews[]> {
 
 async function beginDue(ports: Ports, repositoryId: RepositoryId, schedule: WarmSchedule): Promise<string | null> {
   const { trigger, id, ...what } = schedule;
-  const repository = await repositoryOf(ports, repositoryId, schedule);
+  const repository = await repositoryOf(ports, repositoryId);
+  if (repository === null) return null;
   const nowMs = ports.clock.now();
   const due =
     trigger.kind === "cron" ? nextFire(trigger.cron, trigger.zone, { fromMs: nowMs, toMs: nowMs + trigger.leadSeconds * 1000 }) : null;
@@ -65,12 +66,10 @@ async function beginDue(ports: Ports, repositoryId: RepositoryId, schedule: Warm
   return operationId;
 }
 
-/** By the name it has now. */
-async function repositoryOf(ports: Ports, id: RepositoryId, { repository }: WarmSchedule): Promise<RepositorySummary> {
+/** By the name it has now; null for one in the trash. */
+async function repositoryOf(ports: Ports, id: RepositoryId): Promise<RepositorySummary | null> {
   const name = (await ports.system.namesOf([id])).get(id);
-  const found = name === undefined ? null : await ports.system.findRepository(name);
-  if (found === null) throw new FerryError("REPOSITORY_UNKNOWN", { repository });
-  return found;
+  return name === undefined ? null : ports.system.findRepository(name);
 }
 
 /** A note on the board keeps a warm-up that is late from being told again. */

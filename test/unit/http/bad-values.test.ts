@@ -50,6 +50,7 @@ const OTHER_TYPES: Record<string, unknown[]> = {
 const NULLABLE = new Set([
   ...["setTag expected", "commit parent", "commitSession parent", "clone expected", "restoreBranch expected"],
   ...["setLabels labels.step", "setLabels labels.old", "setLabels metrics.loss", "setSettings settings.retention"],
+  "startWarmup deadlineSeconds",
   ...["", ".logicalBytes", ".storedBytes", ".objects"].map((at) => `setSettings settings.quota${at}`),
 ]);
 
@@ -73,6 +74,9 @@ const LEFT_OUT = new Set([
   "startFsck readData",
   "startFsck verifyClaimed",
   "startFsck repair",
+  "chunkTickets group",
+  ...["leaving", "reports"].map((at) => `heartbeat ${at}`),
+  ...["ref", "nodes", "deadlineSeconds", "trigger", "trigger.zone", "trigger.leadSeconds"].map((at) => `startWarmup ${at}`),
 ]);
 
 function typeOf(value: unknown): string {
