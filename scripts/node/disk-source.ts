@@ -26,8 +26,11 @@ export class DiskSource implements Source {
     this.#cache = cache;
   }
 
-  list(): Promise<SourceEntry[]> {
-    return walk(this.#request);
+  async list(): Promise<SourceEntry[]> {
+    const entries = await walk(this.#request);
+    // The threads start while the registry is asked for an upload.
+    this.#movers.expect(entries.reduce((most, entry) => (entry.kind === "file" ? Math.max(most, entry.sizeBytes) : most), 0));
+    return entries;
   }
 
   async scan(file: SourceFile, options: ScanOptions): Promise<ScannedFile> {

@@ -46,7 +46,9 @@ export class Movers {
 
   /** Lets the mover that has the least to do run a task on so many bytes. */
   async run<R>(bytes: number, work: (mover: Mover) => Promise<R>): Promise<R> {
-    return this.on(await this.#choose(bytes), bytes, work);
+    const isOwn = await this.#isOwn(bytes);
+    // Chosen when it starts, and not a turn before: of tasks that waited together, each counts for the next one.
+    return this.on(isOwn ? this.#own : this.#idlest, bytes, work);
   }
 
   /** Runs a task on this very mover. */
@@ -69,14 +71,19 @@ export class Movers {
     await Promise.all([this.#own, ...this.#threads].map((mover) => mover.close()));
   }
 
-  async #choose(bytes: number): Promise<Mover> {
-    if (this.#threadCount === 0 || bytes <= SMALL_BYTES_MAX) return this.#own;
+  /** Whether a task on so many bytes is for this thread; if not, data threads are there when this resolves. */
+  async #isOwn(bytes: number): Promise<boolean> {
+    if (this.#threadCount === 0 || bytes <= SMALL_BYTES_MAX) return true;
     const isLarge = bytes >= LARGE_BYTES;
-    if (!isLarge && this.#ready === null && ++this.#middlingTasks <= MIDDLING_TASKS_MAX) return this.#own;
+    if (!isLarge && this.#ready === null && ++this.#middlingTasks <= MIDDLING_TASKS_MAX) return true;
     this.#ready ??= this.#start();
-    if (!this.#isReady && !isLarge) return this.#own;
+    if (!this.#isReady && !isLarge) return true;
     await this.#ready;
-    return this.#threads.reduce(
+    return false;
+  }
+
+  get #idlest(): Mover {
+    return this.#threads.reduce<Mover>(
       (least, thread) => (this.#load(thread) < this.#load(least) ? thread : least),
       this.#threads[0] ?? this.#own,
     );
