@@ -322,6 +322,25 @@ export const ERRORS = {
     next: "Read it again; if it stays, run `ferry doctor`.",
   },
 
+  CONTENT_UNSCANNED: {
+    status: 422,
+    retryable: false,
+    message: "{repository} takes nothing of which nobody says what is in it",
+    next: "Push with `ferry`, which looks into the files.",
+  },
+  FORMAT_UNSAFE: {
+    status: 422,
+    retryable: false,
+    message: "{path} runs code when it is loaded, and {repository} takes safe formats only",
+    next: "Save it as safetensors or GGUF, or leave it out: --exclude.",
+  },
+  SECRETS_FOUND: {
+    status: 422,
+    retryable: false,
+    message: "secrets were found in {count} files, and {repository} takes none",
+    next: "Take them out, and revoke what was in them; `ferry scan` shows where.",
+  },
+
   STORE_UNKNOWN: { status: 404, retryable: false, message: "there is no store {store}", next: "See `ferry store ls`." },
   REPLICA_NOT_READY: {
     status: 409,

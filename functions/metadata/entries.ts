@@ -69,6 +69,7 @@ export function revisionOf(record: CommitRecord): RevisionEntry {
     metrics: record.metrics,
     source: record.source,
     origin: record.origin,
+    ...(record.content === undefined ? {} : { content: record.content }),
     modifiedBy: null,
     modifiedAt: null,
     deletedAt: null,

@@ -76,7 +76,7 @@ async function findCopy(ports: Ports, caller: Caller, repository: RepositorySumm
 async function openOriginal(ports: Ports, repository: RepositorySummary, ref: string): Promise<Original> {
   await catchUp(repositoryLog(ports, repository.id));
   const revision = await resolveRevision(ports, repository, ref);
-  return { repository, revision, envelope: await envelopeOf(ports, revision) };
+  return { repository, revision, envelope: await envelopeOf(ports, repository, revision) };
 }
 
 /** Throws CHUNK_CONDEMNED, REVISION_UNVERIFIED. */
@@ -135,6 +135,7 @@ async function copyRevision(
       labels: revision.labels,
       metrics: revision.metrics,
       source: revision.source,
+      content: revision.content ?? null,
       origin: { repositoryId: from.id, revision: revision.revision },
       manifest: envelope.manifest,
       places: placesOf(envelope),

@@ -76,6 +76,7 @@ async function makeRevision(work: Work): Promise<RevisionSummary> {
     metrics: request.metrics,
     source: request.source,
     origin: null,
+    content: request.content ?? null,
     manifest,
     places: placed,
     newBytes: fresh.reduce((sum, { size }) => sum + size, 0),
@@ -85,7 +86,12 @@ async function makeRevision(work: Work): Promise<RevisionSummary> {
 }
 
 function isRefusal(error: unknown): error is FerryError {
-  return error instanceof FerryError && ["BRANCH_MOVED", "CHUNK_UNPROVEN", "RECIPE_UNPROVEN", "QUOTA_EXCEEDED"].includes(error.code);
+  return (
+    error instanceof FerryError &&
+    ["BRANCH_MOVED", "CHUNK_UNPROVEN", "RECIPE_UNPROVEN", "QUOTA_EXCEEDED", "CONTENT_UNSCANNED", "FORMAT_UNSAFE", "SECRETS_FOUND"].includes(
+      error.code,
+    )
+  );
 }
 
 /** This operation's record, if it landed before and an index at `tailSeq` knows. */

@@ -139,6 +139,7 @@ async function publish({ ports, caller, repository, session, request, act }: Wor
         metrics: request.metrics,
         source: request.source,
         origin: null,
+        content: merged.content,
         manifest,
         places,
         newBytes: sent.reduce((sum, { size }) => sum + size, 0),

@@ -1,5 +1,6 @@
 /** All parts of a session as one manifest with one place for each chunk. */
 import { canonical } from "../../shared/canonical.ts";
+import { type ContentReport, REPORT_FILES_MAX } from "../../shared/contract/content.ts";
 import type { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { FILES_MAX, type FileEntry, MANIFEST_BYTES_MAX, type Manifest, makeManifest, manifestText } from "../../shared/manifest.ts";
@@ -7,7 +8,7 @@ import type { Part } from "./parts-records.ts";
 
 export type MergedPlace = { sha256: Digest; size: number; tag: string; origin: Part["places"][number][3] };
 /** `places`: sorted by digest. `attempt`: the latest of any part. */
-export type Merged = { manifest: Manifest; places: MergedPlace[]; attempt: number };
+export type Merged = { manifest: Manifest; places: MergedPlace[]; attempt: number; content: ContentReport | null };
 
 /** Throws PATH_TAKEN, PATH_UNSAFE when paths of two parts can't stand in one tree, MANIFEST_INVALID when it is too large. */
 export function mergeParts(parts: readonly Part[]): Merged {
@@ -15,7 +16,7 @@ export function mergeParts(parts: readonly Part[]): Merged {
   if (manifest.files.length > FILES_MAX) throw tooLarge(`${manifest.files.length} files instead of at most ${FILES_MAX}`);
   const bytes = new TextEncoder().encode(manifestText(manifest)).length;
   if (bytes > MANIFEST_BYTES_MAX) throw tooLarge(`${bytes} bytes of manifest instead of at most ${MANIFEST_BYTES_MAX}`);
-  return { manifest, places: mergePlaces(parts), attempt: Math.max(...parts.map(({ attempt }) => attempt)) };
+  return { manifest, places: mergePlaces(parts), attempt: Math.max(...parts.map(({ attempt }) => attempt)), content: mergeContent(parts) };
 }
 
 /** Ranks may have the same file, such as a config: it counts once. */
@@ -30,6 +31,21 @@ function mergeFiles(parts: readonly Part[]): FileEntry[] {
     }
   }
   return [...files.values()].map(({ file }) => file);
+}
+
+/** Null unless every part says what is in its files. */
+function mergeContent(parts: readonly Part[]): ContentReport | null {
+  const reports = parts.flatMap(({ content }) => (content === undefined ? [] : [content]));
+  if (reports.length < parts.length) return null;
+  const sum = (of: (report: ContentReport) => number) => reports.reduce((total, report) => total + of(report), 0);
+  return {
+    v: 1,
+    files: sum(({ files }) => files),
+    unsafe: sum(({ unsafe }) => unsafe),
+    dangerous: sum(({ dangerous }) => dangerous),
+    secrets: sum(({ secrets }) => secrets),
+    listed: reports.flatMap(({ listed }) => listed).slice(0, REPORT_FILES_MAX),
+  };
 }
 
 /** Of a chunk with several places that of the latest attempt: earlier ones may have been refused since. */

@@ -1,5 +1,6 @@
 /** What a named session keeps in the bucket: how it was opened, its sealed parts, how it ended. Nothing of it is in the index alone. */
 import * as z from "zod";
+import { ContentReport } from "../../shared/contract/content.ts";
 import { PARTS_MAX, SessionName } from "../../shared/contract/parts.ts";
 import { RepositoryId } from "../../shared/contract/repositories.ts";
 import { Attempt } from "../../shared/contract/uploads.ts";
@@ -36,6 +37,7 @@ export const Part = z.strictObject({
   manifest: Manifest,
   /** The attempt that these places are of. */
   attempt: Attempt,
+  content: ContentReport.optional(),
   /** Every chunk of the part once: digest, size in bytes, tag, how it came; sorted by digest. */
   places: z.array(z.tuple([Digest, z.int(), Tag16, Origin])),
 });

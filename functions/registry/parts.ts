@@ -3,6 +3,7 @@
  * sealed needs nobody any more: not its rank, and not the index.
  */
 import { canonical } from "../../shared/canonical.ts";
+import type { ContentReport } from "../../shared/contract/content.ts";
 import type { SealedPart, SealRequest } from "../../shared/contract/parts.ts";
 import type { RepositorySummary } from "../../shared/contract/repositories.ts";
 import { FerryError } from "../../shared/errors.ts";
@@ -37,24 +38,26 @@ export async function sealPart(
   if (sealed !== null) demandSame(sealed, manifest);
   if (sealed === null || sealed.attempt < request.attempt) {
     await refuseAborted(ports, session);
-    await write(ports, repository, session, { key, replaces: sealed !== null, part, manifest, attempt: request.attempt });
+    const { attempt, content } = request;
+    await write(ports, repository, session, { key, replaces: sealed !== null, part, manifest, attempt, content });
   }
   const sizeBytes = contentEntries(manifest).reduce((sum, { size }) => sum + size, 0);
   return { part, fileCount: manifest.files.length, sizeBytes };
 }
 
-type Writing = { key: string; replaces: boolean; part: number; manifest: Manifest; attempt: number };
+type Writing = { key: string; replaces: boolean; part: number; manifest: Manifest; attempt: number; content: ContentReport | undefined };
 
 async function write(
   ports: Ports,
   repository: RepositorySummary,
   session: SharedSession,
-  { key, replaces, part, manifest, attempt }: Writing,
+  { key, replaces, part, manifest, attempt, content }: Writing,
 ): Promise<void> {
   const { bucket } = ports.stores.home;
   const base = session.base === null ? null : await findBase(ports, repository, session.base);
   const placed = await proveChunks(ports, { uploadId: session.id, attempt, manifest, base });
-  const bytes = encodeRecord({ v: 1, part, manifest, attempt, places: placesOf(placed) } satisfies Part);
+  const said = content === undefined ? {} : { content };
+  const bytes = encodeRecord({ v: 1, part, manifest, attempt, ...said, places: placesOf(placed) } satisfies Part);
   // Files never change once they are sealed; of two sets of places of the same files either is good.
   if (replaces) return bucket.put(key, bytes);
   if ((await bucket.create(key, bytes)) === "created") return;

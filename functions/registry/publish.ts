@@ -6,14 +6,17 @@
  *   4. the index follows; only then is anything acknowledged. If that fails, the retry with the same operation id finds the revision.
  */
 import { canonical } from "../../shared/canonical.ts";
+import type { ContentReport } from "../../shared/contract/content.ts";
 import type { Origin, RepositoryId, RepositorySummary, RevisionSummary, Source, Usage } from "../../shared/contract/repositories.ts";
 import { type Digest, sha256 } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { contentEntries, type Manifest, manifestDigest } from "../../shared/manifest.ts";
 import { type OperationId, type RefName, RevisionId } from "../../shared/names.ts";
 import { isClaimed, noteClaimed } from "./claimed.ts";
+import { refuseContent } from "./content.ts";
 import { condemnedOf } from "./intents.ts";
 import { envelopeKey } from "./layout.ts";
+import { livingState } from "./living.ts";
 import { append, type Body, withWhole } from "./log.ts";
 import { repositoryLog } from "./logs.ts";
 import type { Ports } from "./ports.ts";
@@ -34,6 +37,7 @@ export type Publication = {
   metrics: Record<string, string>;
   source: Source;
   origin: Origin | null;
+  content: ContentReport | null;
   manifest: Manifest;
   places: readonly { sha256: Digest; size: number; tag: string }[];
   newBytes: number;
@@ -55,7 +59,7 @@ export async function publishRevision(ports: Ports, publication: Publication): P
   // The key says the content: a retry with the same placement writes the same bytes, another placement has another key. It also says the
   // day: a key is written within one day only, so collection, which waits for 72 h, never deletes one that is written again.
   const growth = growthOf(publication);
-  await refuseOverQuota(ports, repository, growth);
+  await refuseBySettings(ports, publication, growth);
   const publishedAtMs = ports.clock.now();
   const day = Math.floor(publishedAtMs / DAY_MS);
   // And whose it is: an operation id is one act's in one repository, and another repository's may be the same.
@@ -70,7 +74,7 @@ export async function publishRevision(ports: Ports, publication: Publication): P
     if (ports.clock.now() - publishedAtMs > PUBLISH_MS_MAX)
       throw new FerryError("STORAGE_UNAVAILABLE", { store: "home", problem: "the commit took too long" });
     await checkHead(ports, repository.id, publication.branch, publication.parent);
-    await refuseOverQuota(ports, repository, growth);
+    await refuseBySettings(ports, publication, growth);
     await publication.decide?.();
     return bodyOf(publication, { digest, attempt, at });
   });
@@ -112,10 +116,18 @@ export function summaryOfRecord(record: CommitRecord): RevisionSummary {
     metrics: record.metrics,
     source: record.source,
     origin: record.origin,
+    ...(record.content === undefined ? {} : { content: record.content }),
     modifiedBy: null,
     modifiedAt: null,
     deletedAt: null,
   };
+}
+
+/** Throws QUOTA_EXCEEDED and what content.ts throws. */
+async function refuseBySettings(ports: Ports, { repository, manifest, content }: Publication, growth: Usage): Promise<void> {
+  const state = await livingState(ports, repository);
+  refuseOverQuota(repository, state, growth);
+  refuseContent(repository, state.settings, manifest, content);
 }
 
 /** What the repository's usage grows by. */
@@ -132,7 +144,7 @@ async function refuseCondemned(ports: Ports, { places, attempt }: Publication): 
 
 async function bodyOf(publication: Publication, named: { digest: Digest; attempt: string; at: string }): Promise<Body<RepositoryRecord>> {
   const { repository, parent, author, message, operationId, branch, manifest, places } = publication;
-  const { labels, metrics, source, origin, newBytes, newChunks } = publication;
+  const { labels, metrics, source, origin, content, newBytes, newChunks } = publication;
   const identity = { repository: repository.id, parent, manifest: named.digest, author, time: named.at, message, operation: operationId };
   const revision = RevisionId.parse((await sha256(canonical(identity))).slice(0, 40));
   return {
@@ -153,5 +165,6 @@ async function bodyOf(publication: Publication, named: { digest: Digest; attempt
     metrics,
     source,
     origin,
+    ...(content === null ? {} : { content }),
   };
 }

@@ -4,12 +4,10 @@
  */
 import type { RepositorySummary, Usage } from "../../shared/contract/repositories.ts";
 import { FerryError } from "../../shared/errors.ts";
-import { livingState } from "./living.ts";
-import type { Ports } from "./ports.ts";
+import type { RepositoryState } from "./ports.ts";
 
-/** Throws QUOTA_EXCEEDED when the repository may not grow by this much; REPOSITORY_UNKNOWN when it was purged. */
-export async function refuseOverQuota(ports: Ports, repository: RepositorySummary, growth: Usage): Promise<void> {
-  const { settings, usage } = await livingState(ports, repository);
+/** Throws QUOTA_EXCEEDED when the repository may not grow by this much. */
+export function refuseOverQuota(repository: RepositorySummary, { settings, usage }: RepositoryState, growth: Usage): void {
   if (settings.quota === null) return;
   const { quota } = settings;
   refuseOver(repository, "logical bytes", quota.logicalBytes, usage.logicalBytes, growth.logicalBytes);

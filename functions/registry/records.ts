@@ -5,6 +5,7 @@
 import * as z from "zod";
 import { canonical, type Json } from "../../shared/canonical.ts";
 import { Scope, TokenId, TokenKind } from "../../shared/contract/access.ts";
+import { ContentReport } from "../../shared/contract/content.ts";
 import { Role } from "../../shared/contract/people.ts";
 import { POLICIES_MAX, StoredPolicy } from "../../shared/contract/replication.ts";
 import { Labels, Metrics, Origin, RepositoryId, RepositorySettings, Source } from "../../shared/contract/repositories.ts";
@@ -50,6 +51,8 @@ export const CommitRecord = z.strictObject({
   source: Source,
   /** The revision whose manifest this is, when no bytes were sent for it: a clone or a restored one. */
   origin: Origin.nullable(),
+  /** What its uploader says is in the files. */
+  content: ContentReport.optional(),
 });
 export type CommitRecord = z.infer<typeof CommitRecord>;
 

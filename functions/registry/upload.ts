@@ -117,7 +117,7 @@ export async function reserveChunks(
   for (const { claim, proof } of verdicts) if (proof !== null) news.set(claim.sha256, proof);
   const places = verdicts.flatMap(({ claim, proof }) => (proof?.state === "reserved" ? [{ ...claim, tag: proof.tag }] : []));
   if (mode === "md5") for (const { sha256, md5 } of places) if (md5 === undefined) throw needsMd5(sha256);
-  if (places.length > 0) await refuseOverQuota(ports, repository, growthOf(places));
+  if (places.length > 0) refuseOverQuota(repository, await livingState(ports, repository), growthOf(places));
   if (news.size > 0) await ports.uploads.record(session.id, news);
   const have = verdicts.filter(({ proof }) => proof?.state !== "reserved").map(({ claim }) => claim.sha256);
   return { have, tickets: places.length === 0 ? null : await ports.stores.home.chunks.tickets(mode, places) };

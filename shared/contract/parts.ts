@@ -5,6 +5,7 @@
 import * as z from "zod";
 import { FILES_MAX, FileEntry } from "../manifest.ts";
 import { OperationId, RefName, RevisionId } from "../names.ts";
+import { ContentReport } from "./content.ts";
 import { Labels, Metrics, Source } from "./repositories.ts";
 import { Attempt, Upload } from "./uploads.ts";
 
@@ -43,6 +44,8 @@ export const SealRequest = z.strictObject({
   files: z.array(FileEntry).max(FILES_MAX),
   attempt: Attempt.default(1),
   operationId: OperationId,
+  /** Of this part's files. */
+  content: ContentReport.optional(),
 });
 export type SealRequest = z.output<typeof SealRequest>;
 export const SealedPart = z.object({ part: z.int(), fileCount: z.int(), sizeBytes: z.int() });

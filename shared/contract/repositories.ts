@@ -4,6 +4,7 @@ import { Digest } from "../digest.ts";
 import { FileEntry } from "../manifest.ts";
 import { NamePart, OperationId, Ref, RefName, RepositoryName, RevisionId } from "../names.ts";
 import { KeyId } from "../signature.ts";
+import { ContentReport } from "./content.ts";
 
 export const RepositoryId = z
   .string()
@@ -132,6 +133,8 @@ export const RevisionSummary = z.object({
   metrics: Metrics,
   source: Source,
   origin: Origin.nullable(),
+  /** What its uploader says is in the files; left out: nobody looked. */
+  content: ContentReport.optional(),
   /** Who changed labels or metrics last. */
   modifiedBy: z.string().nullable(),
   modifiedAt: z.string().nullable(),

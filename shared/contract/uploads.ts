@@ -4,6 +4,7 @@ import { Digest } from "../digest.ts";
 import { CHUNK_BYTES_MAX, FILES_MAX, FileEntry } from "../manifest.ts";
 import { OperationId, RefName, RevisionId } from "../names.ts";
 import { Recipe } from "../recipe.ts";
+import { ContentReport } from "./content.ts";
 import { Labels, Metrics, RevisionSummary, Source } from "./repositories.ts";
 
 export const RESERVE_PAGE_MAX = 500;
@@ -102,6 +103,7 @@ export const CommitRequest = z.strictObject({
   labels: Labels.default({}),
   metrics: Metrics.default({}),
   source: Source.default({}),
+  content: ContentReport.optional(),
 });
 export type CommitRequest = z.input<typeof CommitRequest>;
 export const Commit = RevisionSummary;
