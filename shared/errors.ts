@@ -343,8 +343,8 @@ export const ERRORS = {
 
   STORE_UNKNOWN: { status: 404, retryable: false, message: "there is no store {store}", next: "See `ferry store ls`." },
   REPLICA_NOT_READY: {
-    status: 409,
-    retryable: false,
+    status: 503,
+    retryable: true,
     message: "store {store} does not have revision {revision} whole yet",
     next: "Wait until `ferry sync status` shows it ready, or read from another store.",
   },

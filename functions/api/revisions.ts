@@ -16,7 +16,7 @@ export function mountRevisions(app: Hono<Edge>): void {
   mount(app, "readRecipes", async ({ ports, repository, params, body }) => ({
     recipes: await readRecipes(ports, repository, params.ref, body.recipes),
   }));
-  mount(app, "download", ({ ports, repository, params, body }) => planDownload(ports, repository, params.ref, body));
+  mount(app, "download", ({ ports, caller, repository, params, body }) => planDownload(ports, caller, repository, params.ref, body));
   mount(app, "diff", ({ ports, repository, params, query }) => diffRevisions(ports, repository, params.ref, query.base));
   mount(app, "setLabels", ({ ports, caller, repository, params, body }) => setLabels(ports, caller, repository, params.ref, body));
   mount(app, "clone", ({ ports, caller, named, body }) => cloneRevision(ports, caller, named, body));

@@ -50,6 +50,11 @@ const RULES: { [N in RouteName]: Rule<N> } = {
   warmth: "never",
   listWarmups: "never",
   readWarmup: "never",
+  listPolicies: "never",
+  previewPolicy: "never",
+  syncStatus: "never",
+  stepSync: "never",
+  extendTask: "never",
   openUpload: "never",
   joinSession: "never",
   sealPart: "never",
@@ -109,6 +114,23 @@ const RULES: { [N in RouteName]: Rule<N> } = {
   startRebuild: { when: "before" },
   startFsck: { when: "before", about: ({ body }) => ({ readData: body.readData, verifyClaimed: body.verifyClaimed, repair: body.repair }) },
   cancelFsck: { when: "later" },
+  setPolicy: {
+    when: "before",
+    about: ({ body: { policy } }) => ({ policy: policy.name, stores: policy.stores.join(" "), evict: policy.evict }),
+  },
+  runPolicy: { when: "before", about: ({ params }) => ({ policy: params.policy }) },
+  removePolicy: { when: "before", about: ({ params }) => ({ policy: params.policy }) },
+  promote: { when: "before", about: ({ body }, answer) => ({ dryRun: body.dryRun, store: answer?.store, lost: answer?.lost.length }) },
+  verifyReplica: {
+    when: "later",
+    about: ({ body }, answer) => ({ store: body.store, revision: answer?.revision, missing: answer?.missing }),
+  },
+  cancelJob: { when: "later", about: ({ params }) => ({ store: params.store, job: params.job }) },
+  leaseTask: {
+    when: "later",
+    about: ({ params, body }, answer) => ({ store: params.store, executor: body.executor, task: answer?.task?.task }),
+  },
+  finishTask: { when: "later", about: ({ params, body }) => ({ store: params.store, task: body.task }) },
   setupStore: { when: "before", about: ({ params }) => ({ store: params.store }) },
 };
 

@@ -45,8 +45,7 @@ function headersOf(error: FerryError, requestId: string): Headers {
   });
   if (error.status === 401) headers.set("www-authenticate", 'Bearer realm="modelferry"');
   if (Array.isArray(error.details["allow"])) headers.set("allow", error.details["allow"].join(", "));
-  if (error.retryable || error.details["retryAfterSeconds"] !== undefined)
-    headers.set("retry-after", String(error.details["retryAfterSeconds"] ?? 1));
+  if (error.retryable) headers.set("retry-after", String(error.details["retryAfterSeconds"] ?? 1));
   return headers;
 }
 

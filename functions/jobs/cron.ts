@@ -6,6 +6,7 @@ import { isEnded, startCollect, stepCollect } from "../registry/collect/run.ts";
 import { newestRun } from "../registry/collect/state.ts";
 import { tendIndex } from "../registry/recovery/beat.ts";
 import { readClaims } from "../registry/recovery/verify-claimed.ts";
+import { collectReplicas, syncStep } from "../registry/replicate/bell.ts";
 import { upkeepStep } from "../registry/upkeep.ts";
 import { tendWarmups } from "../registry/warm/schedules.ts";
 
@@ -24,7 +25,9 @@ export async function onMinute(services: Services): Promise<void> {
   await ring(services, "index", checkIndex);
   await ring(services, "claims", verifyClaims);
   await ring(services, "upkeep", keepUp);
+  await ring(services, "sync", sync);
   await ring(services, "collect", collect);
+  await ring(services, "collect-replicas", collectStores);
   await ring(services, "warmups", warm);
   await ring(services, "audit", keepTrail);
 }
@@ -53,6 +56,15 @@ async function verifyClaims({ ports, log }: Services): Promise<void> {
 async function keepUp({ ports, log }: Services): Promise<void> {
   const repositories = await upkeepStep(ports);
   if (repositories > 0) log({ event: "upkeep.step", repositories });
+}
+
+async function sync({ ports, log }: Services): Promise<void> {
+  const { problems, ...step } = await syncStep(ports);
+  if (step.opened + step.tasks + step.evicted + problems.length > 0) log({ event: "sync.step", ...step, problems: problems.join("; ") });
+}
+
+async function collectStores({ ports, log }: Services): Promise<void> {
+  for (const step of await collectReplicas(ports)) log({ event: "collect.step", ...step });
 }
 
 /** Goes on with collection, and begins a run when the last began a day ago. */

@@ -1,8 +1,8 @@
 /** All index ports on one Redis. */
 import type { StoreId } from "../../shared/names.ts";
 import { RedisMeters, RedisShortTokens, RedisTokenUses } from "./access.ts";
-import { RedisChunkIndex } from "./chunks.ts";
 import { RedisBoards } from "./agents.ts";
+import { RedisChunkIndex } from "./chunks.ts";
 import type { RedisCommands } from "./commands.ts";
 import { RedisEvents, RedisReplicaJobs } from "./jobs.ts";
 import { keysOf } from "./keys.ts";

@@ -15,8 +15,10 @@ const Job = z.object({
   revision: RevisionId,
   seq: z.int(),
   manifest: Digest,
+  attempt: z.string(),
   copy: z.string(),
   source: StoreId,
+  sourceCopy: z.string(),
   rank: z.int(),
   tasks: z.int(),
   chunks: z.int(),
@@ -67,16 +69,22 @@ export class RedisReplicaJobs implements ReplicaJobs {
   async lease(store: StoreId, nowMs: number, untilMs: number): Promise<Lease | null> {
     const reply = listOf(await this.#run(JOBS.lease, store, [nowMs, untilMs]));
     if (reply.length === 0) return null;
-    const [task, plan, fence, failures, was, bytes, places] = reply;
+    const [task, plan, fence, failures, was, places] = reply;
     return {
       task: textOf(task),
       job: jobOf(textOf(plan)),
       fence: integerOf(fence),
       failures: integerOf(failures),
       isRepeat: integerOf(was) > 0 || integerOf(failures) > 0,
-      bytes: integerOf(bytes),
       places: textOf(places).split(",").map(Number),
     };
+  }
+
+  async find({ store, task, fence }: Held): Promise<Pick<Lease, "job" | "failures" | "places"> | null> {
+    const reply = listOf(await this.#run(JOBS.find, store, [task, fence]));
+    if (reply.length === 0) return null;
+    const [plan, failures, places] = reply;
+    return { job: jobOf(textOf(plan)), failures: integerOf(failures), places: textOf(places).split(",").map(Number) };
   }
 
   async extend({ store, task, fence }: Held, untilMs: number): Promise<boolean> {

@@ -49,7 +49,7 @@ end
 redis.call('HSET', KEYS[1], job .. ':left', left)
 return 1`;
 
-/** ARGV: now, until when. Task, plan, fence, failures, places and bytes; nothing when none may be given out. */
+/** ARGV: now, until when. Task, plan, fence, failures, the fence before and places; nothing when none may be given out. */
 const LEASE = `
 for _, task in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1], 'LIMIT', 0, 50)) do
   local was, failures, bytes, places = string.match(redis.call('HGET', KEYS[3], task) or '', '^(%d+)|(%d+)|(%d+)|(.*)$')
@@ -58,7 +58,7 @@ for _, task in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1], 'LIM
     local fence = redis.call('HINCRBY', KEYS[3], '#', 1)
     redis.call('HSET', KEYS[3], task, fence .. '|' .. failures .. '|' .. bytes .. '|' .. places)
     redis.call('ZADD', KEYS[2], ARGV[2], task)
-    return {task, plan, fence, failures, was, bytes, places}
+    return {task, plan, fence, failures, was, places}
   end
   redis.call('ZREM', KEYS[2], task)
 end
@@ -69,6 +69,11 @@ const HELD = `
 local fence, failures, rest = string.match(redis.call('HGET', KEYS[3], ARGV[1]) or '', '^(%d+)|(%d+)|(.*)$')
 local job = string.match(ARGV[1], '^(.*):')
 local held = fence == ARGV[2] and redis.call('HGET', KEYS[1], job)`;
+
+/** Plan, failures and places; nothing when the lease is lost. */
+const FIND = `
+if not held then return {} end
+return {held, failures, string.match(rest, '|(.*)$')}`;
 
 /** ARGV 3: until when. */
 const EXTEND = `
@@ -98,6 +103,7 @@ export const JOBS = {
   put: script(CLEAR, PUT),
   mend: script(MEND),
   lease: script(LEASE),
+  find: script(HELD, FIND),
   extend: script(HELD, EXTEND),
   fail: script(HELD, FAIL),
   finish: script(HELD, FINISH),

@@ -12,7 +12,7 @@ import { envelopeOf, findBase, resolveRevision } from "./revisions.ts";
 export async function diffRevisions(ports: Ports, repository: RepositorySummary, ref: string, base: string | undefined): Promise<Diff> {
   const later = await resolveRevision(ports, repository, ref);
   const earlier = base === undefined ? await parentOf(ports, repository, later) : await openRef(ports, repository, base);
-  const after = await envelopeOf(ports, later);
+  const after = await envelopeOf(ports, repository, later);
   const changes = fileChanges(earlier?.envelope.manifest.files ?? [], after.manifest.files);
   const count = (change: Diff["changes"][number]["change"]) => changes.filter((one) => one.change === change).length;
   const files = { added: count("added"), removed: count("removed"), changed: count("changed") };
@@ -30,7 +30,7 @@ type Opened = { revision: Diff["base"]; envelope: OpenEnvelope };
 
 async function openRef(ports: Ports, repository: RepositorySummary, ref: string): Promise<Opened> {
   const entry = await resolveRevision(ports, repository, ref);
-  return { revision: entry.revision, envelope: await envelopeOf(ports, entry) };
+  return { revision: entry.revision, envelope: await envelopeOf(ports, repository, entry) };
 }
 
 async function parentOf(ports: Ports, repository: RepositorySummary, { parent }: RevisionEntry): Promise<Opened | null> {

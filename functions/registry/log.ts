@@ -35,6 +35,8 @@ export type Log<R extends Linked> = {
   decode(bytes: Uint8Array, key: string): R;
   /** Called before a record of this seq is written, and done by then; for logs whose recent ones must be found without looking at all. */
   mark?(seq: number): Promise<void>;
+  /** Whether a record may be written here now; throws when not. */
+  admit?(): Promise<void>;
   index: {
     head(): Promise<LogHead | null>;
     begin(tailSeq: number): Promise<LogHead>;
@@ -109,6 +111,7 @@ export async function findConfirmed<R extends Linked, T>(log: Log<R>, read: () =
 export async function append<R extends Linked & Json>(log: Log<R>, act: Act, prepare: Prepare<R>): Promise<R> {
   for (let attempt = 0; attempt < APPEND_ATTEMPTS; attempt++) {
     const tail = await catchUp(log);
+    await log.admit?.();
     const appended = await appendAt(log, act, prepare, tail).catch(unlessBehind);
     if (appended !== null) return appended;
   }

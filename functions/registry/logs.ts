@@ -1,10 +1,11 @@
 /** The two kinds of log: the deployment's own, and one for each repository. */
 import type { RepositoryId } from "../../shared/contract/repositories.ts";
 import { repositoryLogKey, repositoryLogPrefix, SYSTEM_LOG_PREFIX, systemLogKey } from "./layout.ts";
-import type { Log } from "./log.ts";
+import { type Log, withWhole } from "./log.ts";
 import type { Ports } from "./ports.ts";
 import { decodeRecord, RepositoryRecord, SystemRecord } from "./records.ts";
 import { markRecent } from "./recovery/recent.ts";
+import { demandHome } from "./replicate/follow.ts";
 
 export function systemLog(ports: Ports): Log<SystemRecord> {
   return {
@@ -15,6 +16,7 @@ export function systemLog(ports: Ports): Log<SystemRecord> {
     prefix: SYSTEM_LOG_PREFIX,
     key: systemLogKey,
     decode: (bytes, key) => decodeRecord(SystemRecord, bytes, key),
+    admit: () => demandHome(ports),
     index: {
       head: () => ports.system.head(),
       begin: (tailSeq) => ports.system.begin(tailSeq),
@@ -36,6 +38,7 @@ export function repositoryLog(ports: Ports, id: RepositoryId): Log<RepositoryRec
     prefix: repositoryLogPrefix(id),
     key: (seq) => repositoryLogKey(id, seq),
     decode: (bytes, key) => decodeRecord(RepositoryRecord, bytes, key),
+    admit: () => withWhole(systemLog(ports), () => demandHome(ports)),
     mark: (seq) => markRecent(ports, id, seq),
     index: {
       head: () => index.head(id),

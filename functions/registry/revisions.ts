@@ -6,11 +6,14 @@ import { contentEntries } from "../../shared/manifest.ts";
 import { RefName, RevisionId } from "../../shared/names.ts";
 import type { Recipe } from "../../shared/recipe.ts";
 import { findRecipe, type OpenEnvelope, readEnvelope } from "./envelopes.ts";
+import { envelopeKey } from "./layout.ts";
 import { demandLiving } from "./living.ts";
 import { findConfirmed } from "./log.ts";
 import { repositoryLog } from "./logs.ts";
 import { pooled, STORE_WIDTH } from "./pool.ts";
 import type { Ports, RevisionEntry } from "./ports.ts";
+import { readableAt } from "./replicate/follow.ts";
+import { findReady } from "./replicate/ready.ts";
 
 /**
  * What `ref` names now: a branch, a tag or a revision id. Throws REF_UNKNOWN only after the bucket confirmed that, and REVISION_DELETED
@@ -24,7 +27,8 @@ export async function resolveRevision(ports: Ports, repository: RepositorySummar
     return revision === null ? null : ports.repositories.findRevision(repository.id, revision);
   });
   if (found === null) throw new FerryError("REF_UNKNOWN", { repository: repository.repository, ref });
-  return demandLiving(found);
+  const living = demandLiving(found);
+  return ports.follower ? readableAt(ports, repository, living, ref) : living;
 }
 
 /**
@@ -34,7 +38,7 @@ export async function resolveRevision(ports: Ports, repository: RepositorySummar
 export async function findBase(ports: Ports, repository: RepositorySummary, revision: RevisionId): Promise<OpenEnvelope | null> {
   const log = repositoryLog(ports, repository.id);
   const found = await findConfirmed(log, () => ports.repositories.findRevision(repository.id, revision));
-  return found === null ? null : envelopeOf(ports, found);
+  return found === null ? null : envelopeOf(ports, repository, found);
 }
 
 /** Without what only the server needs. */
@@ -44,18 +48,26 @@ export function summaryOf({ attempt: _, ...summary }: RevisionEntry): RevisionSu
 
 export async function readManifest(ports: Ports, repository: RepositorySummary, ref: string): Promise<ManifestAnswer> {
   const revision = await resolveRevision(ports, repository, ref);
-  const { manifest } = await envelopeOf(ports, revision);
+  const { manifest } = await envelopeOf(ports, repository, revision);
   return { revision: summaryOf(revision), manifest };
 }
 
-export function envelopeOf(ports: Ports, revision: RevisionEntry): Promise<OpenEnvelope> {
-  return readEnvelope(ports, revision.manifest, revision.attempt);
+/** A follower's store is a replica: there the marker names the envelope. Throws REPLICA_NOT_READY when there is none. */
+export async function envelopeOf(ports: Ports, { id }: Pick<RepositorySummary, "id">, revision: RevisionEntry): Promise<OpenEnvelope> {
+  if (!ports.follower) return readEnvelope(ports, revision.manifest, revision.attempt);
+  const { profile, bucket } = ports.stores.home;
+  const ready = await findReady(bucket, id, revision);
+  if (ready !== null) return readEnvelope(ports, revision.manifest, ready.copy);
+  // Promoted since: what was made here has its envelope under its own name.
+  if ((await bucket.head(envelopeKey(revision.manifest, revision.attempt))) !== null)
+    return readEnvelope(ports, revision.manifest, revision.attempt);
+  throw new FerryError("REPLICA_NOT_READY", { store: profile.id, revision: revision.revision, retryAfterSeconds: 5 });
 }
 
 /** Recipes in the order asked. A recipe is read through a revision that names it, never by its digest alone. */
 export async function readRecipes(ports: Ports, repository: RepositorySummary, ref: string, digests: readonly Digest[]): Promise<Recipe[]> {
   const revision = await resolveRevision(ports, repository, ref);
-  const { manifest } = await envelopeOf(ports, revision);
+  const { manifest } = await envelopeOf(ports, repository, revision);
   const named = new Set(contentEntries(manifest).map((file) => file.recipe));
   for (const recipe of digests) if (!named.has(recipe)) throw new FerryError("RECIPE_UNKNOWN", { revision: revision.revision, recipe });
   return pooled(digests, STORE_WIDTH, async (digest) => {

@@ -26,7 +26,7 @@ export async function repositoryUsage(ports: Ports, repository: RepositorySummar
   let [uniqueBytes, scanned] = [0, 0];
   for await (const batch of livingBatches(ports, repository)) {
     if (scanned + batch.length > ENVELOPES_MAX || tally.count >= CHUNKS_MAX || ports.clock.now() > deadlineMs) break;
-    for (const { places } of await pooled(batch, STORE_WIDTH, (entry) => envelopeOf(ports, entry))) {
+    for (const { places } of await pooled(batch, STORE_WIDTH, (entry) => envelopeOf(ports, repository, entry))) {
       for (const [sha256, { size }] of places) if (tally.add(fromHex(sha256.slice(0, 32)))) uniqueBytes += size;
     }
     scanned += batch.length;

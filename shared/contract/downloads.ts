@@ -11,7 +11,12 @@ export const RecipeQuery = z.strictObject({ recipes: z.array(Digest).min(1).max(
 /** In the order asked. */
 export const RecipeAnswer = z.object({ recipes: z.array(Recipe) });
 
-export const DownloadRequest = z.strictObject({ chunks: z.array(Digest).min(1).max(DOWNLOAD_PAGE_MAX), store: StoreId.optional() });
+/** `store`: from this one or not at all. `near`: from a store beside this network that has the revision whole, else from home. */
+export const DownloadRequest = z.strictObject({
+  chunks: z.array(Digest).min(1).max(DOWNLOAD_PAGE_MAX),
+  store: StoreId.optional(),
+  near: StoreId.optional(),
+});
 export type DownloadRequest = z.infer<typeof DownloadRequest>;
 
 /** GET `base + path + "?" + query + "&X-Amz-Signature=" + signature`; a Range header may be added, it is not signed. */

@@ -16,6 +16,8 @@ import {
   PolicyPreview,
   PolicyRequest,
   PolicySummary,
+  PromoteAnswer,
+  PromoteRequest,
   SyncQuery,
   SyncStatus,
   SyncStep,
@@ -39,7 +41,7 @@ export const REPLICATION_ROUTES = {
   },
   previewPolicy: {
     method: "POST",
-    path: "/api/v1/policies/preview",
+    path: "/api/v1/sync/preview",
     summary: "What a policy would match and move",
     needs: "admin",
     deployment: true,
@@ -149,5 +151,15 @@ export const REPLICATION_ROUTES = {
     params: StorePath,
     body: FinishRequest,
     answer: FinishAnswer,
+  },
+  promote: {
+    method: "POST",
+    path: "/api/v1/promote",
+    summary: "Make a follower's store home, and tell what was not replicated to it",
+    needs: "admin",
+    deployment: true,
+    status: 200,
+    body: PromoteRequest,
+    answer: PromoteAnswer,
   },
 } as const satisfies Record<string, RouteSpec>;

@@ -48,7 +48,7 @@ export const StoredPolicy = Policy.extend({
 });
 export type StoredPolicy = z.infer<typeof StoredPolicy>;
 
-export const PolicySummary = Policy.extend({ pinned: z.int(), ranAt: z.string().nullable() });
+export const PolicySummary = z.object({ ...Policy.shape, pinned: z.int(), ranAt: z.string().nullable() });
 export type PolicySummary = z.infer<typeof PolicySummary>;
 export const PolicyList = z.object({ policies: z.array(PolicySummary) });
 
@@ -71,6 +71,7 @@ export const PolicyPreview = z.object({
 export type PolicyPreview = z.infer<typeof PolicyPreview>;
 
 export const ReplicaState = z.enum(["absent", "copying", "retrying", "ready"]);
+export type ReplicaState = z.infer<typeof ReplicaState>;
 export const ReplicaJobState = z.object({
   job: z.string(),
   store: StoreId,
@@ -144,6 +145,7 @@ export type LeaseAnswer = z.infer<typeof LeaseAnswer>;
 export const TaskName = z.string().regex(/^[0-9a-f]{16}:\d{1,6}(?![\s\S])/);
 export const ExtendRequest = z.strictObject({ task: TaskName, fence: z.int() });
 export const ExtendAnswer = z.object({ leaseSeconds: z.int() });
+export type ExtendAnswer = z.infer<typeof ExtendAnswer>;
 /** `problem`: why it was not done; the task is given out again later. `bad`: chunks whose content was not what they are called. */
 export const FinishRequest = z.strictObject({
   task: TaskName,
@@ -151,6 +153,7 @@ export const FinishRequest = z.strictObject({
   problem: z.string().max(300).optional(),
   bad: z.array(Digest).max(TASK_CHUNKS_MAX).default([]),
 });
+export type FinishRequest = z.infer<typeof FinishRequest>;
 export const FinishAnswer = z.object({ tasksLeft: z.int(), ready: z.boolean() });
 export type FinishAnswer = z.infer<typeof FinishAnswer>;
 

@@ -11,6 +11,7 @@ import { RevisionQuery } from "./lifecycle.ts";
 import { LIFECYCLE_ROUTES } from "./lifecycle-routes.ts";
 import { PART_ROUTES } from "./parts-routes.ts";
 import { RECOVERY_ROUTES } from "./recovery-routes.ts";
+import { REPLICATION_ROUTES } from "./replication-routes.ts";
 import {
   DeleteQuery,
   ManifestAnswer,
@@ -266,6 +267,7 @@ export const ROUTES = {
   ...ACCESS_ROUTES,
   ...SIGNATURE_ROUTES,
   ...RECOVERY_ROUTES,
+  ...REPLICATION_ROUTES,
   ...AGENT_ROUTES,
 
   listStores: {

@@ -49,8 +49,13 @@ export class MemoryReplicaJobs implements ReplicaJobs {
     const isRepeat = task.fence > 0 || task.failures > 0;
     task.fence = ++this.#fence;
     task.atMs = untilMs;
-    const { failures, bytes, places, fence } = task;
-    return { task: `${entry.job.job}:${at}`, job: { ...entry.job }, fence, failures, isRepeat, places: [...places], bytes };
+    const { failures, places, fence } = task;
+    return { task: `${entry.job.job}:${at}`, job: { ...entry.job }, fence, failures, isRepeat, places: [...places] };
+  }
+
+  async find(held: Held): Promise<Pick<Lease, "job" | "failures" | "places"> | null> {
+    const found = this.#held(held);
+    return found === null ? null : { job: { ...found.entry.job }, failures: found.task.failures, places: [...found.task.places] };
   }
 
   async extend(held: Held, untilMs: number): Promise<boolean> {

@@ -5,7 +5,8 @@ import type { RevisionId, StoreId } from "../../../shared/names.ts";
 
 /**
  * The plan of one replica. `copy`: attempt in the name of the envelope that says where its chunks are, or will be. `rank`: the smaller, the
- * sooner its tasks are given out. `source`: the store that has it, at the time of planning.
+ * sooner its tasks are given out. `attempt`: of home's envelope. `source`: a near store that had it at the time of planning, or home;
+ * `sourceCopy`: attempt of its envelope.
  */
 export type ReplicaJob = {
   job: string;
@@ -14,8 +15,10 @@ export type ReplicaJob = {
   revision: RevisionId;
   seq: number;
   manifest: Digest;
+  attempt: string;
   copy: string;
   source: StoreId;
+  sourceCopy: string;
   rank: number;
   tasks: number;
   chunks: number;
@@ -27,7 +30,7 @@ export type ReplicaJob = {
 export type TaskPlan = { places: readonly number[]; bytes: number };
 
 /** `task`: `<job>:<number>`. `fence`: of this lease; each new one of a task has a higher number. `isRepeat`: it was given out before. */
-export type Lease = { task: string; job: ReplicaJob; fence: number; failures: number; isRepeat: boolean; places: number[]; bytes: number };
+export type Lease = { task: string; job: ReplicaJob; fence: number; failures: number; isRepeat: boolean; places: number[] };
 export type Held = { store: StoreId; task: string; fence: number };
 
 export type JobState = { job: ReplicaJob; left: number; doneBytes: number; failures: number; problem: string | null };
@@ -42,6 +45,8 @@ export interface ReplicaJobs {
   mend(job: ReplicaJob): Promise<boolean>;
   /** The task that comes first; null when none may be given out now. */
   lease(store: StoreId, nowMs: number, untilMs: number): Promise<Lease | null>;
+  /** What somebody holds; null when the lease is lost. */
+  find(held: Held): Promise<Pick<Lease, "job" | "failures" | "places"> | null>;
   /** False when the lease is lost, here and below. */
   extend(held: Held, untilMs: number): Promise<boolean>;
   fail(held: Held, problem: string, againAtMs: number): Promise<boolean>;

@@ -51,7 +51,7 @@ export async function chunkTickets(
 ): Promise<ChunkTickets> {
   demandUnblocked(repository);
   const revision = await resolveRevision(ports, repository, ref);
-  const { places } = await envelopeOf(ports, revision);
+  const { places } = await envelopeOf(ports, repository, revision);
   const nowMs = ports.clock.now();
   const tickets = await RingTickets.make(await secretsOf(ports, group));
   const items = chunks.map(async (sha256) => {

@@ -63,7 +63,7 @@ const OPTIONAL = new Set([
   ...["kind", "networks", "overlapSeconds", "audience"],
 ]);
 /** Optional elsewhere, needed here. */
-const NEEDED = new Set(["createRepository repository"]);
+const NEEDED = new Set(["setPolicy policy.stores", "previewPolicy policy.stores", "verifyReplica store", "createRepository repository"]);
 /** May be left out here. */
 const LEFT_OUT = new Set([
   "commit attempt",
@@ -75,6 +75,12 @@ const LEFT_OUT = new Set([
   "startFsck verifyClaimed",
   "startFsck repair",
   "chunkTickets group",
+  ...["refs", "trigger"].map((at) => `previewPolicy policy.${at}`),
+  ...["refs", "trigger", "evict"].map((at) => `setPolicy policy.${at}`),
+  "setPolicy yes",
+  "finishTask problem",
+  "finishTask bad",
+  "finishTask bad.0",
   ...["leaving", "reports"].map((at) => `heartbeat ${at}`),
   ...["ref", "nodes", "deadlineSeconds", "trigger", "trigger.zone", "trigger.leadSeconds"].map((at) => `startWarmup ${at}`),
 ]);

@@ -3,12 +3,15 @@ import assert from "node:assert/strict";
 import { AUDIT_PREFIX } from "../../../functions/registry/layout.ts";
 import { listAll } from "../../../functions/registry/listing.ts";
 import type { Identities } from "../../../functions/registry/ports.ts";
+import { planReplica } from "../../../functions/registry/replicate/plan.ts";
+import { getRepository } from "../../../functions/registry/repositories.ts";
+import { resolveRevision } from "../../../functions/registry/revisions.ts";
 import { Trust } from "../../../functions/registry/trusts.ts";
 import type { FerryClient } from "../../../shared/client.ts";
 import { Problem, ROUTES, type RouteName, type RouteSpec } from "../../../shared/contract/routes.ts";
 import type { Digest } from "../../../shared/digest.ts";
 import { ERRORS, type ErrorCode, isErrorCode } from "../../../shared/errors.ts";
-import { RefName, type RepositoryName, type RevisionId } from "../../../shared/names.ts";
+import { RefName, type RepositoryName, type RevisionId, StoreId } from "../../../shared/names.ts";
 import { encodeRecipe, type Recipe, recipeDigest } from "../../../shared/recipe.ts";
 import { ENDPOINT, type MemoryApp, memoryApp, operationId, repositoryName } from "../../support/memory-app.ts";
 import { digestOf, entriesOf, type Files, Pusher } from "../../support/pusher.ts";
@@ -34,7 +37,11 @@ export type World = {
 };
 
 export async function makeWorld(): Promise<World> {
-  const app = await memoryApp({ ids: ["home"], modes: ["payload", "md5"], decorate: (ports) => ({ ...ports, identities: believing() }) });
+  const app = await memoryApp({
+    ids: ["home", "west"],
+    modes: ["payload", "md5"],
+    decorate: (ports) => ({ ...ports, identities: believing() }),
+  });
   const all = [{ repositories: "*", actions: ["pull", "push", "tag", "delete", "admin"] as const }];
   const made = await app.admin.call("createToken", {
     body: { name: "all", scopes: all.map((scope) => ({ ...scope, actions: [...scope.actions] })) },
@@ -54,7 +61,9 @@ export async function makeWorld(): Promise<World> {
   const signing = { key: signer.id, signature: signer.sign(manifest), spareKey: (await makeSigner()).publicKey };
   const warmup = operationId();
   await client.call("startWarmup", { repository: MODEL, body: { operationId: warmup } });
+  const lease = await lendSome(app);
   const named = {
+    lease,
     warmup,
     shared,
     signing,
@@ -67,6 +76,24 @@ export async function makeWorld(): Promise<World> {
   };
   const samples = samplesOf(named);
   return { app, token: made.token, upload, sample: (name) => structuredClone(samples[name] ?? {}) };
+}
+
+/** A task that somebody holds, and a policy. */
+async function lendSome(app: MemoryApp): Promise<{ task: string; fence: number }> {
+  const policy = { name: "kept", repositories: MODEL, stores: ["west"].map((id) => StoreId.parse(id)), trigger: "manual" as const };
+  await app.admin.call("setPolicy", { body: { policy, operationId: operationId() } });
+  const job = await planFor(app);
+  const lease = await app.ports.jobs.lease(job, app.clock.now(), app.clock.now() + 1e9);
+  if (lease === null) throw new Error("no task was given out");
+  return { task: lease.task, fence: lease.fence };
+}
+
+async function planFor({ ports }: MemoryApp): Promise<StoreId> {
+  const store = StoreId.parse("west");
+  const repository = await getRepository(ports, MODEL);
+  const entry = await resolveRevision(ports, repository, "main");
+  await planReplica(ports, { store, repository, entry, urgent: false, base: null });
+  return store;
 }
 
 const IDENTITY = { iss: "https://issuer.test", aud: "https://ferry.test", sub: "robot" };
@@ -156,6 +183,7 @@ async function joinAll(pusher: Pusher): Promise<{ open: string; whole: string }>
 }
 
 type Named = {
+  lease: { task: string; fence: number };
   warmup: string;
   shared: { open: string; whole: string };
   signing: { key: string; signature: string; spareKey: string };
@@ -207,6 +235,7 @@ function samplesOf(named: Named): { [N in RouteName]?: Sample } {
     ...sessionSamples(named),
     ...lifecycleSamples(named),
     ...agentSamples(named),
+    ...replicationSamples(named),
     startCollect: { body: { dryRun: true, shareMax: 0.5 } },
     startFsck: { body: { readData: 0.5, verifyClaimed: true, repair: true } },
     createToken: {
@@ -281,6 +310,24 @@ function agentSamples({ warmup }: Named): { [N in RouteName]?: Sample } {
     },
     readWarmup: { params: { warmup } },
     cancelWarmup: { params: { warmup } },
+  };
+}
+
+function replicationSamples({ lease }: Named): { [N in RouteName]?: Sample } {
+  const policy = { name: "west", repositories: "team/*", refs: "release/*", labels: { step: "1" }, stores: ["west"], trigger: "tag" };
+  const task = { store: "west" };
+  return {
+    setPolicy: { body: { policy: { ...policy, evict: true }, operationId: operationId(), yes: true } },
+    previewPolicy: { body: { policy } },
+    runPolicy: { params: { policy: "kept" }, body: { operationId: operationId() } },
+    removePolicy: { params: { policy: "kept" }, query: { operationId: operationId() } },
+    syncStatus: { query: { repository: MODEL } },
+    verifyReplica: { body: { store: "west" } },
+    cancelJob: { params: { ...task, job: "0123456789abcdef" } },
+    leaseTask: { params: task, body: { executor: "a test" } },
+    extendTask: { params: task, body: lease },
+    finishTask: { params: task, body: { ...lease, problem: "a test", bad: [digestOf("aaaa")] } },
+    promote: { body: { operationId: operationId(), dryRun: true } },
   };
 }
 

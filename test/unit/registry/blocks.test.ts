@@ -113,7 +113,7 @@ test("rights at some stores are no rights at others, whether the store is named 
     ["OK", "OK", "PERMISSION_DENIED"],
   );
   assert.deepEqual([await ask(westMember), await ask(westMember, "home")], ["PERMISSION_DENIED", "PERMISSION_DENIED"]);
-  assert.equal(await ask(westMember, "west"), "STORE_UNKNOWN", "it has no copy yet; the right is there");
+  assert.equal(await ask(westMember, "west"), "REPLICA_NOT_READY", "it has no copy yet; the right is there");
   const reserve = async (client: FerryClient) => {
     const pusher = new Pusher(client, app.stores.fetch);
     const { upload } = await pusher.open(LEAKED);

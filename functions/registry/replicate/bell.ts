@@ -1,0 +1,59 @@
+/** One step of replication, by the minute's bell, by hand, or woken by a commit or a tag. */
+import type { SyncStep } from "../../../shared/contract/replication.ts";
+import type { RepositoryName } from "../../../shared/names.ts";
+import type { Ports } from "../ports.ts";
+import { findRepository } from "../repositories.ts";
+import { collectAt } from "./collect.ts";
+import { type Copied, copySome, edgeStores } from "./copy.ts";
+import { runDue } from "./policies.ts";
+import { type Reconciled, reconcileOne, reconcileSome, standingOf } from "./reconcile.ts";
+
+/** A Worker has 30 s after an answer, and for a request. */
+const COMPARE_MS = 8_000;
+const STEP_MS = 18_000;
+
+/** `now`: compares although nothing says that it is time. */
+export async function syncStep(ports: Ports, { now = false } = {}): Promise<SyncStep> {
+  if (!(await isActive(ports))) return stepOf(NOTHING, NO_COPIES);
+  await runDue(ports);
+  const begunAtMs = ports.clock.now();
+  const compared = await reconcileSome(ports, begunAtMs + COMPARE_MS, { now });
+  return stepOf(compared, await copySome(ports, begunAtMs + STEP_MS));
+}
+
+/** After a commit or a move of a tag. */
+export async function syncRepository(ports: Ports, name: RepositoryName): Promise<SyncStep> {
+  const repository = (await isActive(ports)) ? await findRepository(ports, name) : null;
+  if (repository === null) return stepOf(NOTHING, NO_COPIES);
+  const begunAtMs = ports.clock.now();
+  const compared = await reconcileOne(ports, repository, begunAtMs + COMPARE_MS);
+  return stepOf(compared, await copySome(ports, begunAtMs + STEP_MS));
+}
+
+/** Collection of replica stores, one after another. */
+export async function collectReplicas(ports: Ports): Promise<{ store: string; run: string; phase: string; deleted: number }[]> {
+  const steps: { store: string; run: string; phase: string; deleted: number }[] = [];
+  if (!(await isActive(ports))) return steps;
+  for (const store of edgeStores(ports)) {
+    const answer = await collectAt(ports, store);
+    if (answer?.run != null) steps.push({ store, run: answer.run.run, phase: answer.run.phase, deleted: answer.run.deleted });
+  }
+  return steps;
+}
+
+/** Only home replicates: two would write two logs. */
+async function isActive(ports: Ports): Promise<boolean> {
+  if (ports.stores.all().length < 2) return false;
+  const { home } = await standingOf(ports);
+  return home === null ? !ports.follower : home.store === ports.stores.home.profile.id;
+}
+
+const NOTHING: Reconciled = { repositories: 0, opened: 0, ready: 0, evicted: 0, problems: [] };
+const NO_COPIES: Copied = { tasks: 0, chunks: 0, bytes: 0, ready: 0, problems: [] };
+
+function stepOf(compared: Reconciled, copied: Copied): SyncStep {
+  const { repositories, opened, evicted } = compared;
+  const { tasks, chunks, bytes } = copied;
+  const problems = [...compared.problems, ...copied.problems].slice(0, 20);
+  return { repositories, opened, tasks, chunks, bytes, ready: compared.ready + copied.ready, evicted, problems };
+}

@@ -1,0 +1,75 @@
+/** The wanted set of one repository: which revisions should be in which stores, by policies and by tags that name a store. */
+import { DEPLOY_PREFIX, type Policy, type StoredPolicy } from "../../../shared/contract/replication.ts";
+import type { RepositorySummary } from "../../../shared/contract/repositories.ts";
+import { matchesGlob, type RevisionId, StoreId } from "../../../shared/names.ts";
+import { withWhole } from "../log.ts";
+import { repositoryLog } from "../logs.ts";
+import type { Ports, RepositoryState, RevisionEntry } from "../ports.ts";
+
+/** `refs`: why. `urgent`: somebody has tagged it. */
+export type Want = { revision: RevisionId; refs: string[]; urgent: boolean };
+export type WantedSet = Map<StoreId, Map<RevisionId, Want>>;
+
+type Named = { name: string; revision: RevisionId; isTag: boolean };
+
+export async function wantedOf(
+  ports: Ports,
+  repository: RepositorySummary,
+  state: RepositoryState,
+  policies: readonly StoredPolicy[],
+): Promise<WantedSet> {
+  const wanted: WantedSet = new Map();
+  const known = new Set(ports.stores.all().map(({ profile }) => profile.id));
+  known.delete(ports.stores.home.profile.id);
+  const add = (store: StoreId, { name, revision, isTag }: Named) => {
+    if (!known.has(store)) return;
+    const revisions = wanted.get(store) ?? new Map<RevisionId, Want>();
+    wanted.set(store, revisions);
+    const want = revisions.get(revision) ?? { revision, refs: [], urgent: false };
+    revisions.set(revision, { revision, refs: [...want.refs, name], urgent: want.urgent || isTag });
+  };
+  const named = namedIn(state);
+  for (const ref of named) {
+    const store = ref.isTag && ref.name.startsWith(DEPLOY_PREFIX) ? StoreId.safeParse(ref.name.slice(DEPLOY_PREFIX.length)) : null;
+    if (store?.success) add(store.data, ref);
+  }
+  for (const policy of policies) {
+    for (const ref of await matchesOf(ports, repository, named, policy)) for (const store of policy.stores) add(store, ref);
+  }
+  return wanted;
+}
+
+function namedIn({ branches, tags }: RepositoryState): Named[] {
+  const named = (refs: Readonly<Record<string, RevisionId>>, isTag: boolean) =>
+    Object.entries(refs).map(([name, revision]) => ({ name, revision, isTag }));
+  return [...named(tags, true), ...named(branches, false)];
+}
+
+/** What a policy asks for now: by its refs, or what its last run has pinned. */
+async function matchesOf(ports: Ports, repository: RepositorySummary, named: readonly Named[], policy: StoredPolicy): Promise<Named[]> {
+  if (policy.trigger === "commit" || policy.trigger === "tag") return matchingRefs(ports, repository, named, policy);
+  const pins = policy.pins.filter(({ repositoryId }) => repositoryId === repository.id);
+  return pins.map(({ revision }) => ({ name: `policy ${policy.name}`, revision, isTag: false }));
+}
+
+/** Refs of the repository that a policy's patterns match, whatever its trigger. */
+export async function matchingRefs(ports: Ports, repository: RepositorySummary, named: readonly Named[], policy: Policy): Promise<Named[]> {
+  if (!matchesGlob(policy.repositories, repository.repository)) return [];
+  const refs = named.filter(({ name, isTag }) => (isTag || policy.trigger !== "tag") && matchesGlob(policy.refs, name));
+  if (Object.keys(policy.labels).length === 0) return refs;
+  const labelled: Named[] = [];
+  for (const ref of refs) {
+    const entry = await findEntry(ports, repository, ref.revision);
+    if (entry !== null && Object.entries(policy.labels).every(([key, value]) => entry.labels[key] === value)) labelled.push(ref);
+  }
+  return labelled;
+}
+
+/** The same for a policy that is only looked at. */
+export function matchesNow(ports: Ports, repository: RepositorySummary, state: RepositoryState, policy: Policy): Promise<Named[]> {
+  return matchingRefs(ports, repository, namedIn(state), policy);
+}
+
+export function findEntry(ports: Ports, { id }: RepositorySummary, revision: RevisionId): Promise<RevisionEntry | null> {
+  return withWhole(repositoryLog(ports, id), () => ports.repositories.findRevision(id, revision));
+}
