@@ -48,6 +48,20 @@ export class Filling {
     return this.#bytes;
   }
 
+  /** Which round of bytes is coming now. */
+  get round(): number {
+    return this.#round;
+  }
+
+  /** Nobody can read along any more. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  get hasFailed(): boolean {
+    return this.#ended !== null && this.#ended !== "whole";
+  }
+
   /** The next bytes. Throws what the disk throws, and SIZE_INVALID when there are too many. */
   write(bytes: Uint8Array): void {
     if (this.#bytes + bytes.length > this.chunk.size) throw this.#wrong(this.#bytes + bytes.length);
@@ -86,10 +100,9 @@ export class Filling {
     this.#close();
   }
 
-  /** Lets somebody read along; the descriptor stays open until `unfollow`. Returns the round that is read. */
-  follow(): number {
+  /** Lets somebody read along; the descriptor stays open until `unfollow`. */
+  follow(): void {
     this.#followers++;
-    return this.#round;
   }
 
   /** Resolves when more than `offset` bytes may be read, with how many. Throws what it failed with, and when another round has begun. */

@@ -5,6 +5,7 @@ import type { FerryClient } from "../../shared/client.ts";
 import { DEFAULT_BRANCH } from "../../shared/contract/repositories.ts";
 import type { Approve, PullRequest } from "../../shared/transfer/contract.ts";
 import type { Act } from "./act.ts";
+import { fromAgent } from "./agent-pull.ts";
 import type { Cli } from "./cli.ts";
 import type { ExitName } from "./exit.ts";
 import { PartsValue, PartValue, partOf } from "./session-rank.ts";
@@ -35,7 +36,7 @@ export function addPull(program: Command, act: Act): void {
     .command("pull")
     .summary("Pull a revision into a directory.")
     .description(
-      "Pull a revision into a directory. Every byte is verified, also of files that are there already; a pull that was stopped goes on.",
+      "Pull a revision into a directory. Every byte is verified, also of files that are there already; a pull that was stopped goes on. Where `ferry agent` runs (FERRY_AGENT names its socket or http://host:port; off: none), chunks come by way of it.",
     )
     .argument("<target>", `namespace/name[@ref] (default ref: ${DEFAULT_BRANCH})`)
     .argument("<directory>", "where the files go; it is made when missing")
@@ -57,7 +58,10 @@ async function pull(cli: Cli, flags: Pull): Promise<ExitName> {
   const request = { ...meant(cli, flags), ...places };
   const options = { ...engineOptions(cli.host, flags, true), direct };
   const approval = await approvalOf(flags);
-  const result = await transfer(cli, "pulling", (control) => pullFiles({ ...request, ...approval(control.client) }, control, options));
+  const agent = chunkCache === undefined ? await fromAgent(cli.host) : () => ({});
+  const result = await transfer(cli, "pulling", (control, note) => {
+    return pullFiles({ ...request, ...approval(control.client) }, control, { ...options, ...agent(control.client, note) });
+  });
   const { repository, ref, files, bytesTotal, chunksTotal, seconds } = result;
   const counts = { files, bytesTotal, bytesReceived: result.bytesMoved, chunksTotal, chunksReceived: result.chunksMoved, seconds };
   cli.note(`pulled ${summary(result, "received")}`);

@@ -6,7 +6,16 @@ import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import { join } from "node:path";
 import type { Digest } from "../../shared/digest.ts";
 
-export class ChunkCache {
+/** Where chunks may lie ready on this machine. Whoever takes one hashes it. */
+export type ChunkShelf = {
+  path(sha256: Digest): string;
+  /** A descriptor of the chunk's file, or null when it is not there, or no file of this size. */
+  open(chunk: { sha256: Digest; size: number }, signal: AbortSignal): Promise<number | null>;
+  /** What was opened is not the chunk. True: opening it again may give it. */
+  wrong(chunk: { sha256: Digest; size: number }, signal: AbortSignal): Promise<boolean>;
+};
+
+export class ChunkCache implements ChunkShelf {
   readonly #folder: string;
 
   constructor(folder: string) {
@@ -17,8 +26,11 @@ export class ChunkCache {
     return join(this.#folder, sha256.slice(0, 2), sha256);
   }
 
-  /** A descriptor of the chunk's file, or null when it is not there, or no file of this size. */
-  open({ sha256, size }: { sha256: Digest; size: number }): number | null {
+  async wrong(): Promise<boolean> {
+    return false;
+  }
+
+  async open({ sha256, size }: { sha256: Digest; size: number }): Promise<number | null> {
     let fd: number;
     try {
       fd = openSync(this.path(sha256), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);

@@ -5,7 +5,7 @@ import type { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import type { FetchAnswer, MoveOptions, Part, Piece, WantedChunk, WantedFile } from "../../shared/transfer/ports.ts";
 import { MiB } from "../../shared/units.ts";
-import type { ChunkCache } from "./chunk-cache.ts";
+import type { ChunkShelf } from "./chunk-cache.ts";
 import type { Folders } from "./folders.ts";
 import { unwritable } from "./fs-errors.ts";
 import type { Mover, PartFile } from "./mover.ts";
@@ -32,7 +32,7 @@ export type DiskPartOptions = {
   movers: Movers;
   syncer: Syncer;
   lender: Lender;
-  cache: ChunkCache | null;
+  cache: ChunkShelf | null;
   /** The chunk is in the part now. */
   onHeld: (chunk: WantedChunk) => void;
 };
@@ -63,7 +63,11 @@ export class DiskPart implements Part {
 
   async borrow(chunk: WantedChunk, signal: AbortSignal): Promise<boolean> {
     const { cache } = this.#options;
-    return (await this.#copy(chunk, this.#lent(chunk), signal)) || (await this.#copy(chunk, cachedChunk(cache, chunk), signal));
+    if (await this.#copy(chunk, this.#lent(chunk), signal)) return true;
+    const cached = await cachedChunk(cache, chunk, signal);
+    if (cached === null || cache === null) return false;
+    if (await this.#copy(chunk, cached, signal)) return true;
+    return (await cache.wrong(chunk, signal)) && (await this.#copy(chunk, await cachedChunk(cache, chunk, signal), signal));
   }
 
   /** From a file of this destination. Null when none has it, or it was replaced meanwhile. */
@@ -166,8 +170,8 @@ export function giveName(folders: Folders, part: string, path: string): void {
   renameSync(folders.at(part), folders.at(path));
 }
 
-function cachedChunk(cache: ChunkCache | null, chunk: WantedChunk): Lent | null {
-  const from = cache?.open(chunk) ?? null;
+async function cachedChunk(cache: ChunkShelf | null, chunk: WantedChunk, signal: AbortSignal): Promise<Lent | null> {
+  const from = (await cache?.open(chunk, signal)) ?? null;
   const places = [{ chunkOffset: 0, fileOffset: 0, length: chunk.size }];
   return from === null ? null : { from, chunk: { ...chunk, places } };
 }

@@ -22,7 +22,7 @@ import type { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import type { Part, Target, WantedChunk, WantedFile } from "../../shared/transfer/ports.ts";
 import { MiB } from "../../shared/units.ts";
-import { ChunkCache } from "./chunk-cache.ts";
+import type { ChunkShelf } from "./chunk-cache.ts";
 import { DiskPart, giveName, type Lender } from "./disk-part.ts";
 import { findHeld } from "./find-held.ts";
 import { Folders } from "./folders.ts";
@@ -41,7 +41,7 @@ const DIRECT_FILE_BYTES_MIN = 16 * MiB;
 const FREE_BYTES_PLENTY = 256 * MiB;
 const OPEN_EXISTING = constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-export type DiskTargetOptions = { movers: Movers; direct: "auto" | "always" | "never"; chunkCache: string | undefined };
+export type DiskTargetOptions = { movers: Movers; direct: "auto" | "always" | "never"; shelf: ChunkShelf | null };
 
 /** A part's file, open. */
 type Opened = { part: string; fd: number; held: Set<Digest>; isAdopted: boolean };
@@ -50,7 +50,7 @@ export class DiskTarget implements Target {
   readonly #destination: string;
   readonly #movers: Movers;
   readonly #direct: DiskTargetOptions["direct"];
-  readonly #cache: ChunkCache | null;
+  readonly #cache: ChunkShelf | null;
   readonly #syncer = new Syncer();
   /** What was free at the last look, less what was promised since. */
   #freeBytes = 0;
@@ -62,11 +62,11 @@ export class DiskTarget implements Target {
   #state: { folders: Folders; journal: Journal } | null = null;
   #parts = 0;
 
-  constructor(destination: string, { movers, direct, chunkCache }: DiskTargetOptions) {
+  constructor(destination: string, { movers, direct, shelf }: DiskTargetOptions) {
     this.#destination = destination;
     this.#movers = movers;
     this.#direct = direct;
-    this.#cache = chunkCache === undefined ? null : new ChunkCache(chunkCache);
+    this.#cache = shelf;
   }
 
   async open(files: readonly WantedFile[]): Promise<void> {
@@ -163,11 +163,14 @@ export class DiskTarget implements Target {
   async #isShared(file: WantedFile, signal: AbortSignal): Promise<boolean> {
     const [chunk] = file.chunks;
     if (this.#cache === null || chunk === undefined || file.chunks.length > 1 || chunk.size !== file.sizeBytes) return false;
-    const fd = this.#cache.open(chunk);
+    const fd = await this.#cache.open(chunk, signal);
     if (fd === null) return false;
     try {
       const held = await findHeld(this.#movers, { fd, sizeBytes: file.sizeBytes, chunks: [chunk] }, signal);
-      if (held.size === 0) return false;
+      if (held.size === 0) {
+        await this.#cache.wrong(chunk, signal);
+        return false;
+      }
     } finally {
       closeSync(fd);
     }

@@ -1,5 +1,6 @@
 /** The doors of the transfer engine on this machine: wires the engine in shared/transfer/ to disks and sockets. */
 import { availableParallelism } from "node:os";
+import type { RepositoryName } from "../../shared/names.ts";
 import type {
   PullRequest,
   PullResult,
@@ -11,11 +12,13 @@ import type {
 } from "../../shared/transfer/contract.ts";
 import { Progress } from "../../shared/transfer/progress.ts";
 import { pull } from "../../shared/transfer/pull.ts";
+import type { PullPlan } from "../../shared/transfer/pull-plan.ts";
 import { push } from "../../shared/transfer/push.ts";
 import { RetryBudget } from "../../shared/transfer/retry.ts";
 import { verify } from "../../shared/transfer/verify.ts";
 import { Width, type WidthOptions } from "../../shared/transfer/width.ts";
 import { GiB, MiB } from "../../shared/units.ts";
+import { ChunkCache, type ChunkShelf } from "./chunk-cache.ts";
 import { checkCurrent, switchCurrent } from "./current-link.ts";
 import { DiskSource } from "./disk-source.ts";
 import { DiskTarget } from "./disk-target.ts";
@@ -44,6 +47,10 @@ export type EngineOptions = {
   cacheDir: string;
   /** Believe that a file is what it was when device, inode, size and time of change are. */
   useStatCache: boolean;
+  /** Instead of a chunk cache's folder: where a pull finds chunks before it asks the store. */
+  shelf?: ChunkShelf;
+  /** Told what a pull will bring. */
+  onPlan?: (plan: PullPlan, repository: RepositoryName) => void;
 };
 
 /** More is found out (shared/transfer/width.ts). */
@@ -86,6 +93,7 @@ export function pushFiles(request: PushRequest, control: TransferControl, option
 /** Brings a revision's files to a local folder. Throws FerryError only, or the reason of `control.signal`. */
 export async function pullFiles(request: PullRequest, control: TransferControl, options: EngineOptions): Promise<PullResult> {
   const { destination, chunkCache, current } = request;
+  const shelf = options.shelf ?? (chunkCache === undefined ? null : new ChunkCache(chunkCache));
   if (current !== undefined) checkCurrent(current);
   return withEngine(options, { control, direction: "down" }, async ({ movers, width }) => {
     // What there is to do is known when the registry has answered; the threads start meanwhile, since most revisions are large.
@@ -93,12 +101,13 @@ export async function pullFiles(request: PullRequest, control: TransferControl, 
     const setting = {
       client: control.client,
       request,
-      target: new DiskTarget(destination, { movers, direct: options.direct ?? "auto", chunkCache }),
+      target: new DiskTarget(destination, { movers, direct: options.direct ?? "auto", shelf }),
       machine: MACHINE,
       progress: new Progress(control.onProgress),
       budget: new RetryBudget(),
       width,
       filesOpen: FILES_OPEN,
+      ...(options.onPlan === undefined ? {} : { onPlan: options.onPlan }),
     };
     const result = await pull(setting, control.signal);
     if (current !== undefined) switchCurrent(current, destination);

@@ -4,6 +4,7 @@
  */
 import type { FerryClient } from "../client.ts";
 import type { Digest } from "../digest.ts";
+import type { RepositoryName } from "../names.ts";
 import type { PullRequest, PullResult } from "./contract.ts";
 import { Crew, pool } from "./crew.ts";
 import { EndGame } from "./end-game.ts";
@@ -31,6 +32,8 @@ export type PullSetting = {
   width: Width;
   /** Files on their way at once. Many, because small files wait on the disk; each has one descriptor. */
   filesOpen: number;
+  /** Told what will be brought, before any of it is. */
+  onPlan?: (plan: PullPlan, repository: RepositoryName) => void;
 };
 
 /** Throws what the registry answers, what the ports throw, and what pull-plan.ts and pull-chunk.ts throw. */
@@ -39,6 +42,7 @@ export async function pull(setting: PullSetting, signal: AbortSignal): Promise<P
   const startedMs = machine.nowMs();
   progress.start("listing");
   const plan = await planPull(client, request, signal);
+  setting.onPlan?.(plan, request.repository);
   const bytesTotal = plan.files.reduce((sum, file) => sum + file.sizeBytes, 0);
   progress.start("moving", { bytes: bytesTotal, files: plan.files.length });
   const fetched = await intoTarget(target, plan.files, () => new TreePuller(setting, plan, signal).run());

@@ -1,0 +1,222 @@
+/** The node agent: its parts, put together, from the first beat to the drain. */
+import { chmodSync, rmSync } from "node:fs";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { networkInterfaces } from "node:os";
+import { setTimeout as delay } from "node:timers/promises";
+import type { FerryClient } from "../shared/client.ts";
+import type { AgentDescription } from "../shared/contract/agents.ts";
+import { FerryError } from "../shared/errors.ts";
+import { Bringer } from "./agent/bring.ts";
+import { Cache } from "./agent/cache.ts";
+import { Door } from "./agent/door.ts";
+import type { Log } from "./agent/log.ts";
+import { Membership } from "./agent/membership.ts";
+import { metricsText } from "./agent/metrics.ts";
+import { Origin } from "./agent/origin.ts";
+import { Peers } from "./agent/peers.ts";
+import { Scrub } from "./agent/scrub.ts";
+import { WarmTasks } from "./agent/warm.ts";
+import { fsProblem } from "./node/fs-errors.ts";
+import { MACHINE } from "./node/machine.ts";
+import { makeTransport } from "./node/transports.ts";
+
+export type AgentSettings = {
+  client: FerryClient;
+  version: string;
+  group: string;
+  id: string;
+  zone: string;
+  weight: number;
+  labels: Record<string, string>;
+  cache: string;
+  maxBytes: number;
+  maxAgeSeconds: number;
+  keepFreeBytes: number;
+  anySystem: boolean;
+  /** For peers and pods without the socket; null: this agent only takes. */
+  listen: { host: string; port: number } | null;
+  /** Where peers reach it, when that is not the address it listens on. */
+  advertise: string | null;
+  socket: string | null;
+  originWidth: number;
+  scrubPercentPerDay: number;
+};
+
+const TIDY_MS = 60_000;
+const DRAIN_MS = 20_000;
+const STALL_SECONDS = 20;
+
+/** Runs until `signal` fires, then drains. Throws AGENT_CACHE_UNFIT, AGENT_CACHE_BUSY, USAGE_INVALID. @param onListening told once of the address. */
+export async function runAgent(
+  settings: AgentSettings,
+  { log, signal, onListening }: { log: Log; signal: AbortSignal; onListening?: (address: string) => void },
+): Promise<void> {
+  const { maxBytes, keepFreeBytes, anySystem } = settings;
+  const limits = { maxBytes, keepFreeBytes, anySystem, maxAgeMs: settings.maxAgeSeconds * 1000 };
+  const cache = await Cache.open(settings.cache, { ...limits, nowMs: Date.now });
+  const work = new AbortController();
+  try {
+    const agent = await Agent.make(settings, { cache, log, signal: work.signal });
+    await agent.run(signal, onListening ?? (() => {}));
+  } finally {
+    work.abort(new Error("the agent ends"));
+    cache.close();
+  }
+}
+
+class Agent {
+  readonly #settings: AgentSettings;
+  readonly #cache: Cache;
+  readonly #log: Log;
+  readonly #signal: AbortSignal;
+  readonly #peers = new Peers(Date.now);
+  readonly #membership: Membership;
+  readonly #bringer: Bringer;
+  readonly #warm: WarmTasks;
+  readonly #scrub: Scrub;
+  readonly #transport: Awaited<ReturnType<typeof makeTransport>>;
+  #address = "";
+  #isDraining = false;
+
+  private constructor(
+    settings: AgentSettings,
+    { cache, log, signal }: { cache: Cache; log: Log; signal: AbortSignal },
+    transport: Awaited<ReturnType<typeof makeTransport>>,
+  ) {
+    this.#settings = settings;
+    this.#cache = cache;
+    this.#log = log;
+    this.#signal = signal;
+    this.#transport = transport;
+    const { client, group, id, zone, originWidth } = settings;
+    const { sleep, random } = MACHINE;
+    const ring = () => ({ ring: this.#membership.ring, self: { id, zone } });
+    const common = { client, sleep, random, clockMs: Date.now, log, signal };
+    this.#membership = new Membership({
+      ...common,
+      group,
+      describe: () => this.#describe(),
+      reports: () => this.#warm.reports(),
+      onTasks: (tasks) => this.#warm.take(tasks),
+    });
+    const ticket = (wanted: Parameters<Membership["ticket"]>[0]) => this.#membership.ticket(wanted);
+    const origin = new Origin(client, signal);
+    this.#bringer = new Bringer({ ...common, cache, peers: this.#peers, origin, transport, ring, ticket, originWidth, nowMs: Date.now });
+    this.#warm = new WarmTasks({ ...common, cache, bringer: this.#bringer, ring, machine: MACHINE });
+    this.#scrub = new Scrub(cache, log);
+  }
+
+  static async make(settings: AgentSettings, parts: { cache: Cache; log: Log; signal: AbortSignal }): Promise<Agent> {
+    const connections = 4 * settings.originWidth;
+    const transport = await makeTransport({ kind: "raw", connections, stallSeconds: STALL_SECONDS, bandwidthBytesPerSecond: undefined });
+    return new Agent(settings, parts, transport);
+  }
+
+  async run(stop: AbortSignal, onListening: (address: string) => void): Promise<void> {
+    const door = this.#door();
+    const servers = await this.#listen(door);
+    const { chunks, bytes } = this.#cache.counts;
+    this.#log({ event: "agent.started", id: this.#settings.id, address: this.#address, cache: this.#cache.folder.path, chunks, bytes });
+    const tidying = setInterval(() => this.#cache.tidy(), TIDY_MS);
+    tidying.unref();
+    const beating = new AbortController();
+    const members = this.#membership.run();
+    const scrubbing = this.#scrub.run(this.#settings.scrubPercentPerDay, MACHINE.sleep, AbortSignal.any([this.#signal, beating.signal]));
+    onListening(this.#address);
+    await new Promise<void>((resolve) => (stop.aborted ? resolve() : stop.addEventListener("abort", () => resolve(), { once: true })));
+    clearInterval(tidying);
+    beating.abort();
+    await this.#drain(door, servers);
+    void members;
+    await scrubbing;
+    await this.#transport.close();
+  }
+
+  /** Says that it goes, so that others ask elsewhere; ends what is under way; then closes. */
+  async #drain(door: Door, servers: readonly Server[]): Promise<void> {
+    this.#isDraining = true;
+    this.#log({ event: "agent.draining", sending: door.sending });
+    await this.#membership.leave();
+    for (const server of servers) {
+      server.close();
+      server.closeIdleConnections();
+    }
+    const endMs = Date.now() + DRAIN_MS;
+    while (door.sending > 0 && Date.now() < endMs) await delay(50);
+    for (const server of servers) server.closeAllConnections();
+    if (this.#settings.socket !== null) rmSync(this.#settings.socket, { force: true });
+    this.#log({ event: "agent.stopped", sending: door.sending });
+  }
+
+  #door(): Door {
+    const { advertise, id } = this.#settings;
+    const hosts = [id, ...(advertise === null ? [] : [advertise.replace(/:\d+$/, "")])];
+    const door: Door = new Door({
+      cache: this.#cache,
+      bringer: this.#bringer,
+      ticketProblem: (question) => this.#membership.ticketProblem(question.ticket, question),
+      about: () => ({ ...this.#describe(), group: this.#settings.group, folder: this.#cache.folder.path }),
+      metrics: () => this.#metrics(door),
+      isReady: () => this.#membership.isJoined && !this.#isDraining,
+      hosts,
+      nowMs: Date.now,
+      log: this.#log,
+    });
+    return door;
+  }
+
+  #metrics(door: Door): string {
+    return metricsText({
+      cache: { ...this.#cache.counts, maxBytes: this.#cache.maxBytes },
+      bring: { ...this.#bringer.counts, flying: this.#bringer.flying, originActive: this.#bringer.gate.active },
+      door: { ...door.counts, sending: door.sending },
+      peers: { ring: this.#membership.ring.members.length, left: this.#peers.left, faults: this.#peers.counts },
+      scrub: this.#scrub.counts,
+      warm: this.#warm.counts,
+      joined: this.#membership.isJoined,
+    });
+  }
+
+  #describe(): AgentDescription {
+    const { id, zone, weight, labels, version } = this.#settings;
+    const { chunks, bytes } = this.#cache.counts;
+    return { id, zone, weight, labels, version, address: this.#address, chunks, bytes, maxBytes: this.#cache.maxBytes };
+  }
+
+  async #listen(door: Door): Promise<Server[]> {
+    const { listen, socket, advertise } = this.#settings;
+    const servers: Server[] = [];
+    if (socket !== null) {
+      // The cache is ours, so whoever had this socket is gone.
+      rmSync(socket, { force: true });
+      servers.push(await listening(door.server(), socket));
+      // Whoever may open the folder may ask; what is given needs a ticket.
+      chmodSync(socket, 0o666);
+    }
+    if (listen !== null) {
+      const server = await listening(door.server(), listen);
+      servers.push(server);
+      const { port } = server.address() as AddressInfo;
+      this.#address = advertise ?? `${reachable(listen.host)}:${port}`;
+    }
+    return servers;
+  }
+}
+
+function listening(server: Server, where: string | { host: string; port: number }): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const named = typeof where === "string" ? where : `${where.host}:${where.port}`;
+    server.once("error", (cause) => {
+      reject(new FerryError("USAGE_INVALID", { problem: `the agent can't listen on ${named}: ${fsProblem(cause)}` }, { cause }));
+    });
+    server.listen(where, () => resolve(server));
+  });
+}
+
+/** The first address that others reach, for one that listens on all. */
+function reachable(host: string): string {
+  if (host !== "0.0.0.0" && host !== "::" && host !== "") return host.includes(":") ? `[${host}]` : host;
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return addresses.find(({ internal, family }) => !internal && family === "IPv4")?.address ?? "127.0.0.1";
+}

@@ -1,0 +1,201 @@
+/**
+ * Brings chunks into the cache, each once however many want it: from members of the ring that are better for the chunk than this one
+ * (shared/ring.ts), and from the origin when there are none, or none gives it. So one agent of a ring fetches a chunk from the origin, and
+ * the others get it from that one, as it comes.
+ */
+import type { RingPeer } from "../../shared/contract/agents.ts";
+import type { Digest } from "../../shared/digest.ts";
+import { FerryError } from "../../shared/errors.ts";
+import type { Ring } from "../../shared/ring.ts";
+import type { StoreAnswer } from "../../shared/transfer/ports.ts";
+import type { Transport } from "../node/transport.ts";
+import type { Cache } from "./cache.ts";
+import { chunkAddress } from "./chunk-address.ts";
+import { fetchInto, PATIENCE } from "./fetching.ts";
+import type { Filling } from "./filling.ts";
+import { Gate, type Urgency } from "./gate.ts";
+import type { Origin, Wanted } from "./origin.ts";
+import type { Fault, Peers } from "./peers.ts";
+
+/** How many peers are asked for one chunk. */
+const SOURCES_MAX = 4;
+const ORIGIN_TRIES = 4;
+/** How long peers that are all busy are asked again. */
+const BUSY_MS_MAX = 20_000;
+const BUSY_PAUSE_MS = 250;
+
+/** A chunk on its way. `done` rejects when it does not come. */
+export type Flight = { filling: Filling; done: Promise<void> };
+
+export type BringerParts = {
+  cache: Cache;
+  peers: Peers;
+  origin: Origin;
+  transport: Transport;
+  ring: () => { ring: Ring<RingPeer>; self: { id: string; zone: string } };
+  /** A ticket with which peers give it. */
+  ticket: (wanted: Wanted) => Promise<string | null>;
+  originWidth: number;
+  sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+  random: () => number;
+  nowMs: () => number;
+  log: (line: Record<string, string | number | boolean>) => void;
+  signal: AbortSignal;
+};
+
+export type BringCounts = {
+  originBytes: number;
+  originChunks: number;
+  peerBytes: number;
+  peerChunks: number;
+  corrupt: number;
+  failed: number;
+};
+
+export class Bringer {
+  readonly #parts: BringerParts;
+  readonly #flights = new Map<Digest, Flight>();
+  readonly gate: Gate;
+  readonly counts: BringCounts = { originBytes: 0, originChunks: 0, peerBytes: 0, peerChunks: 0, corrupt: 0, failed: 0 };
+
+  constructor(parts: BringerParts) {
+    this.#parts = parts;
+    this.gate = new Gate(parts.originWidth);
+  }
+
+  get flying(): number {
+    return this.#flights.size;
+  }
+
+  /** The chunk is in the cache afterwards. Throws AGENT_CACHE_FULL, TRANSFER_FAILED, and what the API answers. */
+  async bring(wanted: Wanted, urgency: Urgency): Promise<void> {
+    if (!this.#parts.cache.has(wanted)) await this.fly(wanted, urgency).done;
+  }
+
+  /** The flight that brings the chunk: the one that is under way, or a new one. Throws AGENT_CACHE_FULL. */
+  fly(wanted: Wanted, urgency: Urgency): Flight {
+    const under = this.#flights.get(wanted.sha256);
+    if (under !== undefined && under.filling.chunk.size === wanted.size) return under;
+    const filling = this.#parts.cache.begin(wanted);
+    const flight = { filling, done: this.#run(wanted, filling, urgency) };
+    // Whoever waits is told; when nobody does it is no failure of the process.
+    flight.done.catch(() => {});
+    this.#flights.set(wanted.sha256, flight);
+    return flight;
+  }
+
+  async #run(wanted: Wanted, filling: Filling, urgency: Urgency): Promise<void> {
+    try {
+      // The flight is entered in the table first.
+      await Promise.resolve();
+      if (!(await this.#fromPeers(wanted, filling))) await this.gate.pass(urgency, () => this.#fromOrigin(wanted, filling));
+    } catch (error) {
+      this.counts.failed++;
+      const told = error instanceof FerryError ? error : this.#parts.cache.full(wanted, error);
+      this.#parts.cache.fail(filling, told);
+      throw told;
+    } finally {
+      if (this.#flights.get(wanted.sha256)?.filling === filling) this.#flights.delete(wanted.sha256);
+    }
+  }
+
+  async #fromPeers(wanted: Wanted, filling: Filling): Promise<boolean> {
+    const { ring, peers, ticket, nowMs, sleep, random, signal } = this.#parts;
+    const pass = await ticket(wanted);
+    if (pass === null) return false;
+    const endMs = nowMs() + BUSY_MS_MAX;
+    for (;;) {
+      const { ring: now, self } = ring();
+      // Those that are left alone for a while stay out, and others take their part.
+      const sources = now.sources(wanted.sha256, self, 4 * SOURCES_MAX).filter((peer) => peer.address !== "" && !peers.isLeft(peer));
+      let isBusy = false;
+      for (const peer of sources.slice(0, SOURCES_MAX)) {
+        const ended = await this.#fromPeer(peer, { wanted, filling, pass });
+        if (ended === "there") return true;
+        if (ended === "busy") isBusy = true;
+      }
+      if (!isBusy || nowMs() > endMs) return false;
+      await sleep(BUSY_PAUSE_MS * (0.5 + random()), signal);
+    }
+  }
+
+  async #fromPeer(
+    peer: RingPeer,
+    { wanted, filling, pass }: { wanted: Wanted; filling: Filling; pass: string },
+  ): Promise<"there" | "busy" | "no"> {
+    const { peers, transport, signal } = this.#parts;
+    const isOnly = filling.bytes === 0;
+    const onBytes = (bytes: number) => {
+      this.counts.peerBytes += bytes;
+    };
+    const url = chunkAddress(`http://${peer.address}`, wanted, pass);
+    const end = await fetchInto(filling, url, { transport, signal, onBytes }, PATIENCE);
+    if (end.kind === "disk") throw end.error;
+    if (end.kind === "slow") return this.#blame(peer, "crawled", "it gives too few bytes");
+    if (end.kind === "broken") return this.#blame(peer, "died", end.problem);
+    if (end.kind === "answered") return end.status === 503 ? "busy" : this.#blame(peer, "refused", `it answered ${end.status}`);
+    if (await this.#settle(wanted, filling, `agent ${peer.id}`)) {
+      this.counts.peerChunks++;
+      peers.praise(peer);
+      return "there";
+    }
+    // Of bytes that came from several, nobody knows whose were wrong.
+    if (isOnly) this.#blame(peer, "lied", `chunk ${wanted.sha256} does not have its digest`);
+    return "no";
+  }
+
+  #blame(peer: RingPeer, fault: Fault, problem: string): "no" {
+    this.#parts.peers.blame(peer, fault);
+    this.#parts.log({ event: "peer.fault", peer: peer.id, fault, problem });
+    return "no";
+  }
+
+  /** Throws TRANSFER_FAILED, DIGEST_INVALID, AGENT_CACHE_FULL, and what the API answers. */
+  async #fromOrigin(wanted: Wanted, filling: Filling): Promise<void> {
+    const { origin, transport, sleep, random, signal } = this.#parts;
+    const onBytes = (bytes: number) => {
+      this.counts.originBytes += bytes;
+    };
+    let problem = "";
+    for (let attempt = 0; attempt < ORIGIN_TRIES; attempt++) {
+      if (attempt > 0) await sleep(200 * 2 ** attempt * (0.5 + random()), signal);
+      const end = await fetchInto(filling, await origin.url(wanted), { transport, signal, onBytes }, null);
+      if (end.kind === "disk") throw end.error;
+      if (end.kind === "whole") {
+        if (await this.#settle(wanted, filling, "the store")) {
+          this.counts.originChunks++;
+          return;
+        }
+        problem = "its bytes do not have its digest";
+      } else problem = problemOf(end);
+    }
+    throw new FerryError("TRANSFER_FAILED", { what: `chunk ${wanted.sha256}`, problem });
+  }
+
+  /** False, and the filling is empty again, when the bytes are wrong. */
+  async #settle(wanted: Wanted, filling: Filling, from: string): Promise<boolean> {
+    try {
+      await this.#parts.cache.settle(filling, from);
+      return true;
+    } catch (error) {
+      if (!(error instanceof FerryError) || error.code !== "DIGEST_INVALID") throw error;
+      this.counts.corrupt++;
+      this.#parts.log({ event: "chunk.corrupt", chunk: wanted.sha256, from });
+      filling.restart();
+      return false;
+    }
+  }
+}
+
+function problemOf(answer: StoreAnswer | { kind: "slow" }): string {
+  switch (answer.kind) {
+    case "answered":
+      return `the store answered ${answer.status} ${answer.code}`;
+    case "broken":
+      return answer.problem;
+    case "slow":
+      return "it is too slow";
+    default:
+      return answer satisfies never;
+  }
+}

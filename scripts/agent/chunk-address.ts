@@ -1,0 +1,41 @@
+/** How a chunk is named at an agent's door: everything in the address, since that is all that a transport carries. */
+import * as z from "zod";
+import { Digest } from "../../shared/digest.ts";
+import { RepositoryName, RevisionId } from "../../shared/names.ts";
+import type { Wanted } from "./origin.ts";
+
+export const CHUNKS_PATH = "/v1/chunks/";
+
+const Named = z.object({
+  sha256: Digest,
+  size: z
+    .string()
+    .regex(/^\d{1,15}$/)
+    .transform(Number),
+  repository: RepositoryName,
+  revision: RevisionId,
+  ticket: z.string().min(1).max(200),
+  /** `path`: answer where the chunk's file is, when it is here. */
+  as: z.enum(["content", "path"]).default("content"),
+  /** `self`: the reader hashes what it gets, so it may have bytes of a chunk that is still coming. */
+  checks: z.enum(["self", "agent"]).default("agent"),
+});
+
+export type ChunkQuestion = z.infer<typeof Named>;
+
+/** @param base such as `http://10.0.0.1:7077`. */
+export function chunkAddress(
+  base: string,
+  { sha256, size, repository, revision }: Wanted,
+  ticket: string,
+  as: "content" | "path" = "content",
+): string {
+  return `${base}${CHUNKS_PATH}${sha256}?${new URLSearchParams({ size: String(size), repository, revision, ticket, as, checks: "self" })}`;
+}
+
+/** Null: it is no chunk's address. */
+export function parseChunkAddress(url: URL): ChunkQuestion | null {
+  if (!url.pathname.startsWith(CHUNKS_PATH)) return null;
+  const asked = Named.safeParse({ sha256: url.pathname.slice(CHUNKS_PATH.length), ...Object.fromEntries(url.searchParams) });
+  return asked.success ? asked.data : null;
+}

@@ -1,0 +1,220 @@
+/**
+ * The agent's door, for pods of its machine and for other agents.
+ *
+ *   GET  /v1/chunks/<sha256>?size=&repository=&revision=&ticket=   the chunk's bytes, whole or a range; brought first when it is not here
+ *        &as=path                                                  instead: where its file is, once it is whole
+ *        &checks=self                                              the reader hashes for itself: it may have bytes as they come
+ *   POST /v1/chunks/<sha256>?…                                     a reader found the file wrong: it is read again, and dropped if so
+ *   GET  /v1/agent                                                 who this is, and where its cache is
+ *   GET  /healthz /readyz /metrics
+ *
+ * Whoever does not say `checks=self` gets only chunks whose file was read and hashed for this very answer. A name in the Host header
+ * that is not this machine's is refused: a web page must not reach the door by a name that it controls.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { isIP } from "node:net";
+import { hostname } from "node:os";
+import { FerryError, problemOf } from "../../shared/errors.ts";
+import type { Bringer } from "./bring.ts";
+import type { Cache } from "./cache.ts";
+import { CHUNKS_PATH, type ChunkQuestion, parseChunkAddress } from "./chunk-address.ts";
+import type { ChunkFile } from "./chunk-file.ts";
+import type { Log } from "./log.ts";
+import { SendBuffers, sendFile, sendFilling } from "./sending.ts";
+
+/** Answers with bytes at once; more are told to ask somebody else, or later. */
+const SENDING_MAX = 256;
+/** A path that was told stays good for so long, whatever the cache needs room for. */
+const PATH_PIN_MS = 60_000;
+
+export type DoorCounts = {
+  requests: number;
+  refused: number;
+  busy: number;
+  servedBytes: number;
+  hits: number;
+  misses: number;
+  paths: number;
+};
+
+export type DoorParts = {
+  cache: Cache;
+  bringer: Bringer;
+  ticketProblem: (question: ChunkQuestion) => Promise<string | null>;
+  about: () => object;
+  metrics: () => string;
+  isReady: () => boolean;
+  /** Names by which it is known, beside addresses and localhost. */
+  hosts: readonly string[];
+  nowMs: () => number;
+  log: Log;
+};
+
+export class Door {
+  readonly #parts: DoorParts;
+  readonly #buffers = new SendBuffers();
+  readonly #hosts: ReadonlySet<string>;
+  readonly counts: DoorCounts = { requests: 0, refused: 0, busy: 0, servedBytes: 0, hits: 0, misses: 0, paths: 0 };
+  #sending = 0;
+
+  constructor(parts: DoorParts) {
+    this.#parts = parts;
+    this.#hosts = new Set(["localhost", hostname().toLowerCase(), ...parts.hosts.map((host) => host.toLowerCase())]);
+  }
+
+  server(): Server {
+    const server = createServer({ keepAliveTimeout: 60_000, requestTimeout: 30_000 }, (request, response) => {
+      this.#answer(request, response).catch((error: unknown) => this.#refuse(response, error));
+    });
+    return server;
+  }
+
+  get sending(): number {
+    return this.#sending;
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.counts.requests++;
+    if (!this.#isOurs(request)) return text(response, 421, "this agent has another name\n");
+    const url = new URL(request.url ?? "/", "http://agent");
+    const { method = "GET" } = request;
+    if (url.pathname.startsWith(CHUNKS_PATH)) return this.#chunk(method, url, request, response);
+    if (method !== "GET" && method !== "HEAD") return text(response, 405, "GET only\n");
+    const { about, metrics, isReady } = this.#parts;
+    if (url.pathname === "/healthz") return text(response, 200, "ok\n");
+    if (url.pathname === "/readyz") return text(response, isReady() ? 200 : 503, isReady() ? "ready\n" : "not ready\n");
+    if (url.pathname === "/metrics") return text(response, 200, metrics(), "text/plain; version=0.0.4; charset=utf-8");
+    if (url.pathname === "/v1/agent") return json(response, 200, about());
+    return text(response, 404, "there is nothing here\n");
+  }
+
+  async #chunk(method: string, url: URL, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const question = parseChunkAddress(url);
+    if (question === null) return text(response, 400, "that is no chunk's address\n");
+    if (method !== "GET" && method !== "POST") return text(response, 405, "GET or POST\n");
+    const problem = await this.#parts.ticketProblem(question);
+    if (problem !== null) throw new FerryError("AGENT_TICKET_INVALID", { problem });
+    if (method === "POST") return json(response, 200, { isRight: await this.#parts.cache.check(question, { again: true }) });
+    if (question.as === "path") return this.#path(question, response);
+    const range = rangeOf(request.headers.range, question.size);
+    if (range === null) return text(response, 416, "not within the chunk\n");
+    if (this.#sending >= SENDING_MAX) {
+      this.counts.busy++;
+      response.setHeader("retry-after", "1");
+      return text(response, 503, "busy\n");
+    }
+    this.#sending++;
+    try {
+      await this.#content(question, range, response);
+    } finally {
+      this.#sending--;
+    }
+  }
+
+  /** Until the file is whole; then where it is. */
+  async #path(question: ChunkQuestion, response: ServerResponse): Promise<void> {
+    const { cache, bringer, nowMs } = this.#parts;
+    const isHit = cache.has(question);
+    this.#count(isHit);
+    await bringer.bring(question, "live");
+    cache.pin(question.sha256, "paths", nowMs() + PATH_PIN_MS);
+    // Counts as a use, and finds out whether somebody removed the file.
+    const file = cache.read(question);
+    if (file === null)
+      throw new FerryError("TRANSFER_FAILED", { what: `chunk ${question.sha256}`, problem: "it is not in the cache any more" });
+    file.close();
+    this.counts.paths++;
+    json(response, 200, { path: cache.folder.chunkPath(question.sha256), isHit });
+  }
+
+  async #content(question: ChunkQuestion, range: Range, response: ServerResponse): Promise<void> {
+    const { cache, bringer } = this.#parts;
+    if (question.checks === "agent") {
+      await bringer.bring(question, "live");
+      if (!(await cache.check(question, { again: true }))) await bringer.bring(question, "live");
+    }
+    const { from, to } = range;
+    const onBytes = (bytes: number) => {
+      this.counts.servedBytes += bytes;
+    };
+    const sent = { from, to, buffers: this.#buffers, onBytes };
+    const onFirst = () => head(response, range, question.size);
+    this.#count(cache.has(question));
+    const file = cache.read(question) ?? (await this.#whenClosed(question));
+    if (file === null) {
+      // The head when the first bytes are there: until then a failure can be told, and another be asked.
+      if (await sendFilling(response, bringer.fly(question, "live").filling, sent, onFirst)) response.end();
+      return;
+    }
+    onFirst();
+    try {
+      if (await sendFile(response, file, sent)) response.end();
+    } finally {
+      file.close();
+    }
+  }
+
+  /** A chunk whose last byte came a moment ago is no longer coming, and not yet entered. */
+  async #whenClosed(question: ChunkQuestion): Promise<ChunkFile | null> {
+    const { cache, bringer } = this.#parts;
+    const flight = bringer.fly(question, "live");
+    if (!flight.filling.isClosed) return null;
+    await flight.done;
+    return cache.read(question);
+  }
+
+  #count(isHit: boolean): void {
+    if (isHit) this.counts.hits++;
+    else this.counts.misses++;
+  }
+
+  #isOurs({ headers, socket }: IncomingMessage): boolean {
+    // A socket of the file system is reached by no name.
+    if (socket.remoteAddress === undefined) return true;
+    const host = (headers.host ?? "").replace(/:\d+$/, "").toLowerCase();
+    return isIP(host.replace(/^\[|\]$/g, "")) !== 0 || this.#hosts.has(host);
+  }
+
+  #refuse(response: ServerResponse, error: unknown): void {
+    const told = error instanceof FerryError ? error : new FerryError("INTERNAL", { problem: problemOf(error) });
+    this.counts.refused++;
+    if (told.status >= 500) this.#parts.log({ event: "request.failed", code: told.code, problem: told.message });
+    if (response.headersSent) return void response.destroy();
+    json(response, told.status, { code: told.code, detail: told.message, next: told.next });
+  }
+}
+
+type Range = { from: number; to: number; isWhole: boolean };
+
+/** `bytes=a-b` and `bytes=a-`, as our own readers ask. Null: not within the chunk. */
+function rangeOf(header: string | undefined, size: number): Range | null {
+  if (header === undefined) return { from: 0, to: size, isWhole: true };
+  const [, first = "", last = ""] = /^bytes=(\d{1,15})-(\d{0,15})$/.exec(header) ?? [];
+  const from = Number(first);
+  const to = last === "" ? size : Math.min(size, Number(last) + 1);
+  return first === "" || from >= to ? null : { from, to, isWhole: false };
+}
+
+function head(response: ServerResponse, { from, to, isWhole }: Range, size: number): void {
+  const ranges: Record<string, string> = isWhole ? {} : { "content-range": `bytes ${from}-${to - 1}/${size}` };
+  response.writeHead(isWhole ? 200 : 206, {
+    "content-type": "application/octet-stream",
+    "content-length": String(to - from),
+    "accept-ranges": "bytes",
+    "cache-control": "no-store",
+    ...ranges,
+  });
+}
+
+function text(response: ServerResponse, status: number, body: string, type = "text/plain; charset=utf-8"): void {
+  response.writeHead(status, {
+    "content-type": type,
+    "content-length": String(Buffer.byteLength(body)),
+    "x-content-type-options": "nosniff",
+  });
+  response.end(body);
+}
+
+function json(response: ServerResponse, status: number, body: object): void {
+  text(response, status, `${JSON.stringify(body)}\n`, "application/json");
+}

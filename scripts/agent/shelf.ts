@@ -1,0 +1,201 @@
+/**
+ * Chunks by way of the agent of this machine: it brings a chunk into its cache and says where, and the pull takes it from there as from any
+ * folder with chunks, hashing it. An agent that is absent, slow or wrong costs a moment: then the pull goes to the store, and stays there.
+ */
+import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
+import { Agent as Connections, type IncomingMessage, request } from "node:http";
+import * as z from "zod";
+import type { FerryClient } from "../../shared/client.ts";
+import { CHUNK_TICKETS_MAX } from "../../shared/contract/agents.ts";
+import type { Digest } from "../../shared/digest.ts";
+import { FerryError, problemOf } from "../../shared/errors.ts";
+import type { RepositoryName, RevisionId } from "../../shared/names.ts";
+import { Window } from "../../shared/transfer/semaphore.ts";
+import { MiB } from "../../shared/units.ts";
+import type { ChunkShelf } from "../node/chunk-cache.ts";
+import { chunkAddress } from "./chunk-address.ts";
+import type { Chunk } from "./filling.ts";
+
+const WELL_KNOWN_SOCKETS = ["/var/lib/modelferry/agent.sock", "/run/modelferry/agent.sock"];
+/** Chunks that are asked for at once. */
+const WIDTH = 16;
+const ANSWER_BYTES_MAX = 64 * 1024;
+/** An agent that does not answer is left after so long: it had to bring the chunk, but not from the moon. */
+const ANSWER_MS = 10_000;
+const BRING_BYTES_PER_SECOND_MIN = 4 * MiB;
+const FAILURES_MAX = 3;
+
+const PathAnswer = z.object({ path: z.string().startsWith("/") });
+const About = z.object({ id: z.string(), group: z.string(), folder: z.string() });
+
+export type AgentPlace = { socketPath: string } | { host: string; port: number };
+export type Revision = { repository: RepositoryName; revision: RevisionId };
+
+/**
+ * Where an agent may be: `FERRY_AGENT` (a socket's path, `http://host:port`, or `off`), else a well-known socket. Null: nowhere. Throws
+ * USAGE_INVALID.
+ */
+export function findAgent(env: Readonly<Record<string, string | undefined>>): AgentPlace | null {
+  const named = env["FERRY_AGENT"];
+  if (named === undefined || named === "") {
+    const socketPath = WELL_KNOWN_SOCKETS.find(isSocket);
+    return socketPath === undefined ? null : { socketPath };
+  }
+  if (named === "off") return null;
+  const path = named.replace(/^unix:(\/\/)?/, "");
+  if (path.startsWith("/")) return { socketPath: path };
+  const [, host, port] = /^http:\/\/([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):(\d{1,5})\/?$/.exec(named) ?? [];
+  if (host !== undefined) return { host: host.replace(/^\[|\]$/g, ""), port: Number(port) };
+  throw new FerryError("USAGE_INVALID", { problem: `FERRY_AGENT is '${named}': give a socket's path, http://host:port, or off` });
+}
+
+function isSocket(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
+}
+
+export class AgentShelf implements ChunkShelf {
+  readonly #place: AgentPlace;
+  readonly #client: FerryClient;
+  readonly #note: (text: string) => void;
+  readonly #connections = new Connections({ keepAlive: true, maxSockets: WIDTH });
+  readonly #window = new Window(WIDTH);
+  readonly #paths = new Map<Digest, string>();
+  readonly #tickets = new Map<Digest, Promise<ReadonlyMap<Digest, string>>>();
+  #upcoming: Digest[] = [];
+  #of: Revision | null = null;
+  #group: Promise<string> | null = null;
+  #failures = 0;
+  #isOff = false;
+  readonly counts = { given: 0, failed: 0 };
+
+  /** @param note told once, when the agent is left. */
+  constructor(place: AgentPlace, client: FerryClient, note: (text: string) => void) {
+    this.#place = place;
+    this.#client = client;
+    this.#note = note;
+  }
+
+  /** What will be asked for, in that order. */
+  expect(of: Revision, chunks: readonly Chunk[]): void {
+    this.#of = of;
+    this.#upcoming = [...new Set(chunks.map(({ sha256 }) => sha256))];
+  }
+
+  path(sha256: Digest): string {
+    return this.#paths.get(sha256) ?? "";
+  }
+
+  async open({ sha256, size }: Chunk, signal: AbortSignal): Promise<number | null> {
+    if (this.#isOff || this.#of === null) return null;
+    const wanted = { sha256, size, ...this.#of };
+    await this.#window.take(1, signal);
+    try {
+      if (this.#isOff) return null;
+      const url = chunkAddress("", wanted, await this.#ticket(sha256, signal), "path");
+      const answer = await this.#ask("GET", url, ANSWER_MS + (size / BRING_BYTES_PER_SECOND_MIN) * 1000, signal);
+      const fd = this.#openAt(PathAnswer.parse(answer).path, { sha256, size });
+      this.#failures = 0;
+      if (fd !== null) this.counts.given++;
+      return fd;
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#failed(error);
+      return null;
+    } finally {
+      this.#window.give(1);
+    }
+  }
+
+  /** The agent reads its file again, and has it no more when it is wrong: then it brings the chunk anew. */
+  async wrong({ sha256, size }: Chunk, signal: AbortSignal): Promise<boolean> {
+    if (this.#isOff || this.#of === null) return false;
+    try {
+      const url = chunkAddress("", { sha256, size, ...this.#of }, await this.#ticket(sha256, signal));
+      await this.#ask("POST", url, ANSWER_MS, signal);
+      return true;
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#failed(error);
+      return false;
+    }
+  }
+
+  #failed(error: unknown): void {
+    this.counts.failed++;
+    const isRefusal = error instanceof Refusal;
+    if (++this.#failures < FAILURES_MAX && isRefusal) return;
+    this.#isOff = true;
+    this.#note(`without the agent of this machine: ${problemOf(error)}`);
+  }
+
+  /** Null: not the chunk's file. Throws when the agent's folder is not to be seen from here. */
+  #openAt(path: string, { sha256, size }: Chunk): number | null {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const stats = fstatSync(fd);
+    if (stats.isFile() && stats.size === size) {
+      this.#paths.set(sha256, path);
+      return fd;
+    }
+    closeSync(fd);
+    return null;
+  }
+
+  async #ticket(sha256: Digest, signal: AbortSignal): Promise<string> {
+    const known = this.#tickets.get(sha256);
+    const page = known ?? this.#askTickets(sha256, signal);
+    const ticket = (await page).get(sha256);
+    if (ticket === undefined) throw new Error("the API gave no ticket");
+    return ticket;
+  }
+
+  /** Together with those that come next. */
+  #askTickets(first: Digest, signal: AbortSignal): Promise<ReadonlyMap<Digest, string>> {
+    const digests = new Set([first]);
+    for (const sha256 of this.#upcoming) if (digests.size < CHUNK_TICKETS_MAX && !this.#tickets.has(sha256)) digests.add(sha256);
+    const page = this.#callTickets([...digests], signal);
+    for (const sha256 of digests) this.#tickets.set(sha256, page);
+    this.#upcoming = this.#upcoming.filter((sha256) => !digests.has(sha256));
+    return page;
+  }
+
+  async #callTickets(chunks: Digest[], signal: AbortSignal): Promise<ReadonlyMap<Digest, string>> {
+    const { repository, revision } = this.#of ?? { repository: "" as RepositoryName, revision: "" };
+    this.#group ??= this.#ask("GET", "/v1/agent", ANSWER_MS, signal).then((about) => About.parse(about).group);
+    const body = { chunks, group: await this.#group };
+    const { items } = await this.#client.call("chunkTickets", { repository, params: { ref: revision }, body }, signal);
+    return new Map(items.map((item) => [item.sha256, item.ticket]));
+  }
+
+  #ask(method: "GET" | "POST", path: string, timeoutMs: number, signal: AbortSignal): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const asked = request({ ...this.#place, method, path, agent: this.#connections, signal, timeout: timeoutMs });
+      asked.once("timeout", () => asked.destroy(new Error(`no answer within ${Math.round(timeoutMs / 1000)} s`)));
+      asked.once("error", reject);
+      asked.once("response", (response) => readJson(response).then(resolve, reject));
+      asked.end();
+    });
+  }
+}
+
+/** The agent is there, and says no. */
+class Refusal extends Error {}
+
+async function readJson(response: IncomingMessage): Promise<unknown> {
+  let text = "";
+  response.setEncoding("utf8");
+  for await (const piece of response) {
+    text += String(piece);
+    if (text.length > ANSWER_BYTES_MAX) throw new Error("its answer is too long");
+  }
+  if (response.statusCode === 200) return JSON.parse(text);
+  const { code } = z.object({ code: z.string() }).catch({ code: "" }).parse(safeJson(text));
+  throw new Refusal(`it answered ${response.statusCode} ${code}`.trim());
+}
+
+function safeJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

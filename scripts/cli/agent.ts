@@ -1,0 +1,97 @@
+/** `ferry agent`: the cache of a machine. */
+import { hostname } from "node:os";
+import { join, resolve } from "node:path";
+import type { Command } from "commander";
+import * as z from "zod";
+import { AgentId, GroupName } from "../../shared/contract/agents-names.ts";
+import { GiB } from "../../shared/units.ts";
+import type { Act } from "./act.ts";
+import { Cli, GlobalFlags } from "./cli.ts";
+import { BytesValue, collected, countValue, LabelsValue, SecondsValue } from "./values.ts";
+import { VERSION } from "./version.ts";
+
+export const AGENT_FOLDER = "/var/lib/modelferry";
+const MAX_AGE_SECONDS = 30 * 86_400;
+const SCRUB_PERCENT = 10;
+const ORIGIN_WIDTH = 8;
+
+const ListenValue = z.string().transform((text, context) => {
+  if (text === "off") return null;
+  const [, host = "", port = ""] = /^(.*):(\d{1,5})$/.exec(text) ?? [];
+  if (host !== "" && Number(port) < 65_536) return { host: host.replace(/^\[|\]$/g, ""), port: Number(port) };
+  context.addIssue(`'${text}' is not host:port, such as 0.0.0.0:7077, or 'off'`);
+  return z.NEVER;
+});
+
+const Agent = GlobalFlags.extend({
+  args: z.tuple([]),
+  cache: z.string().min(1).default(AGENT_FOLDER),
+  maxBytes: BytesValue,
+  maxAge: SecondsValue.default(MAX_AGE_SECONDS),
+  keepFree: BytesValue.default(GiB),
+  anyFileSystem: z.boolean().default(false),
+  listen: ListenValue.default({ host: "0.0.0.0", port: 7077 }),
+  advertise: z.string().min(1).optional(),
+  socket: z.string().min(1).optional(),
+  group: GroupName.default("default"),
+  id: AgentId.optional(),
+  zone: z.string().max(64).default(""),
+  weight: countValue(1, 1000).default(1),
+  label: LabelsValue.default({}),
+  originConnections: countValue(1, 64).default(ORIGIN_WIDTH),
+  scrub: countValue(0, 100).default(SCRUB_PERCENT),
+});
+type Agent = z.infer<typeof Agent>;
+
+export function addAgent(program: Command, act: Act): void {
+  program
+    .command("agent")
+    .summary("Run the cache of this machine.")
+    .description(
+      "Run the cache of this machine: pulls here take chunks from it, and the agents of a group bring each chunk from the store once for all of them. Its token needs the right to pull everything. Tells what happens as lines of JSON.",
+    )
+    .requiredOption("--max-bytes <size>", "what the cache may hold, such as 3TB")
+    .option("--cache <dir>", `where chunks are kept, on a local disk (default: ${AGENT_FOLDER})`)
+    .option("--max-age <time>", "what was not used for so long goes (default: 30d)")
+    .option("--keep-free <size>", "of the disk, for others (default: 1GiB)")
+    .option("--any-file-system", "also where the cache is on a network's file system")
+    .option("--listen <address>", "where agents and pods reach it: host:port, or off (default: 0.0.0.0:7077)")
+    .option("--advertise <address>", "host:port that the others are told, when it is another one")
+    .option("--socket <path>", "the socket for pulls of this machine (default: agent.sock in the cache)")
+    .option("--group <name>", "the ring that it joins (default: default)")
+    .option("--id <name>", "its name in the ring (default: NODE_NAME, then the machine's name)")
+    .option("--zone <name>", "what lies within is near: a chunk comes into it once")
+    .option("--weight <n>", "its share of chunks against the others', 1 to 1000 (default: 1)")
+    .option("--label <key=value>", "by which warm-ups may choose it; may be repeated", collected)
+    .option("--origin-connections <n>", "requests to the store at the same time, 1 to 64 (default: 8)")
+    .option("--scrub <percent>", "how much of the cache is read and hashed again each day (default: 10)")
+    .action(act(Agent, (cli, flags) => agent(cli, flags)));
+}
+
+async function agent(cli: Cli, flags: Agent): Promise<void> {
+  const { runAgent } = await import("../agent.ts");
+  const { jsonLog } = await import("../agent/log.ts");
+  const { host } = cli;
+  const cache = resolve(flags.cache);
+  const settings = {
+    // It still has to say that it leaves when the process is told to end.
+    client: await new Cli({ ...host, signal: new AbortController().signal }, cli.flags).connect(),
+    version: VERSION,
+    group: flags.group,
+    id: flags.id ?? (host.env["NODE_NAME"] || hostname()),
+    zone: flags.zone,
+    weight: flags.weight,
+    labels: flags.label,
+    cache,
+    maxBytes: flags.maxBytes,
+    maxAgeSeconds: flags.maxAge,
+    keepFreeBytes: flags.keepFree,
+    anySystem: flags.anyFileSystem,
+    listen: flags.listen,
+    advertise: flags.advertise ?? null,
+    socket: flags.socket ?? join(cache, "agent.sock"),
+    originWidth: flags.originConnections,
+    scrubPercentPerDay: flags.scrub,
+  };
+  await runAgent(settings, { log: jsonLog((text) => host.stdout.write(text), host.now), signal: host.signal });
+}
