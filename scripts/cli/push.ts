@@ -4,10 +4,12 @@ import * as z from "zod";
 import type { FerryClient } from "../../shared/client.ts";
 import { DEFAULT_BRANCH } from "../../shared/contract/repositories.ts";
 import type { Digest } from "../../shared/digest.ts";
+import { FerryError } from "../../shared/errors.ts";
 import { RefName } from "../../shared/names.ts";
 import type { PushRequest, PushResult } from "../../shared/transfer/contract.ts";
 import type { Act } from "./act.ts";
 import type { Cli } from "./cli.ts";
+import { findingLines, firstLines } from "./content-text.ts";
 import { readSigner } from "./key-file.ts";
 import { newOperationId } from "./operation.ts";
 import { sourceOf } from "./push-source.ts";
@@ -45,6 +47,7 @@ const Push = TransferFlags.extend({
   wait: SecondsValue.optional(),
   allowEmpty: z.boolean().default(false),
   sign: z.string().min(1).optional(),
+  secrets: z.enum(["block", "warn", "off"], "it is not 'block', 'warn' or 'off'").default("warn"),
 })
   .refine(({ session, sign }) => session === undefined || sign === undefined, {
     error: "--sign is for a push of one's own: sign a session's revision when all parts are there, with `ferry sign`",
@@ -77,6 +80,7 @@ export function addPush(program: Command, act: Act): void {
     .option("--parts <n>", "how many parts there are (default: the number of ranks that the launcher set)")
     .option("--wait <time>", "how long to wait for the other parts: 90s, 30m (default: 30m)")
     .option("--allow-empty", "a part without any file is fine")
+    .option("--secrets <how>", "secrets found in text files: block, warn, off (default: warn)")
     .option("--sign <file>", "sign the revision with this private key, from `ferry key create`");
   addTransferOptions(command).action(
     act(Push, async (cli, flags) => {
@@ -85,7 +89,13 @@ export function addPush(program: Command, act: Act): void {
       const signing = await signingOf(flags);
       const result = await transfer(cli, "pushing", async (control, note) => {
         const source = sourceOf(cli.host.env, flags.args.sources);
-        const request = { ...requestOf(flags), source, ...sessionOf(cli, flags, note), ...signing.request };
+        const request = {
+          ...requestOf(flags),
+          source,
+          ...sessionOf(cli, flags, note),
+          ...signing.request,
+          ...inspecting(flags.secrets, note),
+        };
         const pushed = await pushFiles(request, control, options);
         await signing.finish(control.client, pushed);
         return pushed;
@@ -112,6 +122,20 @@ function requestOf(flags: Push): PushRequest {
     ...(metric === undefined ? {} : { metrics: metric }),
     ...(parent === undefined ? {} : { parent }),
   };
+}
+
+/** Findings are told once, before the commit. With `block` nothing is sent before all files were looked into. */
+function inspecting(secrets: Push["secrets"], note: Note): Pick<PushRequest, "inspect" | "inspectFirst"> {
+  const inspect: PushRequest["inspect"] = async (entries, signal) => {
+    const { inspectFiles } = await import("../node/inspect-files.ts");
+    const { report, findings } = await inspectFiles(entries, signal);
+    const lines = findingLines(findings.map((finding) => (secrets === "off" ? { ...finding, secrets: [] } : finding)));
+    if (lines.length > 0) note(firstLines(lines));
+    if (secrets === "block" && report.secrets > 0)
+      throw new FerryError("SECRETS_FOUND", { repository: "this push", count: report.secrets });
+    return report;
+  };
+  return { inspect, inspectFirst: secrets === "block" };
 }
 
 type Signing = { request: Pick<PushRequest, "once">; finish(client: FerryClient, pushed: PushResult): Promise<void> };

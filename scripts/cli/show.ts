@@ -59,6 +59,14 @@ async function showRevision(cli: Cli, repository: RepositoryName, ref: string): 
   cli.answer(shown, revisionText(shown));
 }
 
+/** It is the uploader who says so. */
+function contentText(content: RevisionSummary["content"]): string | null {
+  if (content === undefined) return null;
+  const { unsafe, dangerous, secrets } = content;
+  if (unsafe + secrets === 0) return "nothing unsafe found at push";
+  return `found at push: ${unsafe} run code when loaded (${dangerous} dangerous), secrets in ${secrets}`;
+}
+
 function signersText(signatures: readonly RevisionSignature[]): string | null {
   if (signatures.length === 0) return null;
   return signatures.map(({ key }) => `${key.id} (${plain(key.name)}${key.revokedAt === null ? "" : ", revoked"})`).join(", ");
@@ -79,6 +87,7 @@ function revisionText(shown: Shown): string {
       "files",
       `${shown.fileCount}, ${bytesText(shown.sizeBytes)} in ${counted(shown.chunkCount, "chunk")} (${bytesText(shown.newBytes)} new)`,
     ],
+    ["content", contentText(shown.content)],
     ["labels", pairsText(shown.labels)],
     ["metrics", pairsText(shown.metrics)],
     ["copy of", shown.origin === null ? null : `${shown.origin.revision} of repository ${shown.origin.repositoryId}`],

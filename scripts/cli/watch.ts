@@ -5,7 +5,7 @@ import * as z from "zod";
 import { DEFAULT_BRANCH } from "../../shared/contract/repositories.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { RefName } from "../../shared/names.ts";
-import type { PushResult } from "../../shared/transfer/contract.ts";
+import type { PushRequest, PushResult } from "../../shared/transfer/contract.ts";
 import type { Checkpoint } from "../node/watch-scan.ts";
 import type { Act } from "./act.ts";
 import type { Cli } from "./cli.ts";
@@ -55,6 +55,8 @@ async function watch(cli: Cli, flags: Watch): Promise<void> {
   const { WatchState } = await import("../node/watch-state.ts");
   const { pushFiles } = await import("../node/transfer.ts");
   const { MACHINE } = await import("../node/machine.ts");
+  const { inspectFiles } = await import("../node/inspect-files.ts");
+  const inspect: PushRequest["inspect"] = async (entries, signal) => (await inspectFiles(entries, signal)).report;
   const [directory, target] = flags.args;
   const branch = branchOf(target, flags.branch);
   const root = resolve(directory);
@@ -79,7 +81,7 @@ async function watch(cli: Cli, flags: Watch): Promise<void> {
       machine: MACHINE,
       state: new WatchState(cacheDirectory(cli.host), [client.endpoint, target.repository, branch, root, marker ?? ""]),
       signal: cli.host.signal,
-      push: (push) => transfer(cli, "pushing", (control) => pushFiles(push, control, engineOptions(cli.host, flags, true))),
+      push: (push) => transfer(cli, "pushing", (control) => pushFiles({ ...push, inspect }, control, engineOptions(cli.host, flags, true))),
       onStored: (checkpoint, result) => tellStored(cli, checkpoint, result),
       onRemoved: ({ path }) => cli.note(`removed ${plain(path)}, which is stored`),
       note: (text) => cli.note(plain(text)),

@@ -8,7 +8,9 @@ import { type Argument, OPCODES, type Opcode } from "./pickle-opcodes.ts";
 import { Irregular, PickleStack } from "./pickle-stack.ts";
 
 /** `imports`: `module.name`, each once, at most 1,000. `calls`: whether anything is called. `problem`: why it was not followed further. */
-export type PickleContent = { imports: string[]; calls: boolean; problem: string | null; end: number };
+export type PickleContent = { imports: string[]; calls: boolean; problem: string | null; stopped: Stop; end: number };
+/** `cut`: all bytes were followed, and more must come; `limit`: as many opcodes as are followed. */
+export type Stop = "ended" | "broken" | "cut" | "limit";
 
 const OPCODES_MAX = 4_000_000;
 const IMPORTS_MAX = 1_000;
@@ -30,11 +32,18 @@ export async function readPickle(source: ByteSource, start: number, end: number)
   const walker = new Walker(source, start, end);
   try {
     await walker.walk();
-    return walker.content(null);
+    return walker.content(null, "ended");
   } catch (error) {
-    if (error instanceof Irregular || error instanceof Malformed) return walker.content(error.message);
+    if (error instanceof Irregular || error instanceof Malformed) return walker.content(error.message, stopOf(error));
     throw error;
   }
+}
+
+class Exceeded extends Irregular {}
+
+function stopOf(error: Irregular | Malformed): Stop {
+  if (error instanceof Malformed) return "cut";
+  return error instanceof Exceeded ? "limit" : "broken";
 }
 
 class Walker {
@@ -49,9 +58,9 @@ class Walker {
     this.#cursor.seek(start);
   }
 
-  content(problem: string | null): PickleContent {
+  content(problem: string | null, stopped: Stop): PickleContent {
     const hidden = this.#isHidden ? "it imports what it names only while it runs" : null;
-    return { imports: [...this.#imports], calls: this.#calls, problem: problem ?? hidden, end: this.#cursor.position };
+    return { imports: [...this.#imports], calls: this.#calls, problem: problem ?? hidden, stopped, end: this.#cursor.position };
   }
 
   async walk(): Promise<void> {
@@ -63,7 +72,7 @@ class Walker {
       const [first, second] = isShort(opcode) ? this.#shortArgument(opcode.argument) : await this.#argument(opcode);
       if (this.#apply(opcode, first, second)) return;
     }
-    throw new Irregular(`it has more than ${OPCODES_MAX} opcodes`);
+    throw new Exceeded(`it has more than ${OPCODES_MAX} opcodes`);
 
     function isShort({ argument }: Opcode): boolean {
       return typeof argument === "number" && cursor.loaded >= argument;

@@ -90,7 +90,8 @@ async function inspectPickles(source: ByteSource, start: number, end: number, is
     const isMarked = isPickle(await readExactly(source, at, Math.min(2, end - at)));
     if (!isMarked && found.length > 0) break;
     const content = await readPickle(source, at, end);
-    const counts = isMarked || (isNamed && content.problem === null) || (content.calls && content.imports.length > 0);
+    const isFollowed = (isNamed && content.problem === null) || content.stopped === "limit";
+    const counts = isMarked || isFollowed || (content.calls && content.imports.length > 0);
     if (!counts) break;
     found.push(content);
     if (content.problem !== null || content.end <= at) break;
@@ -120,8 +121,16 @@ async function inspectNpy(source: ByteSource): Promise<Unsafe | null> {
 async function inspectPacked(source: ByteSource, packing: Packing): Promise<Unsafe | null> {
   const { bytes, isWhole } = await inflate(source, { start: 0, length: source.sizeBytes, packing, maxBytes: UNPACKED_BYTES_MAX });
   const inner = await inspectPickles(sourceOfBytes(bytes), 0, bytes.length);
-  if (inner === null) return null;
-  return { ...inner, kind: "packed", problem: isWhole ? inner.problem : (inner.problem ?? "it was not read to its end") };
+  const found = isWhole ? inner : await orCut(inner, bytes);
+  return found === null ? null : { ...found, kind: "packed" };
+}
+
+/** Of what was unpacked in part: what could be followed as a pickle all along may go on as one. */
+async function orCut(found: Unsafe | null, bytes: Uint8Array): Promise<Unsafe | null> {
+  const problem = "it was not read to its end";
+  if (found !== null) return { ...found, problem: found.problem ?? problem };
+  const { stopped } = await readPickle(sourceOfBytes(bytes), 0, bytes.length);
+  return stopped === "cut" ? { kind: "pickle", imports: [], dangerous: [], problem } : null;
 }
 
 async function inspectZip(source: ByteSource): Promise<Unsafe | null> {
@@ -150,8 +159,7 @@ async function inspectMember(source: ByteSource, member: ZipMember, budget: numb
   const maxBytes = Math.min(UNPACKED_BYTES_MAX, budget);
   const { bytes, isWhole } = await inflate(source, { start, length, packing: "deflate-raw", maxBytes });
   const unsafe = await inspectInner(sourceOfBytes(bytes), name);
-  const problem = unsafe !== null && !isWhole ? (unsafe.problem ?? "it was not read to its end") : (unsafe?.problem ?? null);
-  return { unsafe: unsafe === null ? null : { ...unsafe, problem }, read: bytes.length };
+  return { unsafe: isWhole ? unsafe : await orCut(unsafe, bytes), read: bytes.length };
 }
 
 /** A member: a pickle, an array of objects, or a Keras model's layers. Tensors' bytes may begin like a pickle, and break at once. */

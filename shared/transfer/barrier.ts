@@ -46,11 +46,11 @@ export async function commitTogether(setting: PushSetting, committing: Committin
 }
 
 async function seal({ client, request, machine }: PushSetting, committing: Committing, session: PushSession): Promise<void> {
-  const { upload, chunks, files, signal } = committing;
+  const { upload, chunks, files, content, signal } = committing;
   const params = { upload: upload.upload, part: String(session.part) };
   const operationId = OperationId.parse(machine.operationId());
   await provingAll(committing, () => {
-    const body = { files, attempt: chunks.attempt, operationId };
+    const body = { files, attempt: chunks.attempt, operationId, ...(content === null ? {} : { content }) };
     return client.call("sealPart", { repository: request.repository, params, body }, signal);
   });
 }

@@ -3,10 +3,12 @@
  * The engine is written on ports; disks, sockets and threads are adapters.
  */
 import type { FerryClient } from "../client.ts";
+import type { ContentReport } from "../contract/content.ts";
 import type { SessionName } from "../contract/parts.ts";
 import type { RevisionSummary, Source } from "../contract/repositories.ts";
 import type { Digest } from "../digest.ts";
 import type { OperationId, RefName, RepositoryName, RevisionId } from "../names.ts";
+import type { SourceEntry } from "./ports.ts";
 
 export type PushRequest = {
   repository: RepositoryName;
@@ -30,6 +32,9 @@ export type PushRequest = {
   mayBeEmpty?: boolean;
   /** These files are one part of a session. */
   session?: PushSession;
+  /** Looks into the files that were listed, while they are sent, or before with `inspectFirst`; throws to refuse. Its report is committed. */
+  inspect?: (entries: readonly SourceEntry[], signal: AbortSignal) => Promise<ContentReport | null>;
+  inspectFirst?: boolean;
   /**
    * Asked right before the commit: the operation id by which this content is committed onto this parent once, or the revision that it is
    * already. Left out: the push is an act of its own.

@@ -1,5 +1,6 @@
 /** The commit of a push of one's own: made once, however often it is asked for. */
 import * as z from "zod";
+import type { ContentReport } from "../contract/content.ts";
 import type { RevisionSummary } from "../contract/repositories.ts";
 import type { Upload } from "../contract/uploads.ts";
 import { Digest } from "../digest.ts";
@@ -11,7 +12,14 @@ import type { RecipeSender } from "./push-recipes.ts";
 import type { PushSetting } from "./push-setting.ts";
 
 /** All that was moved; `files`: sorted, as a manifest has them. */
-export type Committing = { upload: Upload; chunks: PushChunks; recipes: RecipeSender; files: FileEntry[]; signal: AbortSignal };
+export type Committing = {
+  upload: Upload;
+  chunks: PushChunks;
+  recipes: RecipeSender;
+  files: FileEntry[];
+  content: ContentReport | null;
+  signal: AbortSignal;
+};
 
 /** Rounds of a commit that finds chunks or recipes to be sent again. */
 const ROUNDS_MAX = 50;
@@ -19,7 +27,7 @@ const ROUNDS_MAX = 50;
 /** One operation id for all rounds: whichever of them gets through, there is one revision. */
 export async function commitUpload(setting: PushSetting, committing: Committing): Promise<RevisionSummary> {
   const { client, machine, request } = setting;
-  const { upload, chunks, files, signal } = committing;
+  const { upload, chunks, files, content, signal } = committing;
   const parent = RevisionId.nullable().parse(request.parent === undefined ? upload.parent : request.parent);
   const known = await request.once?.(await manifestDigest({ v: 1, files }), parent);
   if (known !== undefined && "revision" in known) return known.revision;
@@ -27,6 +35,7 @@ export async function commitUpload(setting: PushSetting, committing: Committing)
     operationId: known?.operationId ?? OperationId.parse(machine.operationId()),
     parent,
     ...describing(setting),
+    ...(content === null ? {} : { content }),
     files,
   };
   const params = { upload: upload.upload };

@@ -2,6 +2,7 @@
  * The push: list, then hash and send at the same time, then recipes, then the commit, which is made once however often it is asked for.
  * Nothing is visible to anybody before the commit.
  */
+import type { ContentReport } from "../contract/content.ts";
 import type { Upload } from "../contract/uploads.ts";
 import { FerryError } from "../errors.ts";
 import { type FileEntry, makeManifest } from "../manifest.ts";
@@ -27,11 +28,15 @@ export async function push(setting: PushSetting, signal: AbortSignal): Promise<P
   const entries = await setting.source.list();
   const files = entries.filter((entry) => entry.kind === "file");
   const bytesTotal = files.reduce((sum, file) => sum + file.sizeBytes, 0);
-  const upload = await openUpload(setting, signal);
+  const looking = lookInto(setting, entries, signal);
+  const leave = (error: unknown) => looking.crew.abandon(error);
+  if (setting.request.inspectFirst) await looking.crew.finish();
+  const upload = await openUpload(setting, signal).catch(leave);
   setting.progress.start("moving", { bytes: bytesTotal, files: files.length });
-  const { chunks, recipes, content } = await moveAll(setting, { upload, files, signal });
+  const { chunks, recipes, content } = await moveAll(setting, { upload, files, signal }).catch(leave);
+  await looking.crew.finish();
   setting.progress.start("finishing");
-  const committing: Committing = { upload, chunks, recipes, files: manifestFiles(entries, content), signal };
+  const committing: Committing = { upload, chunks, recipes, files: manifestFiles(entries, content), content: looking.seen.report, signal };
   const { session } = setting.request;
   const revision = await (session === undefined ? commitUpload(setting, committing) : commitTogether(setting, committing, session));
   return {
@@ -45,6 +50,18 @@ export async function push(setting: PushSetting, signal: AbortSignal): Promise<P
     chunksMoved: chunks.chunksSent,
     seconds: (setting.machine.nowMs() - startedMs) / 1000,
   };
+}
+
+/** Beside everything else; `seen.report` is there when the crew has finished. */
+function lookInto({ request }: PushSetting, entries: readonly SourceEntry[], signal: AbortSignal) {
+  const crew = new Crew(signal);
+  const seen: { report: ContentReport | null } = { report: null };
+  const { inspect } = request;
+  if (inspect !== undefined)
+    crew.start(async () => {
+      seen.report = await inspect(entries, crew.signal);
+    });
+  return { crew, seen };
 }
 
 type Moving = { upload: Upload; files: SourceFile[]; signal: AbortSignal };
