@@ -3,24 +3,23 @@ import { type ByteSource, readExactly } from "../chunking/source.ts";
 import { type ContentReport, REPORT_FILES_MAX, REPORT_IMPORTS_MAX } from "../contract/content.ts";
 import { MiB } from "../units.ts";
 import { importKind } from "./imports.ts";
+import { sourceOfBytes } from "./inflate.ts";
 import { findSecrets, type Secret } from "./secrets.ts";
 import { findUnsafe, type Unsafe } from "./unsafe.ts";
 
 export type ContentFinding = { path: string; unsafe: Unsafe | null; secrets: Secret[] };
 
+const decoder = new TextDecoder();
 /** Longer texts are data. */
 const TEXT_BYTES_MAX = MiB;
 
+/** A small file is read once, whole. */
 export async function inspectContent(path: string, source: ByteSource): Promise<ContentFinding> {
-  return { path, unsafe: await findUnsafe(source), secrets: await secretsOf(source) };
-}
-
-/** Of a text, by content: UTF-8 without NUL. */
-async function secretsOf(source: ByteSource): Promise<Secret[]> {
-  if (source.sizeBytes > TEXT_BYTES_MAX || source.sizeBytes === 0) return [];
+  if (source.sizeBytes > TEXT_BYTES_MAX) return { path, unsafe: await findUnsafe(source), secrets: [] };
   const bytes = await readExactly(source, 0, source.sizeBytes);
-  if (bytes.includes(0)) return [];
-  return findSecrets(new TextDecoder().decode(bytes));
+  // A text has no NUL.
+  const secrets = bytes.includes(0) ? [] : findSecrets(decoder.decode(bytes));
+  return { path, unsafe: await findUnsafe(sourceOfBytes(bytes)), secrets };
 }
 
 /** Whether it runs what is known to be dangerous, or hides what it runs. */
