@@ -51,6 +51,7 @@ export async function connect(config: Config, commands: RedisCommands, world: Wo
     follower: config.follower,
     identities: identities(config.trusts, world),
     cache: new MemoryCache(CACHE_BYTES),
+    hasher,
   };
   return makeServices(ports, config.bootstrapToken, world);
 }

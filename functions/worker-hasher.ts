@@ -13,4 +13,15 @@ export const workerHasher: Hasher = {
     await stream.pipeTo(sink);
     return { sha256: Digest.parse(toHex(new Uint8Array(await sink.digest))), sizeBytes: Number(sink.bytesWritten) };
   },
+  start() {
+    const sink = new crypto.DigestStream("SHA-256");
+    const writer = sink.getWriter();
+    return {
+      update: (bytes) => writer.write(bytes),
+      async digest() {
+        await writer.close();
+        return Digest.parse(toHex(new Uint8Array(await sink.digest)));
+      },
+    };
+  },
 };

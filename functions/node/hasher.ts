@@ -13,4 +13,8 @@ export const nodeHasher: Hasher = {
     }
     return { sha256: Digest.parse(hash.digest("hex")), sizeBytes };
   },
+  start() {
+    const hash = createHash("sha256");
+    return { update: (bytes) => void hash.update(bytes), digest: async () => Digest.parse(hash.digest("hex")) };
+  },
 };

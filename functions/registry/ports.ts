@@ -64,9 +64,16 @@ export type ChunkPlace = { sha256: Digest; size: number; tag: string; md5?: stri
 
 export type ChunkContent = { sha256: Digest; sizeBytes: number };
 
+/** A SHA-256 that is fed piece by piece. What is fed may be changed once `update` resolved. */
+export interface RunningHash {
+  update(bytes: Uint8Array): Promise<void> | void;
+  digest(): Promise<Digest>;
+}
+
 /** SHA-256 of a stream, by whatever the runtime does that with. Throws what the stream throws. */
 export interface Hasher {
   sha256(stream: ReadableStream<Uint8Array>): Promise<ChunkContent>;
+  start(): RunningHash;
 }
 
 export type WriteMode = Exclude<TicketMode, "md5"> | "unchecked";
@@ -90,7 +97,18 @@ export interface ChunkStore {
   lengths(places: readonly ChunkPlace[]): Promise<(number | null)[]>;
 }
 
-/** `near`: names of networks that it is close to. `reach`: "agent" when only agents beside it can move its chunks. */
+/** Objects of any size of one store, by keys relative to its prefix (unreserved characters and "/" only), as streams. */
+export interface Objects {
+  /** That range of an object, null when there is no such object. The range lies inside it. */
+  open(key: string, range: { offset: number; length: number }, signal: AbortSignal): Promise<ReadableStream<Uint8Array> | null>;
+  /** Presigned PUTs of bytes that nobody has vouched for, of exactly these lengths. Costs no I/O. */
+  putUrls(items: readonly { key: string; sizeBytes: number }[], seconds: number): Promise<string[]>;
+}
+
+/**
+ * `near`: names of networks that it is close to. `reach`: "agent" when only agents beside it can move its chunks. `origin`: where signed
+ * URLs lead, when they lead to one place.
+ */
 export type StoreProfile = {
   id: StoreId;
   provider: string;
@@ -100,12 +118,14 @@ export type StoreProfile = {
   prefix: string;
   near?: readonly string[] | undefined;
   reach?: "edge" | "agent" | undefined;
+  origin?: string;
 };
 
 export interface Store {
   readonly profile: StoreProfile;
   readonly bucket: Bucket;
   readonly chunks: ChunkStore;
+  readonly objects: Objects;
   /** The last probe's result, kept in the bucket; null when it was never probed. */
   probed(): Promise<ProbeResult | null>;
   /** Tries what the store enforces, and keeps the result. Takes seconds. */
@@ -366,6 +386,7 @@ export type Ports = {
   margins: Margins;
   limits: Limits;
   cache: ImmutableCache;
+  hasher: Hasher;
   /** Hints about the chunks of a store that is not home. */
   chunksAt(store: StoreId): ChunkIndex;
   jobs: ReplicaJobs;

@@ -6,9 +6,10 @@ import type { Wire } from "./attempt.ts";
 import { S3Bucket } from "./bucket.ts";
 import { S3ChunkStore } from "./chunks.ts";
 import { readFormat, writeProbe } from "./format.ts";
+import { S3Objects } from "./objects.ts";
 import { probeStore } from "./probe.ts";
 import type { ProbeTools } from "./probe-ground.ts";
-import type { S3Profile, StoreCredentials } from "./profile.ts";
+import { publicPlace, type S3Profile, type StoreCredentials } from "./profile.ts";
 import { makeS3Client } from "./s3-client.ts";
 import { setUpStore } from "./setup.ts";
 import { Signer } from "./signer.ts";
@@ -54,15 +55,17 @@ class S3Store implements Store {
   readonly profile: StoreProfile;
   readonly bucket: S3Bucket;
   readonly chunks: S3ChunkStore;
+  readonly objects: S3Objects;
   readonly #tools: ProbeTools;
   #probed: { result: ProbeResult; untilMs: number } | null = null;
 
   constructor(profile: S3Profile, credentials: StoreCredentials, wire: Wire, hasher: Hasher) {
     const client = makeS3Client(profile, credentials, wire);
     const signer = new Signer({ credentials, region: profile.region, clock: wire.clock });
-    this.profile = profile;
+    this.profile = { ...profile, origin: publicPlace(profile).origin };
     this.bucket = new S3Bucket(profile, client, wire);
     this.chunks = new S3ChunkStore(profile, signer, wire, hasher);
+    this.objects = new S3Objects(profile, signer, wire);
     this.#tools = { profile, signer, bucket: this.bucket, client, wire };
   }
 

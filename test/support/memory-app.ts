@@ -5,6 +5,7 @@ import { MemoryCache } from "../../functions/cache.ts";
 import type { Services } from "../../functions/http/edge.ts";
 import { identities } from "../../functions/identity/verify.ts";
 import { makeKeyed } from "../../functions/keyed.ts";
+import { nodeHasher } from "../../functions/node/hasher.ts";
 import { Margins } from "../../functions/registry/collect/margins.ts";
 import { Limits } from "../../functions/registry/limits.ts";
 import type { Clock, Ports } from "../../functions/registry/ports.ts";
@@ -83,6 +84,7 @@ export async function memoryApp(
     margins: Margins.parse({}),
     limits: options.limits ?? NO_LIMITS,
     cache: new MemoryCache(64 * MiB),
+    hasher: nodeHasher,
   };
   const ports = options.decorate?.(plain) ?? plain;
   const token = makeToken(new Uint8Array(randomBytes(32)));

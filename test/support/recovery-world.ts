@@ -35,6 +35,7 @@ export async function recoveryWorld(): Promise<RecoveryWorld> {
         home: {
           profile: ports.stores.home.profile,
           chunks: ports.stores.home.chunks,
+          objects: ports.stores.home.objects,
           bucket: watched(ports.stores.home.bucket, (call, key) => hooks.onBucket(call, String(key))),
           probed: () => ports.stores.home.probed(),
           probe: () => ports.stores.home.probe(),

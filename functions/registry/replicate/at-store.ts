@@ -21,6 +21,7 @@ function withLogsOf(store: Store, home: Bucket): Store {
   return {
     profile: store.profile,
     chunks: store.chunks,
+    objects: store.objects,
     bucket: withLogs(store.bucket, home),
     probed: () => store.probed(),
     probe: () => store.probe(),

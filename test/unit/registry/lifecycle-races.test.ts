@@ -39,6 +39,7 @@ function slowed(turns: () => number): (ports: Ports) => Ports {
       profile: home.profile,
       bucket: slow,
       chunks: home.chunks,
+      objects: home.objects,
       probed: () => home.probed(),
       probe: () => home.probe(),
       setup: () => home.setup(),
