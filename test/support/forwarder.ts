@@ -5,9 +5,9 @@ import type { AddressInfo } from "node:net";
 /**
  * What becomes of a request. `pass`: on to the target. `drop`: the target never sees it, and the connection breaks. `lose`: the target does
  * it, and the answer is lost. `html`: the target never sees it; the answer is a page of a proxy, with status 500. `hang`: nobody answers,
- * for 20 s. A URL: to another target.
+ * for 20 s. A URL: to another target. `late`: answered with 504 at once, and done when that resolves.
  */
-export type Verdict = "pass" | "drop" | "lose" | "html" | "hang" | { target: string };
+export type Verdict = "pass" | "drop" | "lose" | "html" | "hang" | { target: string } | { late: Promise<void> };
 
 const HANG_MS = 20_000;
 
@@ -61,7 +61,12 @@ async function forward(forwarder: Forwarder, incoming: IncomingMessage, outgoing
     outgoing.destroy();
     return;
   }
-  const url = new URL(incoming.url ?? "/", typeof verdict === "object" ? verdict.target : forwarder.target);
+  const isLate = typeof verdict === "object" && "late" in verdict;
+  if (isLate) {
+    outgoing.writeHead(504).end();
+    await verdict.late;
+  }
+  const url = new URL(incoming.url ?? "/", typeof verdict === "object" && "target" in verdict ? verdict.target : forwarder.target);
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
     // The host stays as the client signed it.
     const headers = { ...incoming.headers, "content-length": String(body.length) };
@@ -69,6 +74,7 @@ async function forward(forwarder: Forwarder, incoming: IncomingMessage, outgoing
     passed.end(body);
   });
   const answered = await bodyOf(answer);
+  if (isLate) return;
   forwarder.responseBytes += answered.length;
   if (verdict === "lose") {
     outgoing.destroy();

@@ -88,12 +88,25 @@ export type TestStackOptions = {
   stores?: (local: Store[]) => Store[];
   /** More vars of the app, or others. */
   vars?: Record<string, string>;
+  /** Where the Node server finds Redis, when that is not the redis-server itself. */
+  redisUrl?: (own: string) => string;
+  /** Where the Worker finds the REST bridge, when that is not the bridge itself. */
+  bridgeUrl?: (own: TestBridge) => string;
+};
+
+/** The app's process. */
+export type TestApp = {
+  /** Kills it as a crash would. */
+  crash(): Promise<void>;
+  /** Starts it again at the same address, with the same settings. */
+  restart(): Promise<void>;
 };
 
 export type TestStack = {
   endpoint: string;
   /** An administrator's token. */
   token: string;
+  app: TestApp;
   redis: TestRedis;
   bridge: TestBridge;
   stores: Store[];
@@ -122,18 +135,27 @@ export async function startTestStack(options: TestStackOptions): Promise<TestSta
     const token = makeToken(randomBytes(32));
     const vars = {
       ...storeVars(stores),
-      UPSTASH_REDIS_REST_URL: bridge.url,
+      UPSTASH_REDIS_REST_URL: options.bridgeUrl?.(bridge) ?? bridge.url,
       UPSTASH_REDIS_REST_TOKEN: bridge.token,
       FERRY_SECRET: randomBytes(32).toString("base64url"),
       BOOTSTRAP_TOKEN: token,
       ...options.vars,
     };
-    const app =
-      options.runtime === "workerd"
-        ? await startWorker({ home: home.path, vars })
-        : await startNodeServer({ home: home.path, vars, redisUrl: redis.url });
-    stops.push(app.stop);
-    return { endpoint: app.url, token, redis, bridge, stores, vars, logs: join(home.path, "logs"), stop };
+    const redisUrl = options.redisUrl?.(redis.url) ?? redis.url;
+    const start = (port?: number) => {
+      const settings = { home: home.path, vars, ...(port === undefined ? {} : { port }) };
+      return options.runtime === "workerd" ? startWorker(settings) : startNodeServer({ ...settings, redisUrl });
+    };
+    let running = await start();
+    stops.push(() => running.stop());
+    const { url, port } = running;
+    const app: TestApp = {
+      crash: () => running.child.kill(),
+      async restart() {
+        running = await start(port);
+      },
+    };
+    return { endpoint: url, token, app, redis, bridge, stores, vars, logs: join(home.path, "logs"), stop };
   } catch (error) {
     await stop();
     throw error;
