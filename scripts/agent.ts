@@ -198,6 +198,7 @@ class Agent {
       const server = await listening(door.server(), listen);
       servers.push(server);
       const { port } = server.address() as AddressInfo;
+      this.#log({ event: "agent.listening", address: `${reachable(listen.host)}:${port}` });
       this.#address = advertise ?? `${reachable(listen.host)}:${port}`;
     }
     return servers;

@@ -168,8 +168,12 @@ export class AgentShelf implements ChunkShelf {
 
   #ask(method: "GET" | "POST", path: string, timeoutMs: number, signal: AbortSignal): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const asked = request({ ...this.#place, method, path, agent: this.#connections, signal, timeout: timeoutMs });
-      asked.once("timeout", () => asked.destroy(new Error(`no answer within ${Math.round(timeoutMs / 1000)} s`)));
+      const asked = request({ ...this.#place, method, path, agent: this.#connections, signal });
+      const timer = setTimeout(() => {
+        // What came while this process was busy is read first.
+        setImmediate(() => setImmediate(() => asked.destroy(new Error(`no answer within ${Math.round(timeoutMs / 1000)} s`))));
+      }, timeoutMs);
+      asked.once("close", () => clearTimeout(timer));
       asked.once("error", reject);
       asked.once("response", (response) => readJson(response).then(resolve, reject));
       asked.end();

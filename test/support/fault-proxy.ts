@@ -59,7 +59,7 @@ export class FaultProxy {
   endpoint = "";
   /** Bytes of bodies of answers to GETs that left here. */
   sentBytes = 0;
-  readonly #upstream: URL;
+  #upstream: URL;
   readonly #server: Server;
   readonly #random: () => number;
   readonly #seen = new Map<FaultRule, number>();
@@ -78,6 +78,11 @@ export class FaultProxy {
     await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve));
     proxy.endpoint = `http://127.0.0.1:${(proxy.#server.address() as AddressInfo).port}`;
     return proxy;
+  }
+
+  /** What it stands before from now on. */
+  retarget(upstream: string): void {
+    this.#upstream = new URL(upstream);
   }
 
   async close(): Promise<void> {
