@@ -9,12 +9,14 @@ import { mountLifecycle } from "./api/lifecycle.ts";
 import { mountParts } from "./api/parts.ts";
 import { mountRecovery } from "./api/recovery.ts";
 import { mountRefs } from "./api/refs.ts";
+import { mountReplication } from "./api/replication.ts";
 import { mountRepositories } from "./api/repositories.ts";
 import { mountRevisions } from "./api/revisions.ts";
 import { mountSignatures } from "./api/signatures.ts";
 import { mountStores } from "./api/stores.ts";
 import { mountTokens } from "./api/tokens.ts";
 import { mountUploads } from "./api/uploads.ts";
+import { mountConsole } from "./dashboard/shell.ts";
 import type { Edge, EdgeContext, Services } from "./http/edge.ts";
 import { observe } from "./http/observe.ts";
 import { answerProblem } from "./http/problems.ts";
@@ -32,6 +34,7 @@ export function createApp(services: (env: unknown) => Services, addressOf: (c: E
     await next();
   });
   app.use(observe);
+  mountConsole(app);
   mountAbout(app);
   mountRepositories(app);
   mountRevisions(app);
@@ -46,6 +49,7 @@ export function createApp(services: (env: unknown) => Services, addressOf: (c: E
   mountStores(app);
   mountCollect(app);
   mountRecovery(app);
+  mountReplication(app);
   mountAgents(app);
   app.notFound((c) => {
     throw unknownRoute(app.routes, c.req.method, c.req.path);

@@ -16,6 +16,7 @@ import { onMinute } from "./jobs/cron.ts";
 import type { RedisCommands } from "./metadata/commands.ts";
 import { upstashCommands } from "./metadata/upstash.ts";
 import { clientAddress } from "./node/client-address.ts";
+import { withConsole } from "./node/console.ts";
 import { nodeHasher } from "./node/hasher.ts";
 import { type Listening, parseListening, readTls } from "./node/listening.ts";
 import { ringsBell, runProcesses } from "./node/processes.ts";
@@ -36,7 +37,7 @@ async function main(): Promise<void> {
   if (listening.processes > 1 && cluster.isPrimary) return runProcesses(listening.processes, log);
   const redis = redisOf(config);
   const services = await connect(config, redis.commands, realWorld(log, nodeHasher));
-  const server = listen(createApp(() => services, clientAddress(config.proxies)).fetch, listening);
+  const server = listen(withConsole(createApp(() => services, clientAddress(config.proxies)).fetch), listening);
   if (ringsBell()) ringBell(services);
   let leaving = false;
   for (const signal of ["SIGTERM", "SIGINT"] as const) {

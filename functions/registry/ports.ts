@@ -20,9 +20,10 @@ import type { TicketBatch, TicketMode } from "../../shared/contract/uploads.ts";
 import type { Digest } from "../../shared/digest.ts";
 import type { OperationId, RefName, RepositoryName, RevisionId, StoreId } from "../../shared/names.ts";
 import type { Margins } from "./collect/margins.ts";
+import type { Events } from "./events/ports.ts";
 import type { Limits } from "./limits.ts";
 import type { RepositoryRecord, SystemRecord } from "./records.ts";
-import type { Events, ReplicaJobs } from "./replicate/ports.ts";
+import type { ReplicaJobs } from "./replicate/ports.ts";
 import type { Trust } from "./trusts.ts";
 
 export interface Clock {

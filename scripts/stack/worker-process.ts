@@ -1,7 +1,8 @@
-/** Started by worker.ts: bundles, runs the bundle in one workerd, and bundles again when the source changes. */
+/** Started by worker.ts: bundles, runs the bundle in one workerd with the console's files beside it, and bundles again when the source changes. */
 import { watch } from "node:fs";
 import { Miniflare, type MiniflareOptions } from "miniflare";
 import * as z from "zod";
+import { buildConsole, CONSOLE_FOLDER } from "../build-console.ts";
 import { QUIET } from "./miniflare-settings.ts";
 import { serveParent } from "./serve-parent.ts";
 import { type Bundle, bundleWorker, isBinary } from "./worker-bundle.ts";
@@ -20,7 +21,7 @@ const CRON_INTERVAL_MS = 60_000;
 const SETTLE_MS = 150;
 
 serveParent(Settings, async (settings) => {
-  const bundle = await bundleWorker(settings.configFile);
+  const [bundle] = await Promise.all([bundleWorker(settings.configFile), buildConsole()]);
   const miniflare = new Miniflare(optionsOf(bundle, settings));
   const url = await miniflare.ready;
   // A restart after a change must keep the port that everybody knows.
@@ -42,6 +43,7 @@ function optionsOf({ settings, mainModule, modules }: Bundle, { port, vars }: Se
           name: settings.name,
           compatibilityDate: settings.compatibilityDate,
           compatibilityFlags: settings.compatibilityFlags,
+          assets: { directory: CONSOLE_FOLDER, hasUserWorker: true, htmlHandling: "none", notFoundHandling: "none" },
           manifest: {
             mainModule,
             modules: Object.fromEntries(
@@ -66,6 +68,7 @@ function rebundleOnChange(miniflare: Miniflare, settings: Settings): void {
   let last = Promise.resolve();
   const rebundle = async () => {
     try {
+      await buildConsole();
       await miniflare.setOptions(optionsOf(await bundleWorker(settings.configFile), settings));
       console.log("the Worker was bundled again");
     } catch (error) {

@@ -1,0 +1,28 @@
+/** The log-in: a token is pasted. It stays in this tab. */
+import { useState } from "preact/hooks";
+import { logIn } from "../core/session.ts";
+import { t } from "../core/words.ts";
+import { Button, Page, Problem } from "../parts/basics.tsx";
+import { Field, Form } from "../parts/forms.tsx";
+
+export function LogIn({ problem }: { problem: unknown }) {
+  const [token, setToken] = useState("");
+  const [busy, setBusy] = useState(false);
+  const send = () => {
+    setBusy(true);
+    void logIn(token.trim()).finally(() => setBusy(false));
+  };
+  return (
+    <div class="login">
+      <Page title={t("login.title")} lead={t("login.lead")}>
+        <Form onSend={send}>
+          <Field label={t("login.token")} type="password" value={token} onInput={setToken} hint={t("login.hint")} required autoFocus />
+          <Problem problem={problem} />
+          <Button type="submit" kind="main" busy={busy}>
+            {t("login.act")}
+          </Button>
+        </Form>
+      </Page>
+    </div>
+  );
+}
