@@ -130,7 +130,7 @@ export class DiskPart implements Part {
     try {
       if (isAdopted) ftruncateSync(to.fd, file.sizeBytes);
       // The bytes before the name: after a power failure, whatever has the name is whole.
-      await (this.#isSmall ? syncer.sync(to.fd) : sync(to.fd));
+      await (this.#isSmall ? syncer.sync(to.fd, part.slice(0, part.lastIndexOf("/") + 1)) : sync(to.fd));
       this.#close();
       giveName(folders, part, file.path);
       this.#location.path = file.path;

@@ -75,8 +75,8 @@ export class DiskTarget implements Target {
     this.#isDirect = this.#direct === "always" || (this.#direct === "auto" && bytes > availableMemoryBytes() / 2);
     try {
       const path = resolve(this.#destination);
-      mkdirSync(path, { recursive: true });
-      const folders = new Folders(realpathSync(path));
+      const isNew = mkdirSync(path, { recursive: true }) !== undefined;
+      const folders = new Folders(realpathSync(path), true, isNew);
       const journal = await Journal.open(folders, this.#run).catch((error: unknown) => {
         folders.close();
         throw error;
@@ -136,6 +136,7 @@ export class DiskTarget implements Target {
   /** Whether the file is there with every chunk. Chunks that are right although the file is not can be borrowed from it. */
   async #isThere(file: WantedFile, signal: AbortSignal): Promise<boolean> {
     const { folders } = this.#opened();
+    if (folders.isNew(folderOf(file.path))) return false;
     const stats = lstatSync(folders.at(file.path), { throwIfNoEntry: false, bigint: true });
     // A link is replaced by the file; it is never followed.
     if (stats === undefined || stats.isSymbolicLink()) return false;

@@ -19,14 +19,24 @@ export class Folders {
   readonly #makes: boolean;
   /** Path of a folder below the destination → its descriptor; the least recently used comes first. */
   readonly #open = new Map<string, number>();
+  /** Folders that were made here, and so began empty. */
+  readonly #made = new Set<string>();
 
   /**
    * @param root absolute; the destination itself may be a link that its owner made
    * @param makes whether missing folders are made; without, they are errors
+   * @param isNew whether the destination itself was made just now
    */
-  constructor(root: string, makes = true) {
+  constructor(root: string, makes = true, isNew = false) {
     this.#root = root;
     this.#makes = makes;
+    if (isNew) this.#made.add("");
+  }
+
+  /** Whether the folder was made by this run, so that what is in it came later. Makes it when it is missing. */
+  isNew(path: string): boolean {
+    this.#folder(path, path);
+    return this.#made.has(path);
   }
 
   /**
@@ -92,7 +102,7 @@ export class Folders {
     const cut = path.lastIndexOf("/");
     const here = `${this.#folder(cut < 0 ? "" : path.slice(0, cut), asked)}/${path.slice(cut + 1)}`;
     const stats = lstatSync(here, { throwIfNoEntry: false });
-    if (stats === undefined && this.#makes) this.#make(here);
+    if (stats === undefined && this.#makes) this.#make(here, path);
     else if (stats === undefined) throw new FerryError("FILE_UNWRITABLE", { path: asked, problem: "it is not there" });
     else if (stats.isSymbolicLink())
       throw new FerryError("FILE_UNWRITABLE", { path: asked, problem: `its folder ${path} is a symbolic link` });
@@ -100,9 +110,10 @@ export class Folders {
     return here;
   }
 
-  #make(here: string): void {
+  #make(here: string, path: string): void {
     try {
       mkdirSync(here);
+      this.#made.add(path);
     } catch (error) {
       // Another run made it in this moment; opening it tells whether it is a folder.
       if (fsCode(error) !== "EEXIST") throw error;

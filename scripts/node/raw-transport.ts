@@ -5,6 +5,7 @@
 import type { StoreAnswer } from "../../shared/transfer/ports.ts";
 import { MiB } from "../../shared/units.ts";
 import { rangeHeader } from "./get-content.ts";
+import { originOf } from "./origin-of.ts";
 import { RawConnection } from "./raw-connection.ts";
 import { type Foreign, rawGet } from "./raw-get.ts";
 import type { Unheard } from "./raw-incoming.ts";
@@ -76,11 +77,11 @@ export class RawTransport {
   }
 
   #place(url: string): Place {
-    const parsed = new URL(url);
-    let place = this.#places.get(parsed.origin);
+    const origin = originOf(url);
+    let place = this.#places.get(origin);
     if (place === undefined) {
-      place = { origin: new Origin(parsed), idle: [] };
-      this.#places.set(parsed.origin, place);
+      place = { origin: new Origin(new URL(url)), idle: [] };
+      this.#places.set(origin, place);
     }
     return place;
   }

@@ -1,5 +1,6 @@
 /** How stores are spoken with: by raw sockets where they do, by undici where a proxy stands between or an answer has another form. */
 import type { StoreAnswer } from "../../shared/transfer/ports.ts";
+import { originOf } from "./origin-of.ts";
 import { mayUseProxy } from "./proxy-env.ts";
 import { RawTransport } from "./raw-transport.ts";
 import type { BodySink, GetAnswer, GetRequest, PutRequest, Transport, TransportOptions } from "./transport.ts";
@@ -23,7 +24,7 @@ export class StoreTransport implements Transport {
     if (answer.kind !== "foreign") return answer;
     const other = await (await this.#undici()).get(request, sink, options);
     // A login page is foreign, too, but not for long.
-    if (other.kind === "complete") this.#foreign.set(new URL(request.url).origin, true);
+    if (other.kind === "complete") this.#foreign.set(originOf(request.url), true);
     return other;
   }
 
@@ -36,12 +37,12 @@ export class StoreTransport implements Transport {
     await (await this.#other)?.close();
   }
 
-  #isForeign(text: string): boolean {
-    const url = new URL(text);
-    let known = this.#foreign.get(url.origin);
+  #isForeign(url: string): boolean {
+    const origin = originOf(url);
+    let known = this.#foreign.get(origin);
     if (known === undefined) {
-      known = mayUseProxy(url, this.#env);
-      this.#foreign.set(url.origin, known);
+      known = mayUseProxy(new URL(url), this.#env);
+      this.#foreign.set(origin, known);
     }
     return known;
   }

@@ -22,6 +22,8 @@ export class Syncer {
   #open = 0;
   #timer: NodeJS.Timeout | undefined;
   readonly #volatile = new Map<number, boolean>();
+  /** By the folders of files. */
+  readonly #devices = new Map<string, number>();
 
   /** A file is being written that will want to be synced, or will be given up. */
   begin(): void {
@@ -34,9 +36,12 @@ export class Syncer {
     this.#flushWhenAll();
   }
 
-  /** Resolves when the file's bytes are safe. The descriptor stays open until then. */
-  sync(fd: number): Promise<void> {
-    const device = fstatSync(fd).dev;
+  /**
+   * Resolves when the file's bytes are safe. The descriptor stays open until then.
+   * @param folder where the file was made: what is made in one folder is on one device
+   */
+  sync(fd: number, folder: string): Promise<void> {
+    const device = this.#device(fd, folder);
     if (this.#isVolatile(fd, device)) return Promise.resolve();
     return new Promise((resolve, reject) => {
       this.#waiting.push({ fd, device, resolve, reject });
@@ -56,6 +61,15 @@ export class Syncer {
     this.#timer = undefined;
     const batch = this.#waiting.splice(0);
     for (const device of new Set(batch.map((file) => file.device))) void settle(batch.filter((file) => file.device === device));
+  }
+
+  #device(fd: number, folder: string): number {
+    let known = this.#devices.get(folder);
+    if (known === undefined) {
+      known = fstatSync(fd).dev;
+      this.#devices.set(folder, known);
+    }
+    return known;
   }
 
   #isVolatile(fd: number, device: number): boolean {

@@ -96,8 +96,6 @@ export async function pullFiles(request: PullRequest, control: TransferControl, 
   const shelf = options.shelf ?? (chunkCache === undefined ? null : new ChunkCache(chunkCache));
   if (current !== undefined) checkCurrent(current);
   return withEngine(options, { control, direction: "down" }, async ({ movers, width }) => {
-    // What there is to do is known when the registry has answered; the threads start meanwhile, since most revisions are large.
-    if (request.include === undefined) movers.expect(Number.POSITIVE_INFINITY);
     const setting = {
       client: control.client,
       request,

@@ -5,6 +5,7 @@
 
 import { type GivenUp, Pace, TICK_MS, type Watch } from "../../shared/transfer/pace.ts";
 import type { StoreAnswer } from "../../shared/transfer/ports.ts";
+import { originOf } from "./origin-of.ts";
 import type { Throttle } from "./throttle.ts";
 import type { BodySink, GetAnswer, GetRequest, PutRequest, Transport, TransportOptions } from "./transport.ts";
 
@@ -137,7 +138,7 @@ export class WatchedTransport implements Transport {
   }
 
   #pace(url: string): Pace {
-    const { origin } = new URL(url);
+    const origin = originOf(url);
     let pace = this.#paces.get(origin);
     if (pace === undefined) {
       pace = new Pace(this.#options.stallSeconds * 1000);

@@ -16,17 +16,22 @@ import type { Machine } from "./ports.ts";
 const FRESH_SHARE = 0.8;
 /** Few enough bytes that the last URL of a page is used long before it ages. */
 const PAGE_BYTES_MAX = 4 * GiB;
+/** With less of the newest page left to take, the next one is asked for, so that no connection waits for it. */
+const AHEAD_SHARE = 0.5;
 
 export type Link = { url: string; store: string; freshUntilMs: number };
 
 type Setting = { client: FerryClient; repository: RepositoryName; revision: RevisionId; machine: Machine; signal: AbortSignal };
-type Page = { asked: Promise<Map<Digest, Link>> };
+/** `leftToTake`: chunks of it whose URL nobody has asked for yet. */
+type Page = { asked: Promise<Map<Digest, Link>>; size: number; leftToTake: number };
 
 export class Links {
   readonly #setting: Setting;
   /** Chunks without a URL and their sizes, in the order in which they will be wanted. */
   readonly #upcoming = new Map<Digest, number>();
   readonly #pages = new Map<Digest, Page>();
+  #newest: Page | null = null;
+  readonly #taken = new Set<Digest>();
   /** The store that is asked for; undefined: the registry chooses. */
   #store: StoreId | undefined;
   /** Whether there was another one, by the store that was left. */
@@ -50,6 +55,7 @@ export class Links {
   async get(digest: Digest, refused?: Link): Promise<Link> {
     for (;;) {
       const page = this.#pages.get(digest) ?? this.#open([digest]);
+      this.#take(digest, page);
       const link = (await page.asked).get(digest);
       if (link === undefined) throw this.#missing(digest);
       if (link.url !== refused?.url && this.#isGood(link)) return link;
@@ -60,8 +66,19 @@ export class Links {
 
   /** The chunk is there: its URL need not be renewed with its page. */
   release(digest: Digest): void {
+    const page = this.#pages.get(digest);
+    if (page !== undefined) this.#take(digest, page);
     this.#pages.delete(digest);
+    this.#taken.delete(digest);
     this.#upcoming.delete(digest);
+  }
+
+  /** The chunk's turn has come, and with it perhaps that of the next page. */
+  #take(digest: Digest, page: Page): void {
+    if (this.#taken.has(digest)) return;
+    this.#taken.add(digest);
+    page.leftToTake--;
+    if (page === this.#newest && page.leftToTake < page.size * AHEAD_SHARE && this.#upcoming.size > 0) this.#open([]);
   }
 
   /**
@@ -113,7 +130,12 @@ export class Links {
       if (digests.size >= DOWNLOAD_PAGE_MAX || bytes > PAGE_BYTES_MAX) break;
       digests.add(digest);
     }
-    const page: Page = { asked: this.#ask([...digests], this.#store) };
+    const asked = this.#ask([...digests], this.#store);
+    // Those whose chunks are on it hear of a failure; before they come, nobody listens.
+    asked.catch(() => {});
+    const leftToTake = [...digests].filter((digest) => !this.#taken.has(digest)).length;
+    const page: Page = { asked, size: digests.size, leftToTake };
+    this.#newest = page;
     for (const digest of digests) {
       this.#upcoming.delete(digest);
       this.#pages.set(digest, page);

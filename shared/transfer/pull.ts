@@ -151,10 +151,13 @@ class TreePuller {
     for (const chunk of file.chunks) if (part.holds(chunk.sha256)) progress.done(placedBytes(chunk));
     for (const chunk of file.chunks) if (part.holds(chunk.sha256)) this.#links.release(chunk.sha256);
     // All at once: the connections bound what really runs, and take chunks in the order of files.
-    await pool(missing, { width: Math.max(1, missing.length), signal }, async (chunk, stop) => {
+    const bring = async (chunk: WantedChunk, stop: AbortSignal) => {
       await this.#chunk(part, chunk, stop);
       progress.done(placedBytes(chunk));
-    });
+    };
+    const [only] = missing;
+    if (only !== undefined && missing.length === 1) await bring(only, signal);
+    else await pool(missing, { width: Math.max(1, missing.length), signal }, bring);
   }
 
   /** Each chunk is fetched once. Files that need it, too, wait, and borrow it. */

@@ -28,7 +28,7 @@ async function syncAll(fds: readonly number[]): Promise<void> {
   for (const _ of fds) syncer.begin();
   await Promise.all(
     fds.map(async (fd) => {
-      await syncer.sync(fd);
+      await syncer.sync(fd, "");
       syncer.end();
     }),
   );
@@ -59,7 +59,7 @@ test("a file does not wait for others that take long: it is synced after a momen
   const syncer = new Syncer();
   syncer.begin();
   syncer.begin();
-  await syncer.sync(fd);
+  await syncer.sync(fd, "");
   closeSync(fd);
 });
 
@@ -67,7 +67,7 @@ test("others that are given up are not waited for", async () => {
   const [fd = -1] = written(1, "d");
   const syncer = new Syncer();
   for (let n = 0; n < 3; n++) syncer.begin();
-  const synced = syncer.sync(fd);
+  const synced = syncer.sync(fd, "");
   syncer.end();
   syncer.end();
   await synced;
