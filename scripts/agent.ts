@@ -4,6 +4,7 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { networkInterfaces } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
+import * as z from "zod";
 import type { FerryClient } from "../shared/client.ts";
 import type { AgentDescription } from "../shared/contract/agents.ts";
 import { FerryError } from "../shared/errors.ts";
@@ -102,7 +103,18 @@ class Agent {
     });
     const ticket = (wanted: Parameters<Membership["ticket"]>[0]) => this.#membership.ticket(wanted);
     const origin = new Origin(client, signal);
-    this.#bringer = new Bringer({ ...common, cache, peers: this.#peers, origin, transport, ring, ticket, originWidth, nowMs: Date.now });
+    this.#bringer = new Bringer({
+      ...common,
+      cache,
+      peers: this.#peers,
+      origin,
+      transport,
+      ring,
+      ticket,
+      progress: askProgress,
+      originWidth,
+      nowMs: Date.now,
+    });
     this.#warm = new WarmTasks({ ...common, cache, bringer: this.#bringer, ring, machine: MACHINE });
     this.#scrub = new Scrub(cache, log);
   }
@@ -202,6 +214,18 @@ class Agent {
       this.#address = advertise ?? `${reachable(listen.host)}:${port}`;
     }
     return servers;
+  }
+}
+
+const PROGRESS_MS = 3_000;
+const Progress = z.object({ bytes: z.int().nonnegative() });
+
+async function askProgress(url: string): Promise<number | null> {
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(PROGRESS_MS) });
+    return answer.ok ? Progress.parse(await answer.json()).bytes : null;
+  } catch {
+    return null;
   }
 }
 

@@ -35,6 +35,8 @@ export type BringerParts = {
   ring: () => { ring: Ring<RingPeer>; self: { id: string; zone: string } };
   /** A ticket with which peers give it. */
   ticket: (wanted: Wanted) => Promise<string | null>;
+  /** What a peer answers when it is asked how much it has; null: nothing that makes sense. */
+  progress: (url: string) => Promise<number | null>;
   originWidth: number;
   sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   random: () => number;
@@ -65,6 +67,11 @@ export class Bringer {
 
   get flying(): number {
     return this.#flights.size;
+  }
+
+  /** How much of a chunk that is on its way is here. */
+  bytesOf(sha256: Digest): number {
+    return this.#flights.get(sha256)?.filling.bytes ?? 0;
   }
 
   /** The chunk is in the cache afterwards. Throws AGENT_CACHE_FULL, TRANSFER_FAILED, and what the API answers. */
@@ -129,7 +136,9 @@ export class Bringer {
       this.counts.peerBytes += bytes;
     };
     const url = chunkAddress(`http://${peer.address}`, wanted, pass);
-    const end = await fetchInto(filling, url, { transport, signal, onBytes }, PATIENCE);
+    const asking = chunkAddress(`http://${peer.address}`, wanted, pass, "progress");
+    const suspicion = { patience: PATIENCE, progress: () => this.#parts.progress(asking) };
+    const end = await fetchInto(filling, url, { transport, signal, onBytes }, suspicion);
     if (end.kind === "disk") throw end.error;
     if (end.kind === "slow") return this.#blame(peer, "crawled", "it gives too few bytes");
     if (end.kind === "broken") return this.#blame(peer, "died", end.problem);

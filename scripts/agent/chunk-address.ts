@@ -15,8 +15,8 @@ const Named = z.object({
   repository: RepositoryName,
   revision: RevisionId,
   ticket: z.string().min(1).max(200),
-  /** `path`: answer where the chunk's file is, when it is here. */
-  as: z.enum(["content", "path"]).default("content"),
+  /** `path`: answer where the chunk's file is, once it is here. `progress`: how much of it is here now. */
+  as: z.enum(["content", "path", "progress"]).default("content"),
   /** `self`: the reader hashes what it gets, so it may have bytes of a chunk that is still coming. */
   checks: z.enum(["self", "agent"]).default("agent"),
 });
@@ -28,7 +28,7 @@ export function chunkAddress(
   base: string,
   { sha256, size, repository, revision }: Wanted,
   ticket: string,
-  as: "content" | "path" = "content",
+  as: ChunkQuestion["as"] = "content",
 ): string {
   return `${base}${CHUNKS_PATH}${sha256}?${new URLSearchParams({ size: String(size), repository, revision, ticket, as, checks: "self" })}`;
 }

@@ -3,6 +3,7 @@
  *
  *   GET  /v1/chunks/<sha256>?size=&repository=&revision=&ticket=   the chunk's bytes, whole or a range; brought first when it is not here
  *        &as=path                                                  instead: where its file is, once it is whole
+ *        &as=progress                                              instead: how much of it is here
  *        &checks=self                                              the reader hashes for itself: it may have bytes as they come
  *   POST /v1/chunks/<sha256>?…                                     a reader found the file wrong: it is read again, and dropped if so
  *   GET  /v1/agent                                                 who this is, and where its cache is
@@ -96,6 +97,7 @@ export class Door {
     if (problem !== null) throw new FerryError("AGENT_TICKET_INVALID", { problem });
     if (method === "POST") return json(response, 200, { isRight: await this.#parts.cache.check(question, { again: true }) });
     if (question.as === "path") return this.#path(question, response);
+    if (question.as === "progress") return json(response, 200, { bytes: this.#progress(question) });
     const range = rangeOf(request.headers.range, question.size);
     if (range === null) return text(response, 416, "not within the chunk\n");
     if (this.#sending >= SENDING_MAX) {
@@ -125,6 +127,11 @@ export class Door {
     file.close();
     this.counts.paths++;
     json(response, 200, { path: cache.folder.chunkPath(question.sha256), isHit });
+  }
+
+  #progress(question: ChunkQuestion): number {
+    const { cache, bringer } = this.#parts;
+    return cache.has(question) ? question.size : bringer.bytesOf(question.sha256);
   }
 
   async #content(question: ChunkQuestion, range: Range, response: ServerResponse): Promise<void> {

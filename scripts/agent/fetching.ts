@@ -8,27 +8,33 @@ import type { Filling } from "./filling.ts";
 /** `whole`: all bytes are there, unseen whether right. `slow`: given up. `disk`: they could not be kept. */
 export type FetchEnd = { kind: "whole" } | { kind: "slow" } | { kind: "disk"; error: unknown } | StoreAnswer;
 
-/** A peer that gives nothing for so long, or less than this after its first bytes, crawls. */
-export type PeerPatience = { firstByteMs: number; windowMs: number; bytesPerSecondMin: number };
-export const PATIENCE: PeerPatience = { firstByteMs: 5_000, windowMs: 2_000, bytesPerSecondMin: 256 * KiB };
+/**
+ * When a peer is suspected to crawl: nothing for `firstByteMs`, or less than the rate for `windowMs`. Then it is asked how much of the chunk
+ * it has: one that has no more waits for somebody else, which is no fault of its own, but not for longer than `standstillMs`.
+ */
+export type PeerPatience = { firstByteMs: number; windowMs: number; bytesPerSecondMin: number; standstillMs: number };
+export const PATIENCE: PeerPatience = { firstByteMs: 3_000, windowMs: 2_000, bytesPerSecondMin: 256 * KiB, standstillMs: 60_000 };
+
+/** How much of the chunk the peer has; null: it does not say. */
+export type AskProgress = () => Promise<number | null>;
 
 class DiskFault extends Error {}
 const SLOW = new Error("too slow");
 
 type Fetching = { transport: Transport; signal: AbortSignal; onBytes: (bytes: number) => void };
 
-/** Goes on from the bytes that are there. Rejects only with the signal's reason. @param patience null: the transport's own is enough. */
+/** Goes on from the bytes that are there. Rejects only with the signal's reason. @param suspicion null: the transport's own patience is enough. */
 export async function fetchInto(
   filling: Filling,
   url: string,
   { transport, signal, onBytes }: Fetching,
-  patience: PeerPatience | null,
+  suspicion: { patience: PeerPatience; progress: AskProgress } | null,
 ): Promise<FetchEnd> {
   const controller = new AbortController();
   const stop = () => controller.abort(signal.reason);
   if (signal.aborted) stop();
   signal.addEventListener("abort", stop, { once: true });
-  const watch = patience === null ? undefined : watchPace(filling, patience, () => controller.abort(SLOW));
+  const watch = suspicion === null ? undefined : watchPace(filling, suspicion, () => controller.abort(SLOW));
   const { size } = filling.chunk;
   try {
     const request = { url, offset: filling.bytes, end: size, sizeBytes: size };
@@ -60,19 +66,30 @@ function sinkOf(filling: Filling): BodySink {
   };
 }
 
-function watchPace(filling: Filling, { firstByteMs, windowMs, bytesPerSecondMin }: PeerPatience, giveUp: () => void): NodeJS.Timeout {
+type Suspicion = { patience: PeerPatience; progress: AskProgress };
+
+function watchPace(filling: Filling, { patience, progress }: Suspicion, giveUp: () => void): NodeJS.Timeout {
+  const { firstByteMs, windowMs, bytesPerSecondMin, standstillMs } = patience;
+  const tickMs = windowMs / 2;
   const startBytes = filling.bytes;
   let seenBytes = startBytes;
-  let waitedMs = 0;
-  const tickMs = windowMs / 2;
-  let slowTicks = 0;
+  let [slowMs, standingMs] = [0, 0];
+  let isAsking = false;
+  // Counted in ticks: while this process was busy nobody else was slow.
   const timer = setInterval(() => {
-    waitedMs += tickMs;
     const moved = filling.bytes - seenBytes;
     seenBytes = filling.bytes;
-    const isSlow = moved < (bytesPerSecondMin * tickMs) / 1000;
-    slowTicks = isSlow && seenBytes > startBytes ? slowTicks + 1 : 0;
-    if (slowTicks >= 2 || (seenBytes === startBytes && waitedMs >= firstByteMs)) giveUp();
+    standingMs = moved > 0 ? 0 : standingMs + tickMs;
+    slowMs = moved < (bytesPerSecondMin * tickMs) / 1000 ? slowMs + tickMs : 0;
+    if (standingMs >= standstillMs) return giveUp();
+    if (isAsking || slowMs < (seenBytes === startBytes ? firstByteMs : windowMs)) return;
+    isAsking = true;
+    void progress().then((bytes) => {
+      isAsking = false;
+      const isAhead = bytes !== null && bytes > filling.bytes + (bytesPerSecondMin * windowMs) / 1000;
+      const isWhole = bytes === filling.chunk.size && slowMs > 0;
+      if (bytes === null || isAhead || isWhole) giveUp();
+    });
   }, tickMs);
   timer.unref();
   return timer;

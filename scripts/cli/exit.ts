@@ -35,6 +35,7 @@ const EXCEPTIONS: Partial<Record<ErrorCode, ExitName>> = {
   FILE_UNREADABLE: "localFiles",
   FILE_UNWRITABLE: "localFiles",
   FILE_CHANGED: "localFiles",
+  AGENT_CACHE_UNFIT: "localFiles",
   SIGNATURE_MISSING: "integrity",
   SIGNATURE_INVALID: "integrity",
   DIGEST_INVALID: "integrity",

@@ -39,6 +39,7 @@ import { addToken } from "./token.ts";
 import { addTrash } from "./trash.ts";
 import { addUsage } from "./usage.ts";
 import { VERSION } from "./version.ts";
+import { addWarm } from "./warm.ts";
 import { addWatch } from "./watch.ts";
 
 /** Runs one command line. Returns the exit code; everything that goes wrong is told on standard error. */
@@ -123,6 +124,7 @@ function addCommands(program: Command, act: Act): void {
   program.commandsGroup("Operate:");
   addStore(program, act);
   addAgent(program, act);
+  addWarm(program, act);
   addCollect(program, act);
   addRebuild(program, act);
   addFsck(program, act);

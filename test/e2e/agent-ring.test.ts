@@ -63,6 +63,7 @@ describe(`${AGENTS} agents, ${PULLS} pulls at each, ${MODEL_BYTES / MiB} MiB, co
   };
 
   test("the origin gives one copy of the model, every file is exact, memory stays bounded", async (t) => {
+    t.after(() => world.endAgents());
     const agents = await Promise.all(
       Array.from({ length: AGENTS }, (_, at) => world.start({ id: `agent-${at}`, cache: join(world.folder, `one-${at}`) })),
     );
@@ -78,6 +79,7 @@ describe(`${AGENTS} agents, ${PULLS} pulls at each, ${MODEL_BYTES / MiB} MiB, co
   });
 
   test("the same with one peer that lies, one that crawls and one that is killed: nobody gets a wrong byte", async (t) => {
+    t.after(() => world.endAgents());
     const proxies: FaultProxy[] = [];
     t.after(() => Promise.all(proxies.map((proxy) => proxy.close())));
     const behind = async (id: string, fault: "flip" | "slow") => {

@@ -44,6 +44,8 @@ export type AgentWorld = {
   joined(agents: readonly AgentProcess[], members: number): Promise<void>;
   /** In a process of its own, by way of the agent whose socket is given, or without one. */
   pull(order: Pick<PullOrder, "repository" | "destinations" | "socketPath" | "compareEach" | "expected">): Promise<Pulled>;
+  /** Kills those that run; the ring forgets them. */
+  endAgents(): Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -63,6 +65,10 @@ export async function startAgentWorld(): Promise<AgentWorld> {
     body: { name: "agent", scopes: [{ repositories: "*", actions: ["pull", "push", "tag"] }] },
   });
   const agents: AgentProcess[] = [];
+  const endAgents = async () => {
+    await Promise.all(agents.splice(0).map((agent) => agent.end("SIGKILL")));
+    app.indexes.boards.boards.clear();
+  };
   const client = () => new FerryClient({ endpoint: served.endpoint, token, fetch, sleep: (ms) => wait(ms), random: Math.random });
   return {
     app,
@@ -85,9 +91,10 @@ export async function startAgentWorld(): Promise<AgentWorld> {
         await until(async () => (await agent.metric("ferry_agent_ring_members")) === members, `${agent.id} to see ${members}`);
     },
     pull: (order) => pullInProcess({ ...order, endpoint: served.endpoint, token, cacheDir: join(folder.path, "engine") }),
+    endAgents,
     stop: async () => {
       clearInterval(ticking);
-      await Promise.all(agents.map((agent) => agent.end("SIGKILL")));
+      await endAgents();
       await served.stop();
       folder.remove();
     },
