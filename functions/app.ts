@@ -17,6 +17,7 @@ import { mountStores } from "./api/stores.ts";
 import { mountTokens } from "./api/tokens.ts";
 import { mountUploads } from "./api/uploads.ts";
 import { mountConsole } from "./dashboard/shell.ts";
+import { mountHub } from "./doors/huggingface/door.ts";
 import type { Edge, EdgeContext, Services } from "./http/edge.ts";
 import { observe } from "./http/observe.ts";
 import { answerProblem } from "./http/problems.ts";
@@ -51,6 +52,7 @@ export function createApp(services: (env: unknown) => Services, addressOf: (c: E
   mountRecovery(app);
   mountReplication(app);
   mountAgents(app);
+  mountHub(app);
   app.notFound((c) => {
     throw unknownRoute(app.routes, c.req.method, c.req.path);
   });

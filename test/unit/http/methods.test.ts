@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Hono } from "hono";
 import { createApp } from "../../../functions/app.ts";
+import { mountHub } from "../../../functions/doors/huggingface/door.ts";
+import type { Edge } from "../../../functions/http/edge.ts";
 import { ask, assertHeaders, makeWorld, ROUTE_NAMES, refusal, routeOf, targetOf } from "./requests.ts";
 
 const METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND", "LOCK", "x"];
@@ -12,10 +15,20 @@ const mounted = createApp(() => {
 /** Methods by path, of everything that answers. */
 const METHODS_OF = Map.groupBy(mounted, (route) => route.path);
 
-test("what is mounted is what the route table says, the document of it, and the console's page; nothing else answers", () => {
+/** What clients of another protocol ask for, which has no row in our table. */
+function hubRoutes(): string[] {
+  const hub = new Hono<Edge>();
+  mountHub(hub);
+  return hub.routes.map(({ method, path }) => `${method} ${path}`);
+}
+
+test("what is mounted is what the route table says, the document of it, the console's page, and the Hub's door; nothing else answers", () => {
   const table = ROUTE_NAMES.map((name) => `${routeOf(name).method} ${routeOf(name).path}`);
   assert.equal(new Set(table).size, table.length);
-  assert.deepEqual(mounted.map(({ method, path }) => `${method} ${path}`).sort(), [...table, "GET /", "GET /openapi.json"].sort());
+  assert.deepEqual(
+    mounted.map(({ method, path }) => `${method} ${path}`).sort(),
+    [...table, ...hubRoutes(), "GET /", "GET /openapi.json"].sort(),
+  );
 });
 
 test("a method that a path does not take is 405 with those it takes; HEAD goes where GET goes", async () => {

@@ -1,0 +1,164 @@
+/**
+ * One stream of the pieces of a file, for clients that need one URL.
+ *
+ * The next piece is opened before the current one ends, so no round trip shows. A piece that gives nothing for five seconds is opened anew
+ * where it stopped; clients of the Hub give up after ten. An object that is read from its first byte to its last is held against its
+ * SHA-256, and the stream breaks off before its last bytes when they differ; of parts of objects nothing can be said, and is not said.
+ * Whoever reads slowly slows down the stores; whoever goes away stops them.
+ */
+import { FerryError, problemOf } from "../../shared/errors.ts";
+import type { Extent } from "../../shared/ranges.ts";
+import { MiB } from "../../shared/units.ts";
+import type { Catalog, Source } from "./catalog.ts";
+
+/** How near its end a piece is when the next one is opened, and how much of those to come is opened before. */
+const AHEAD_BYTES = 8 * MiB;
+const AHEAD_PIECES = 3;
+const REOPENED_MAX = 4;
+
+type Piece = Extent<Source>;
+type Opened = Promise<ReadableStreamDefaultReader<Uint8Array>>;
+export type ConcatenateOptions = { stallMs: number };
+
+export function concatenate(
+  catalog: Pick<Catalog, "open" | "startHash">,
+  pieces: readonly Piece[],
+  { stallMs }: ConcatenateOptions = { stallMs: 5_000 },
+): ReadableStream<Uint8Array> {
+  const stop = new AbortController();
+  const chain = new Chain(catalog, pieces, stop.signal, stallMs);
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const bytes = await chain.next();
+          if (bytes === null) controller.close();
+          else controller.enqueue(bytes);
+        } catch (error) {
+          stop.abort();
+          controller.error(error);
+        }
+      },
+      cancel() {
+        stop.abort();
+        chain.leave();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+class Chain {
+  readonly #catalog: Pick<Catalog, "open" | "startHash">;
+  readonly #pieces: readonly Piece[];
+  readonly #signal: AbortSignal;
+  readonly #stallMs: number;
+  readonly #ahead: Opened[] = [];
+  #at = 0;
+  #read = 0;
+  #reopened = 0;
+  #reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
+  #hash: ReturnType<Catalog["startHash"]> | null = null;
+
+  constructor(catalog: Pick<Catalog, "open" | "startHash">, pieces: readonly Piece[], signal: AbortSignal, stallMs: number) {
+    this.#catalog = catalog;
+    this.#pieces = pieces;
+    this.#signal = signal;
+    this.#stallMs = stallMs;
+  }
+
+  /** The next bytes; null after the last. */
+  async next(): Promise<Uint8Array | null> {
+    for (;;) {
+      const piece = this.#pieces[this.#at];
+      if (piece === undefined) return null;
+      const bytes = await this.#bytesOf(piece);
+      if (bytes === null || bytes.length === 0) continue;
+      this.#read += bytes.length;
+      if (this.#read > piece.length) throw new FerryError("SIZE_INVALID", { what: "a chunk", expected: piece.length, actual: this.#read });
+      await this.#hash?.update(bytes);
+      this.#openAhead(piece.length - this.#read);
+      if (this.#read === piece.length) await this.#end(piece);
+      return bytes;
+    }
+  }
+
+  leave(): void {
+    this.#reader?.cancel().catch(() => {});
+    for (const opened of this.#ahead.splice(0)) opened.then((reader) => reader.cancel()).catch(() => {});
+  }
+
+  /** Null when the piece has to be opened anew. */
+  async #bytesOf(piece: Piece): Promise<Uint8Array | null> {
+    try {
+      this.#reader ??= await this.#begin(piece);
+      const { done, value } = await inTime(this.#reader.read(), this.#stallMs);
+      if (!done) return value;
+      throw new FerryError("STORAGE_UNAVAILABLE", { store: "home", problem: "a chunk broke off" });
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      if (++this.#reopened > REOPENED_MAX)
+        throw error instanceof FerryError ? error : new FerryError("STORAGE_UNAVAILABLE", { store: "home", problem: problemOf(error) });
+      this.#reader?.cancel().catch(() => {});
+      this.#reader = await this.#open(piece, this.#read);
+      return null;
+    }
+  }
+
+  #begin(piece: Piece): Opened {
+    const { of, offset, length } = piece;
+    this.#hash = of.sha256 !== null && offset === 0 && length === of.sizeBytes ? this.#catalog.startHash() : null;
+    return this.#ahead.shift() ?? this.#open(piece, 0);
+  }
+
+  async #open({ of, offset, length }: Piece, from: number): Opened {
+    const opening = this.#catalog.open(of, { offset: offset + from, length: length - from }, this.#signal);
+    return (await inTime(opening, 2 * this.#stallMs)).getReader();
+  }
+
+  #openAhead(leftBytes: number): void {
+    let bytes = leftBytes;
+    for (let next = this.#at + 1; bytes <= AHEAD_BYTES && next <= this.#at + AHEAD_PIECES; next++) {
+      const piece = this.#pieces[next];
+      if (piece === undefined) return;
+      if (next - this.#at > this.#ahead.length) {
+        const opened = this.#open(piece, 0);
+        // Looked at when its turn comes.
+        opened.catch(() => {});
+        this.#ahead.push(opened);
+      }
+      bytes += piece.length;
+    }
+  }
+
+  async #end(piece: Piece): Promise<void> {
+    this.#reader?.cancel().catch(() => {});
+    const digest = await this.#hash?.digest();
+    if (digest !== undefined && digest !== piece.of.sha256)
+      throw new FerryError("DIGEST_INVALID", { what: "a chunk", expected: piece.of.sha256 ?? "" });
+    [this.#reader, this.#hash, this.#read, this.#reopened] = [null, null, 0, 0];
+    this.#at++;
+  }
+}
+
+async function inTime<T>(work: Promise<T>, limitMs: number): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const stalled = () => late.reject(new FerryError("STORAGE_UNAVAILABLE", { store: "home", problem: "it stalled" }));
+  const timer = setTimeout(stalled, limitMs);
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** workerd drops Content-Length from any other stream than its own of known length; Node has none of those, and keeps the header. */
+declare const FixedLengthStream: (new (length: number) => TransformStream<Uint8Array, Uint8Array>) | undefined;
+
+export function ofLength(stream: ReadableStream<Uint8Array>, lengthBytes: number): ReadableStream<Uint8Array> {
+  if (typeof FixedLengthStream === "undefined") return stream;
+  const { readable, writable } = new FixedLengthStream(lengthBytes);
+  // Its failure is the reader's, who sees a stream that breaks off.
+  stream.pipeTo(writable).catch(() => {});
+  return readable;
+}

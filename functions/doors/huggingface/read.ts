@@ -1,0 +1,52 @@
+/** Mounts what Hub clients read at the root of an app: `HF_ENDPOINT` is the app's own address. */
+import type { Context } from "hono";
+import { FerryError } from "../../../shared/errors.ts";
+import type { Catalog } from "../catalog.ts";
+import type { Gate, Visit } from "../gate.ts";
+import { asFerryError, hubProblem } from "./errors.ts";
+import { type Answering, authCheck, commits, listModels, modelInfo, pathsInfo, refs, tree, validateYaml, whoAmI } from "./models.ts";
+import { resolveFile } from "./resolve.ts";
+
+export const MODEL = "/api/models/:namespace/:name";
+const QUIETLY: Visit = { act: "hub.read", recorded: "never" };
+
+/** An app of any environment: only the gate looks at it. */
+export type AnyApp = { on(method: string, path: string, answer: (c: Context) => Promise<Response>): unknown };
+
+export function mountHubRead(app: AnyApp, gate: Gate<Catalog>): void {
+  const get = (path: string, answer: Answering, visit = QUIETLY) => app.on("GET", path, (c) => opened(c, gate, visit, answer));
+  get("/api/whoami-v2", whoAmI);
+  get("/api/models", listModels);
+  get(MODEL, modelInfo);
+  get(`${MODEL}/revision/*`, modelInfo);
+  get(`${MODEL}/tree/*`, tree);
+  get(`${MODEL}/refs`, refs);
+  get(`${MODEL}/commits/*`, commits);
+  get(`${MODEL}/auth-check`, authCheck);
+  get(`${MODEL}/auth-check/write`, authCheck);
+  get("/:namespace/:name/resolve/*", resolveFile, { act: "hub.download", recorded: "later" });
+  get("/:namespace/:name/raw/*", resolveFile, { act: "hub.download", recorded: "later" });
+  app.on("POST", `${MODEL}/paths-info/*`, (c) => opened(c, gate, QUIETLY, pathsInfo));
+  app.on("POST", "/api/validate-yaml", (c) => opened(c, gate, QUIETLY, validateYaml));
+  for (const path of ["/api/models/:name", "/api/datasets/*", "/api/spaces/*", "/datasets/*", "/spaces/*"]) get(path, nothingThere);
+}
+
+const nothingThere: Answering = async (c) => {
+  throw new FerryError("REPOSITORY_UNKNOWN", { repository: c.req.path.slice(0, 200) });
+};
+
+/** Errors leave in the Hub's form; where a file is missing, clients remember that for the revision. */
+export async function opened<C extends Catalog>(
+  c: Context,
+  gate: Gate<C>,
+  visit: Visit,
+  answer: (c: Context, catalog: C, told: { repository: string | null; about: Record<string, string> }) => Promise<Response>,
+): Promise<Response> {
+  try {
+    return await gate(c, visit, (catalog, told) => answer(c, catalog, told));
+  } catch (thrown) {
+    const error = asFerryError(thrown);
+    const revision = error.code === "FILE_UNKNOWN" ? error.details["revision"] : undefined;
+    return hubProblem(error, c.req.method, typeof revision === "string" ? { "x-repo-commit": revision } : {});
+  }
+}
