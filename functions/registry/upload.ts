@@ -5,7 +5,7 @@
  * verified and held by a repository that the caller may pull. Any other chunk is sent again under the upload's own key: to know a digest
  * gives nothing, and the answer is the same whether or not somebody else stores it.
  */
-import { DEFAULT_BRANCH, type RepositorySummary, type Usage } from "../../shared/contract/repositories.ts";
+import { DEFAULT_BRANCH, type RepositoryId, type RepositorySummary, type Usage } from "../../shared/contract/repositories.ts";
 import {
   CONFIRM_PAGE_MAX,
   type Confirmation,
@@ -91,7 +91,7 @@ export async function reserveChunks(
   const claims = distinct(request.chunks);
   const digests = claims.map((claim) => claim.sha256);
   const [proofs, entries] = await Promise.all([ports.uploads.proofs(session.id, digests), ports.chunks.find(digests)]);
-  const known = await readable(ports, caller, entries);
+  const known = await readable(ports, caller, repository.id, entries);
   const base = await basePlaces(ports, repository, session);
   const tags = await chunkTags(ports, session, request.attempt, mode, digests);
   const verdicts = claims.map((claim, at) => {
@@ -161,10 +161,16 @@ function holding(
 }
 
 /** Ids of the holders that the caller may pull. */
-async function readable(ports: Ports, caller: Caller, entries: readonly (ChunkEntry | null)[]): Promise<ReadonlySet<string>> {
+async function readable(
+  ports: Ports,
+  caller: Caller,
+  own: RepositoryId,
+  entries: readonly (ChunkEntry | null)[],
+): Promise<ReadonlySet<string>> {
   const holders = [...new Set(entries.flatMap((entry) => (entry === null ? [] : [entry.holder])))];
-  if (holders.length === 0) return new Set();
-  const names = await withWhole(systemLog(ports), () => ports.system.namesOf(holders));
+  // Also asked without any: how long an answer takes must not tell whether somebody has the chunk.
+  const asked = holders.length === 0 ? [own] : holders;
+  const names = await withWhole(systemLog(ports), () => ports.system.namesOf(asked));
   return new Set(
     holders.filter((id) => {
       const name = names.get(id);
