@@ -24,6 +24,7 @@ import { BODY_BYTES_MAX, PUBLIC_BODY_BYTES_MAX, readJson } from "./body.ts";
 import type { Edge, EdgeContext, Services } from "./edge.ts";
 import { parsed, queryOf } from "./input.ts";
 import { costOf, REFUSAL_COST, spend } from "./spend.ts";
+import { wakeReplication } from "./wake.ts";
 
 type Handled<N extends RouteName> = {
   ports: Ports;
@@ -52,6 +53,7 @@ export function mount<N extends RouteName>(app: Hono<Edge>, name: N, handle: Han
       const answer = await answerOf(c, name, handle, seen);
       seen.answer = answer;
       await audit(c, name, seen, null);
+      wakeReplication(c, name, seen.named);
       return route.status === 204 ? c.body(null, 204) : c.json(answer as object, route.status);
     } catch (thrown) {
       if (seen.answer === undefined) await audit(c, name, seen, thrown);

@@ -1,0 +1,242 @@
+/** Replication on memory: what is wanted comes, once, and is never served before it is whole. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { repositoryLogPrefix, SYSTEM_LOG_PREFIX } from "../../../functions/registry/layout.ts";
+import { listAll } from "../../../functions/registry/listing.ts";
+import type { LeasedTask } from "../../../shared/contract/replication.ts";
+import { FerryError } from "../../../shared/errors.ts";
+import { downloadUrl, ticketRequest } from "../../../shared/tickets.ts";
+import { operationId } from "../../support/memory-app.ts";
+import type { Files } from "../../support/pusher.ts";
+import {
+  addPolicy,
+  assertReadable,
+  chunksIn,
+  MODEL,
+  markersIn,
+  type ReplicaWorld,
+  replicaWorld,
+  ring,
+  settle,
+  storeId,
+} from "../../support/replica-world.ts";
+
+const FILES: Files = { a: "aaaa", b: "bbbb", c: "cccc", d: "dddd" };
+const LATER: Files = { ...FILES, d: "DDDD" };
+
+async function tag({ app }: ReplicaWorld, name: string, ref = "main"): Promise<void> {
+  await app.admin.call("setTag", { repository: MODEL, params: { tag: name }, body: { ref, force: true, operationId: operationId() } });
+}
+
+async function bytesOf(world: ReplicaWorld, store: string, prefix: string): Promise<Record<string, string>> {
+  const { bucket } = world.app.stores.get(store);
+  const found: Record<string, string> = {};
+  for (const { key } of await listAll(bucket, prefix)) found[key] = Buffer.from((await bucket.get(key)) ?? []).toString();
+  return found;
+}
+
+test("a commit that a policy matches is whole in its store with no other act, and is read there", async () => {
+  const world = await replicaWorld();
+  await addPolicy(world, "all", ["west"]);
+  await world.pusher.push(MODEL, FILES);
+  await settle(world);
+  assert.equal((await markersIn(world, "west")).length, 1);
+  assert.equal(await assertReadable(world, "main", FILES, { store: "west" }), "west");
+  assert.equal(await assertReadable(world, "main", FILES, { near: "west" }), "west");
+  assert.equal(await assertReadable(world, "main", FILES, {}), "home");
+});
+
+test("a tag that names a store is a policy of its own; other revisions stay at home", async () => {
+  const world = await replicaWorld();
+  await world.pusher.push(MODEL, FILES);
+  await ring(world, 6);
+  assert.deepEqual(await markersIn(world, "west"), []);
+  await tag(world, "deploy/west");
+  await settle(world);
+  assert.equal((await markersIn(world, "west")).length, 1);
+});
+
+test("of a second version only what is new is copied, and both are served", async () => {
+  const world = await replicaWorld();
+  await addPolicy(world, "all", ["west"]);
+  const first = await world.pusher.push(MODEL, FILES);
+  await settle(world);
+  await world.pusher.push(MODEL, LATER);
+  await settle(world);
+  assert.equal((await chunksIn(world, "west")).length, 5);
+  await assertReadable(world, "main", LATER, { store: "west" });
+  await assertReadable(world, first.revision.revision, FILES, { store: "west" });
+});
+
+test("also when the index has forgotten everything", async () => {
+  const world = await replicaWorld();
+  await addPolicy(world, "all", ["west"]);
+  await world.pusher.push(MODEL, FILES);
+  await settle(world);
+  world.app.indexes.wipe();
+  await world.pusher.push(MODEL, LATER);
+  await ring(world, 6);
+  assert.equal((await chunksIn(world, "west")).length, 5);
+  assert.equal((await markersIn(world, "west")).length, 2);
+});
+
+test("the logs are there whole, byte for byte", async () => {
+  const world = await replicaWorld();
+  await addPolicy(world, "all", ["west"]);
+  for (let at = 0; at < 40; at++) await world.pusher.push(MODEL, { a: `content ${at}` });
+  await ring(world, 6);
+  const { id } = await world.app.admin.call("describeRepository", { repository: MODEL });
+  for (const prefix of [SYSTEM_LOG_PREFIX, repositoryLogPrefix(id)])
+    assert.deepEqual(await bytesOf(world, "west", prefix), await bytesOf(world, "home", prefix));
+});
+
+test("no event at all: the bell finds what is missing", async () => {
+  const world = await replicaWorld();
+  await addPolicy(world, "all", ["west"]);
+  world.app.background.length = 0;
+  await world.pusher.push(MODEL, FILES);
+  // Nobody waits for what the request left to be done: as if it had died.
+  world.app.indexes.jobs.stores.clear();
+  await world.app.stores.get("west").bucket.delete((await listAll(world.app.stores.get("west").bucket, "")).map(({ key }) => key));
+  await ring(world, 6);
+  assert.equal((await markersIn(world, "west")).length, 1);
+});
+
+test("a store that fails for ten minutes is complete afterwards, without a new event", async () => {
+  let down = true;
+  const world = await replicaWorld(["home", "west"], {
+    decorate: (ports) => {
+      const { chunks } = ports.stores.get("west");
+      const write = chunks.write.bind(chunks);
+      chunks.write = async (...given) => {
+        if (down) throw new FerryError("STORAGE_UNAVAILABLE", { store: "west", problem: "503" });
+        return write(...given);
+      };
+      return ports;
+    },
+  });
+  await addPolicy(world, "all", ["west"]);
+  await world.pusher.push(MODEL, FILES);
+  const steps = await ring(world, 10);
+  assert.ok(steps.some(({ problems }) => problems.length > 0));
+  assert.deepEqual(await markersIn(world, "west"), []);
+  await assert.rejects(assertReadable(world, "main", FILES, { store: "west" }), { code: "REPLICA_NOT_READY" });
+  assert.equal(await assertReadable(world, "main", FILES, { near: "west" }), "home");
+  down = false;
+  await ring(world, 6);
+  await assertReadable(world, "main", FILES, { store: "west" });
+});
+
+test("a chunk whose content is not what it is called makes no replica", async () => {
+  const world = await replicaWorld();
+  await world.pusher.push(MODEL, FILES);
+  const { bucket } = world.app.stores.home;
+  const [chunk] = await listAll(bucket, "chunks/");
+  await bucket.put(chunk?.key ?? "", new TextEncoder().encode("xxxx"));
+  await addPolicy(world, "all", ["west"]);
+  await ring(world, 10);
+  assert.deepEqual(await markersIn(world, "west"), []);
+  const { jobs } = await world.app.admin.call("syncStatus", {});
+  assert.match(jobs[0]?.problem ?? "", /does not have the digest/);
+});
+
+test("a third store is filled from a near one that is ready, not from home", async () => {
+  const world = await replicaWorld(["home", "west", "east"], {
+    decorate: (ports) => {
+      for (const id of ["west", "east"]) Object.assign(ports.stores.get(id).profile, { near: ["asia"] });
+      return ports;
+    },
+  });
+  await addPolicy(world, "all", ["west"]);
+  await world.pusher.push(MODEL, FILES);
+  await settle(world);
+  let reads = 0;
+  const home = world.app.stores.home.chunks;
+  const read = home.read.bind(home);
+  home.read = async (place) => {
+    reads++;
+    return read(place);
+  };
+  await addPolicy(world, "all", ["west", "east"]);
+  await ring(world, 6);
+  await assertReadable(world, "main", FILES, { store: "east" });
+  assert.equal(reads, 0);
+});
+
+test("an executor that dies copies again at most what it had in flight", async () => {
+  const world = await replicaWorld();
+  const { app } = world;
+  await world.pusher.push(MODEL, Object.fromEntries(Array.from({ length: 40 }, (_, at) => [`f${at}`, `content ${at}`])));
+  let writes = 0;
+  const { chunks } = app.stores.get("west");
+  const write = chunks.write.bind(chunks);
+  chunks.write = async (...given) => {
+    if (++writes % 3 === 0 && writes < 60) throw new Error("killed");
+    return write(...given);
+  };
+  await addPolicy(world, "all", ["west"]);
+  for (let at = 0; at < 80 && (await markersIn(world, "west")).length === 0; at++) await ring(world);
+  assert.equal((await markersIn(world, "west")).length, 1);
+  assert.equal((await chunksIn(world, "west")).length, 40);
+  // 20 deaths, 6 in flight at each.
+  assert.ok(writes <= 40 + 20 * 6, `${writes} writes`);
+});
+
+test("two executors never complete one task twice: whose lease has ended is told so", async () => {
+  const world = await replicaWorld();
+  const { app } = world;
+  await world.pusher.push(MODEL, FILES);
+  // Nobody copies here: a lease first.
+  Object.assign(app.stores.get("west").profile, { reach: "agent" });
+  await addPolicy(world, "all", ["west"]);
+  await ring(world);
+  const lease = () => app.admin.call("leaseTask", { params: { store: "west" }, body: { executor: "one" } });
+  const { task: first } = await lease();
+  assert.equal((await lease()).task, null, "it is given out");
+  app.clock.advance(91_000);
+  const { task: second } = await lease();
+  assert.ok(first !== null && second !== null && second.task === first.task && second.fence > first.fence);
+  const task: LeasedTask = second;
+  for (const item of task.tickets.items) {
+    const source = task.sources.items.find(({ sha256 }) => sha256 === item.sha256);
+    assert.ok(source !== undefined);
+    const bytes = await (await app.stores.fetch(downloadUrl(task.sources, source))).arrayBuffer();
+    const { url, headers, method } = ticketRequest(task.tickets, item);
+    assert.equal((await app.stores.fetch(url, { method, headers, body: bytes })).status, 200);
+  }
+  const finish = ({ task, fence }: { task: string; fence: number }) =>
+    app.admin.call("finishTask", { params: { store: "west" }, body: { task, fence } });
+  await assert.rejects(finish(first), { code: "TASK_LOST" });
+  assert.deepEqual(await finish(second), { tasksLeft: 0, ready: true });
+  await assert.rejects(finish(second), { code: "TASK_LOST" });
+  await assertReadable(world, "main", FILES, { store: "west" });
+});
+
+test("an executor that says it is done without copying is not believed", async () => {
+  const world = await replicaWorld();
+  const { app } = world;
+  await world.pusher.push(MODEL, FILES);
+  Object.assign(app.stores.get("west").profile, { reach: "agent" });
+  await addPolicy(world, "all", ["west"]);
+  await ring(world);
+  const { task } = await app.admin.call("leaseTask", { params: { store: "west" }, body: { executor: "one" } });
+  const body = { task: task?.task ?? "", fence: task?.fence ?? 0 };
+  await assert.rejects(app.admin.call("finishTask", { params: { store: "west" }, body }), { code: "CHUNK_UNPROVEN" });
+  assert.deepEqual(await markersIn(world, "west"), []);
+});
+
+test("verify finds chunks that a store lost; the replica is none until it is whole again", async () => {
+  const world = await replicaWorld();
+  await addPolicy(world, "all", ["west"]);
+  await world.pusher.push(MODEL, FILES);
+  await settle(world);
+  const { bucket } = world.app.stores.get("west");
+  const verify = () => world.app.admin.call("verifyReplica", { repository: MODEL, body: { store: storeId("west") } });
+  assert.deepEqual({ ...(await verify()), revision: null }, { revision: null, chunks: 4, missing: 0, next: null });
+  const [chunk] = await listAll(bucket, "chunks/");
+  await bucket.delete([chunk?.key ?? ""]);
+  assert.equal((await verify()).missing, 1);
+  await assert.rejects(assertReadable(world, "main", FILES, { store: "west" }), { code: "REPLICA_NOT_READY" });
+  await ring(world, 6);
+  await assertReadable(world, "main", FILES, { store: "west" });
+});
