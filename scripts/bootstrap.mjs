@@ -14,6 +14,7 @@ const PROGRAMS = {
   test: ["scripts/test.ts"],
   check: ["scripts/check.ts"],
   bench: ["scripts/bench.ts"],
+  soak: ["scripts/soak.ts"],
   deploy: ["scripts/deploy.ts"],
   build: ["scripts/build.ts"],
   token: ["scripts/token.ts"],

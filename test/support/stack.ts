@@ -88,6 +88,8 @@ export type TestStackOptions = {
   stores?: (local: Store[]) => Store[];
   /** More vars of the app, or others. */
   vars?: Record<string, string>;
+  /** In place of a redis-server of its own; ended with the stack. */
+  redis?: TestRedis;
   /** Where the Node server finds Redis, when that is not the redis-server itself. */
   redisUrl?: (own: string) => string;
   /** Where the Worker finds the REST bridge, when that is not the bridge itself. */
@@ -125,7 +127,7 @@ export async function startTestStack(options: TestStackOptions): Promise<TestSta
     for (const end of stops.splice(0).reverse()) await end();
   };
   try {
-    const redis = await startTestRedis();
+    const redis = options.redis ?? (await startTestRedis());
     stops.push(redis.stop);
     const s3 = await startTestS3();
     stops.push(s3.stop);

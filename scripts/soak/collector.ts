@@ -1,0 +1,42 @@
+/** Collection, run after run, and the bell that a deployment rings each minute, more often here. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { CollectRun } from "../../shared/contract/collect.ts";
+import type { Journal } from "./journal.ts";
+import { persistently, type System } from "./system.ts";
+
+const BELL_MS = 5_000;
+const PAUSE_MS = 300;
+
+export async function collectAgain(system: System, journal: Journal, isRunning: () => boolean): Promise<void> {
+  while (isRunning()) {
+    const run = await cycle(system, { dryRun: false });
+    journal.count(run.phase === "done" ? "collection cycles" : "collection cycles aborted");
+    journal.count("chunks deleted", run.deleted);
+    if (run.phase === "aborted") journal.violation(`collection ${run.run} was aborted: ${run.problem ?? ""}`);
+    if (run.missing > 0) journal.violation(`collection ${run.run} misses ${run.missing} chunks`);
+    await sleep(PAUSE_MS);
+  }
+}
+
+/** One run to its end. A dead server's lease ends after a minute. */
+export async function cycle({ client }: System, { dryRun }: { dryRun: boolean }): Promise<CollectRun> {
+  for (;;) {
+    let { run } = await persistently(() => client.call("startCollect", { body: { dryRun } }));
+    while (run !== null && run.phase !== "done" && run.phase !== "aborted") {
+      const answer = await persistently(() => client.call("stepCollect", {}));
+      if (answer.busy) await sleep(500);
+      run = answer.run;
+    }
+    if (run !== null && run.dryRun === dryRun) return run;
+    await sleep(500);
+  }
+}
+
+export async function ringBell({ client }: System, journal: Journal, isRunning: () => boolean): Promise<void> {
+  while (isRunning()) {
+    const check = await persistently(() => client.call("checkIndex", {}));
+    journal.count("bells");
+    journal.count("records that Redis had lost", check.healedRecords);
+    for (let slept = 0; slept < BELL_MS && isRunning(); slept += 100) await sleep(100);
+  }
+}
