@@ -2,40 +2,65 @@
 import { chmod, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { type BuildOptions, build, type Plugin } from "esbuild";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 /** Bundled CommonJS packages ask for Node's own modules by `require`, which modules don't have. */
 const REQUIRE = `import { createRequire as makeRequire } from "node:module";\nconst require = makeRequire(import.meta.url);`;
 
-/** What the file is depends on who starts it: a person, or itself, for a data thread (scripts/node/thread-mover.ts). */
+/** A data thread that lacks something takes it from here (scripts/node/make-undici-of-program.ts); only a person starts the command. */
 const ENTRY = `#!/usr/bin/env node
 import { workerData } from "node:worker_threads";
-if (workerData?.role === "modelferry data thread") await import("./scripts/node/data-thread.ts");
-else await import("./scripts/ferry.ts");
+export const makeUndici = async (connections) => (await import("./scripts/node/make-undici.ts")).makeUndici(connections);
+if (workerData?.role !== "modelferry data thread") await import("./scripts/ferry.ts");
 `;
+
+const SHARED = {
+  absWorkingDir: ROOT,
+  bundle: true,
+  platform: "node",
+  target: "node20",
+  // Names stay, so that what FERRY_DEBUG=1 prints can be read.
+  minifySyntax: true,
+  minifyWhitespace: true,
+  legalComments: "eof",
+  logLevel: "warning",
+} satisfies BuildOptions;
 
 /** Writes the bundle of the command line to `outfile`. Returns its size in bytes. */
 export async function buildFerry(outfile: string): Promise<number> {
   await build({
-    absWorkingDir: ROOT,
+    ...SHARED,
     stdin: { contents: ENTRY, resolveDir: ROOT, sourcefile: "ferry.mjs", loader: "ts" },
     outfile,
-    bundle: true,
-    platform: "node",
-    target: "node20",
     format: "esm",
     banner: { js: REQUIRE },
-    // Names stay, so that what FERRY_DEBUG=1 prints can be read.
-    minifySyntax: true,
-    minifyWhitespace: true,
-    legalComments: "eof",
-    logLevel: "warning",
+    define: { "import.meta.dataThread": JSON.stringify(await dataThread()) },
   });
   await chmod(outfile, 0o755);
   return (await stat(outfile)).size;
 }
+
+/** The code of a data thread alone: a thread that read the whole file would take twice as long to start. */
+async function dataThread(): Promise<string> {
+  const { outputFiles } = await build({
+    ...SHARED,
+    entryPoints: ["scripts/node/data-thread.ts"],
+    format: "cjs",
+    legalComments: "none",
+    plugins: [undiciOfProgram],
+    write: false,
+  });
+  return outputFiles[0]?.text ?? "";
+}
+
+const undiciOfProgram: Plugin = {
+  name: "undici of the program",
+  setup: ({ onResolve }) => {
+    onResolve({ filter: /\/make-undici\.ts$/ }, ({ resolveDir }) => ({ path: join(resolveDir, "make-undici-of-program.ts") }));
+  },
+};
 
 if (import.meta.main) {
   const outfile = join(ROOT, "dist", "ferry.mjs");

@@ -1,4 +1,4 @@
-/** A data thread: carries out tasks for the main thread until that ends it. Runs as a worker; threads.ts starts it. */
+/** A data thread: carries out tasks for the main thread until that ends it. Runs as a worker; thread-mover.ts starts it. */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import type { LocalChunk } from "../../shared/transfer/ports.ts";
 import { LocalMover } from "./local-mover.ts";
@@ -112,9 +112,11 @@ class DataThread {
   }
 }
 
-const { mover } = workerData as ThreadSetting;
-if (parentPort !== null) {
-  const port = parentPort;
+async function listen(port: MessagePort): Promise<void> {
+  const { mover } = workerData as ThreadSetting;
   new DataThread(port, await LocalMover.make(mover));
   port.postMessage({ kind: "ready" } satisfies FromThread);
 }
+
+// What it throws ends the thread, as an error that the main thread hears of.
+if (parentPort !== null) void listen(parentPort);

@@ -1,5 +1,6 @@
 /** How stores are spoken with: by raw sockets where they do, by undici where a proxy stands between or an answer has another form. */
 import type { StoreAnswer } from "../../shared/transfer/ports.ts";
+import { makeUndici } from "./make-undici.ts";
 import { originOf } from "./origin-of.ts";
 import { mayUseProxy } from "./proxy-env.ts";
 import { RawTransport } from "./raw-transport.ts";
@@ -47,9 +48,8 @@ export class StoreTransport implements Transport {
     return known;
   }
 
-  /** Loaded only where it is needed: it is large. */
   #undici(): Promise<Transport> {
-    this.#other ??= import("./undici-transport.ts").then(({ UndiciTransport }) => new UndiciTransport(this.#connections));
+    this.#other ??= makeUndici(this.#connections);
     return this.#other;
   }
 }

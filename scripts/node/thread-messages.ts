@@ -3,8 +3,11 @@ import { type ErrorCode, type ErrorDetails, FerryError, problemOf } from "../../
 import type { LocalChunk, SendTask, SourceFile } from "../../shared/transfer/ports.ts";
 import type { CopyTask, DigestTask, FetchTask, FindTask, HoldsTask, JoinTask, LimitTask, MoverSetting } from "./mover.ts";
 
-/** How a data thread is told from others that a program may start. */
-export type ThreadSetting = { role: "modelferry data thread"; mover: MoverSetting };
+/**
+ * What a data thread is started with. `role` tells it from others that a program may start; `program` is where the code is that it runs
+ * apart from (scripts/build.ts).
+ */
+export type ThreadSetting = { role: "modelferry data thread"; mover: MoverSetting; program: string };
 
 export type Task =
   | { do: "scan"; file: SourceFile; md5: boolean }

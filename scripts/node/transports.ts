@@ -1,6 +1,7 @@
 /** Makes the transport of a thread. */
 import { setMaxListeners } from "node:events";
 import { MACHINE } from "./machine.ts";
+import { makeUndici } from "./make-undici.ts";
 import { StoreTransport } from "./store-transport.ts";
 import { Throttle } from "./throttle.ts";
 import type { Transport } from "./transport.ts";
@@ -23,9 +24,4 @@ export async function makeTransport({ kind, connections, stallSeconds, bandwidth
   const throttle = new Throttle(bandwidthBytesPerSecond, MACHINE);
   const inner = kind === "raw" ? new StoreTransport(connections, process.env) : await makeUndici(connections);
   return new WatchedTransport(inner, { stallSeconds, throttle, nowMs: MACHINE.nowMs });
-}
-
-async function makeUndici(connections: number): Promise<Transport> {
-  const { UndiciTransport } = await import("./undici-transport.ts");
-  return new UndiciTransport(connections);
 }

@@ -3,8 +3,11 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { copyFile, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import type { Duplex } from "node:stream";
 import { after, before, test } from "node:test";
 import { buildFerry } from "../../scripts/build.ts";
 import { ferryProcess } from "../support/ferry-process.ts";
@@ -30,6 +33,36 @@ function oldNode(): string | null {
     if (status === 0 && stdout.startsWith(`v${PROMISED_MAJOR}.`)) return join(folder, "node");
   }
   return null;
+}
+
+type Proxy = { url: string; readonly connections: number; stop: () => Promise<void> };
+
+/** An HTTP proxy that opens tunnels, and nothing else. */
+async function startProxy(): Promise<Proxy> {
+  const sockets = new Set<Duplex>();
+  let connections = 0;
+  const server = createServer((_, response) => response.writeHead(501).end());
+  server.on("connect", ({ url = "" }, near: Duplex) => {
+    connections++;
+    const { hostname, port } = new URL(`http://${url}`);
+    const far = connect(Number(port), hostname, () => near.write("HTTP/1.1 200 OK\r\n\r\n"));
+    for (const socket of [near, far]) sockets.add(socket.on("error", () => {}));
+    near.pipe(far).pipe(near);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  const stop = async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  };
+  const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
+  return {
+    url,
+    stop,
+    get connections() {
+      return connections;
+    },
+  };
 }
 
 const node = oldNode();
@@ -73,6 +106,33 @@ test(`push, pull and the rest work on Node ${PROMISED_MAJOR}`, { skip }, async (
     }
     assert.deepEqual(await readFile(join(destination, "weights.bin")), await readFile(source));
   } finally {
+    await served.stop();
+  }
+});
+
+test("a data thread of the bundle goes through the environment's proxy", async () => {
+  const app = await memoryApp();
+  const served = await serveApp(app);
+  const proxy = await startProxy();
+  try {
+    const scopes = [{ repositories: "*", actions: ["pull" as const, "push" as const] }];
+    const { token } = await app.admin.call("createToken", { body: { name: "Ada", scopes } });
+    const env = { FERRY_ENDPOINT: served.endpoint, FERRY_TOKEN: token, HOME: root, http_proxy: proxy.url };
+    const source = join(root, "large.bin");
+    await writeFile(source, "weights".repeat(1_000_000));
+    const destination = join(root, "proxied");
+    for (const argv of [
+      ["push", source, "team/proxied"],
+      ["pull", "team/proxied", destination],
+    ]) {
+      const before = proxy.connections;
+      const ran = await ferryProcess(argv, { command: [process.execPath, bundle], env });
+      assert.equal(ran.exit, 0, ran.stderr);
+      assert.ok(proxy.connections > before, `${argv[0]} went past the proxy`);
+    }
+    assert.deepEqual(await readFile(join(destination, "large.bin")), await readFile(source));
+  } finally {
+    await proxy.stop();
     await served.stop();
   }
 });
