@@ -6,6 +6,7 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { Miniflare } from "miniflare";
+import { buildS3Client } from "../../scripts/build-s3-client.ts";
 import { QUIET } from "../../scripts/stack/miniflare-settings.ts";
 import { startTestS3, type TestS3 } from "../support/stack.ts";
 
@@ -48,6 +49,7 @@ test("listing, reading error bodies, deleting many, signing and probing work in 
 
 /** As wrangler bundles it: browser builds of packages, and the aliases of wrangler.toml. */
 async function bundled(): Promise<string> {
+  await buildS3Client();
   const config = readFileSync(new URL("../../wrangler.toml", import.meta.url), "utf8");
   const aliases = [...config.matchAll(/^"(@[^"]+)" = "(\.[^"]+)"$/gm)];
   const alias = Object.fromEntries(
