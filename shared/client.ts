@@ -15,7 +15,7 @@ import {
   repositoryParams,
 } from "./contract/routes.ts";
 import { type ErrorDetails, FerryError, isErrorCode, problemOf } from "./errors.ts";
-import type { RepositoryName } from "./names.ts";
+import type { RepositoryName, StoreId } from "./names.ts";
 
 export type ClientOptions = {
   endpoint: string;
@@ -29,6 +29,8 @@ export type ClientOptions = {
   attempts?: number;
   timeoutMs?: number;
   userAgent?: string;
+  /** A network's name: content is read from a store beside it that has it whole. */
+  near?: StoreId | undefined;
   /** A token in place of one that ended; asked for once for each. */
   renew?: () => Promise<string>;
 };
@@ -45,12 +47,14 @@ const RETRY_AFTER_SECONDS_MAX = 60;
 
 export class FerryClient {
   readonly endpoint: string;
+  readonly near: StoreId | undefined;
   readonly #options: ClientOptions;
   #token: string | undefined;
   #renewal: Promise<void> | null = null;
 
   constructor(options: ClientOptions) {
     this.#token = options.token;
+    this.near = options.near;
     this.endpoint = options.endpoint.replace(/\/+$/, "");
     this.#options = options;
   }

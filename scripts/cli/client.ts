@@ -1,5 +1,6 @@
 /** The typed client on a host. */
 import { FerryClient } from "../../shared/client.ts";
+import { StoreId } from "../../shared/names.ts";
 import { isOn } from "./config.ts";
 import type { Host } from "./host.ts";
 import { redacted } from "./text.ts";
@@ -23,6 +24,7 @@ export function clientFor(host: Host, to: { endpoint: string; token: string | un
     sleep: (ms, signal) => host.sleep(ms, signal ? AbortSignal.any([signal, host.signal]) : host.signal),
     random: () => host.random(),
     userAgent: `ferry/${VERSION}`,
+    near: StoreId.safeParse(host.env["FERRY_NEAR"]).data,
     ...patience,
   });
 }

@@ -1,4 +1,4 @@
-/** `ferry store ls|probe|setup`: the stores of the deployment, and what is proven about them. */
+/** `ferry store ls|probe|setup|add`: the stores of the deployment, and what is proven about them. */
 import type { Command } from "commander";
 import * as z from "zod";
 import type { ProbeResult, SetupResult, StoreSummary } from "../../shared/contract/stores.ts";
@@ -6,6 +6,7 @@ import { StoreId } from "../../shared/names.ts";
 import type { Act } from "./act.ts";
 import { type Cli, GlobalFlags } from "./cli.ts";
 import type { ExitName } from "./exit.ts";
+import { addStoreAdd } from "./store-add.ts";
 import { facts, painted, plain, table, timeText } from "./text.ts";
 
 export function addStore(program: Command, act: Act): void {
@@ -13,6 +14,7 @@ export function addStore(program: Command, act: Act): void {
   addList(store, act);
   addProbe(store, act);
   addSetup(store, act);
+  addStoreAdd(store, act);
 }
 
 const StoreArgument = z.string().transform((text, context) => {

@@ -114,6 +114,7 @@ export const SyncStep = z.object({
 export type SyncStep = z.infer<typeof SyncStep>;
 
 export const VerifyRequest = z.strictObject({ store: StoreId, after: z.string().max(200).optional() });
+export type VerifyRequest = z.infer<typeof VerifyRequest>;
 /** One replica looked at; `next`: where to go on, null at the end. */
 export const VerifyAnswer = z.object({
   revision: RevisionId.nullable(),

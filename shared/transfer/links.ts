@@ -146,7 +146,8 @@ export class Links {
   async #ask(digests: Digest[], from: StoreId | undefined): Promise<Map<Digest, Link>> {
     const { client, repository, revision, machine, signal } = this.#setting;
     const askedAtMs = machine.nowMs();
-    const body = from === undefined ? { chunks: digests } : { chunks: digests, store: from };
+    const near = from === undefined && this.#left.size === 0 ? client.near : undefined;
+    const body = { chunks: digests, ...(from === undefined ? {} : { store: from }), ...(near === undefined ? {} : { near }) };
     const batch = await client.call("download", { repository, params: { ref: revision }, body }, signal);
     const freshUntilMs = askedAtMs + batch.expiresInSeconds * 1000 * FRESH_SHARE;
     return new Map(batch.items.map((item) => [item.sha256, { url: downloadUrl(batch, item), store: batch.store, freshUntilMs }]));

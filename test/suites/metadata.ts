@@ -10,9 +10,11 @@ import type {
   TokenUses,
   Uploads,
 } from "../../functions/registry/ports.ts";
+import type { ReplicaJobs } from "../../functions/registry/replicate/ports.ts";
 import { accessSuite } from "./metadata-access.ts";
 import { chunkIndexSuite } from "./metadata-chunks.ts";
 import { directorySuite } from "./metadata-directory.ts";
+import { jobsSuite } from "./metadata-jobs.ts";
 import { leasesSuite } from "./metadata-leases.ts";
 import { lifecycleSuite } from "./metadata-lifecycle.ts";
 import { notesSuite } from "./metadata-notes.ts";
@@ -31,6 +33,7 @@ export type Indexes = {
   uses: TokenUses;
   shortTokens: ShortTokens;
   meters: Meters;
+  jobs: ReplicaJobs;
   /** As if one key had vanished; spelled as in functions/metadata/keys.ts without the prefix. */
   loseKey(key: string): void | Promise<void>;
 };
@@ -48,4 +51,5 @@ export function metadataSuite(name: string, make: MakeIndexes): void {
   leasesSuite(name, make);
   notesSuite(name, make);
   accessSuite(name, make);
+  jobsSuite(name, make);
 }
