@@ -122,6 +122,7 @@ export class AgentShelf implements ChunkShelf {
 
   #failed(error: unknown): void {
     this.counts.failed++;
+    if (this.#isOff) return;
     const isRefusal = error instanceof Refusal;
     if (++this.#failures < FAILURES_MAX && isRefusal) return;
     this.#isOff = true;

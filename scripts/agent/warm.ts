@@ -17,6 +17,8 @@ import type { Wanted } from "./origin.ts";
 
 const WIDTH = 8;
 const CHUNK_TRIES = 3;
+const EVICT_TRIES = 15;
+const EVICT_PAUSE_MS = 5_000;
 /** A task that failed is begun again after this. */
 const RETRY_MS = 15_000;
 
@@ -130,8 +132,9 @@ export class WarmTasks {
       report.chunksReady++;
       report.bytesReady += chunk.size;
     });
-    report.state = task.action === "check" && report.chunksReady < report.chunks ? "failed" : "ready";
-    report.problem = report.state === "failed" ? `${report.chunks - report.chunksReady} chunks are not here` : "";
+    report.state = report.chunksReady < report.chunks ? "failed" : "ready";
+    const lacking = `${report.chunks - report.chunksReady} chunks ${task.action === "evict" ? "are in use" : "are not here"}`;
+    report.problem = report.state === "failed" ? lacking : "";
   }
 
   /** In a ring, who owns a chunk and the next best. */
@@ -144,10 +147,7 @@ export class WarmTasks {
   /** Whether the chunk is ready. */
   async #chunk({ task, ...running }: Running, chunk: Wanted, throttle: Throttle | null, signal: AbortSignal): Promise<boolean> {
     const { cache, bringer } = this.#parts;
-    if (task.action === "evict") {
-      cache.unpin(task.warmup);
-      return cache.evict(chunk.sha256) || !cache.has(chunk);
-    }
+    if (task.action === "evict") return this.#evict(chunk, signal);
     if (task.action === "check") return cache.check(chunk, { again: true });
     cache.pin(chunk.sha256, task.warmup, task.untilMs);
     for (let attempt = 1; ; attempt++) {
@@ -161,6 +161,16 @@ export class WarmTasks {
         if (attempt >= CHUNK_TRIES) throw error;
       }
     }
+  }
+
+  /** A reader that was told where the file is has a moment to open it; what another warm-up holds stays. */
+  async #evict(chunk: Wanted, signal: AbortSignal): Promise<boolean> {
+    const { cache, sleep } = this.#parts;
+    for (let attempt = 0; attempt < EVICT_TRIES; attempt++) {
+      if (!cache.has(chunk) || cache.evict(chunk.sha256)) return true;
+      await sleep(EVICT_PAUSE_MS, signal);
+    }
+    return false;
   }
 
   #moved(warmup: string, bytes: number): void {

@@ -23,6 +23,8 @@ const MODEL = repositoryName("ring/model");
 describe(`${AGENTS} agents, ${PULLS} pulls at each, ${MODEL_BYTES / MiB} MiB, cold at once`, { timeout: 400_000 }, () => {
   let world: AgentWorld;
   let expected: Record<string, string>;
+  /** Of its chunks. */
+  let modelBytes = 0;
   before(async () => {
     world = await startAgentWorld();
     const source = join(world.folder, "source");
@@ -31,7 +33,8 @@ describe(`${AGENTS} agents, ${PULLS} pulls at each, ${MODEL_BYTES / MiB} MiB, co
     const control = { client: world.client(), onProgress: () => {}, signal: new AbortController().signal };
     const request = { repository: MODEL, branch: RefName.parse("main"), message: "", sources: [source], create: true };
     await world.app.admin.call("createRepository", { body: { repository: MODEL, operationId: "make-the-repository-1" as never } });
-    await pushFiles(request, control, { cacheDir: join(world.folder, "engine"), useStatCache: false, threads: 0 });
+    modelBytes = (await pushFiles(request, control, { cacheDir: join(world.folder, "engine"), useStatCache: false, threads: 0 }))
+      .bytesTotal;
   });
   after(() => world?.stop());
 
@@ -69,9 +72,10 @@ describe(`${AGENTS} agents, ${PULLS} pulls at each, ${MODEL_BYTES / MiB} MiB, co
     );
     await world.joined(agents, AGENTS);
     const { times, notes } = await pullAll("one", agents);
-    const origin = (await originBytes(agents)) / MODEL_BYTES;
+    const origin = (await originBytes(agents)) / modelBytes;
     const peak = Math.max(...agents.map((agent) => agent.peakBytes()));
     t.diagnostic(`origin ${origin.toFixed(3)} × the model; ${tell(times)}; RSS of an agent at most ${Math.round(peak / MiB)} MiB`);
+    for (const fault of faultsIn(agents)) t.diagnostic(fault);
     assert.deepEqual(notes, []);
     assert.ok(origin >= 1 && origin <= 1.05, `origin gave ${origin} × the model`);
     assert.ok(peak <= RSS_MAX, `an agent took ${Math.round(peak / MiB)} MiB`);
@@ -110,18 +114,32 @@ describe(`${AGENTS} agents, ${PULLS} pulls at each, ${MODEL_BYTES / MiB} MiB, co
     const { times, notes } = await pulling;
     // Who lies or crawls has brought its own chunks for its own pulls, too, and nobody can take them from there.
     const right = others.filter(({ id }) => id !== "liar" && id !== "crawler");
-    const origin = (await originBytes(right)) / MODEL_BYTES;
-    const all = (await originBytes(others)) / MODEL_BYTES;
+    const origin = (await originBytes(right)) / modelBytes;
+    const all = (await originBytes(others)) / modelBytes;
     const faults = async (fault: string) =>
       Math.max(...(await Promise.all(others.map((agent) => agent.metric(`ferry_agent_peer_faults_total{fault="${fault}"}`)))));
     const [lied, crawled] = [await faults("lied"), await faults("crawled")];
     t.diagnostic(
-      `origin ${origin.toFixed(3)} × the model, beside what was lost with the one that was killed; ${tell(times)}; faults seen by one agent: lied ${lied}, crawled ${crawled}`,
+      `origin ${origin.toFixed(3)} × the model for agents that are right, ${all.toFixed(3)} × for all that live; ${tell(times)}`,
     );
+    t.diagnostic(`faults seen by one agent, at most: lied ${lied}, crawled ${crawled}`);
     assert.deepEqual(notes, []);
     assert.ok(lied > 0 && crawled > 0);
     assert.ok(origin <= 1.05, `origin gave ${origin} × the model`);
   });
+
+  /** What agents said of one another and of the ring, and how often. */
+  function faultsIn(agents: readonly AgentProcess[]): string[] {
+    const counts = new Map<string, number>();
+    for (const { log } of agents) {
+      for (const { event, fault = "", problem = "" } of log) {
+        if (event === "agent.started" || event === "agent.listening") continue;
+        const what = `${event} ${fault} ${problem}`.trim();
+        counts.set(what, (counts.get(what) ?? 0) + 1);
+      }
+    }
+    return [...counts].map(([what, count]) => `${what}: ${count}`);
+  }
 
   /** A few large files of many chunks, and files of one chunk, which an agent's cache gives by link. */
   function plant(source: string): void {
