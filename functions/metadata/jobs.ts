@@ -3,7 +3,7 @@ import * as z from "zod";
 import { RepositoryId } from "../../shared/contract/repositories.ts";
 import { Digest } from "../../shared/digest.ts";
 import { RevisionId, StoreId } from "../../shared/names.ts";
-import type { Events, FerryEvent, Held, JobState, Lease, ReplicaJob, ReplicaJobs, TaskPlan } from "../registry/replicate/ports.ts";
+import type { Held, JobState, Lease, ReplicaJob, ReplicaJobs, TaskPlan } from "../registry/replicate/ports.ts";
 import { type Command, integerOf, listOf, type RedisCommands, type Reply, textOf, unavailable } from "./commands.ts";
 import type { Keys } from "./keys.ts";
 import { JOBS } from "./lua-jobs.ts";
@@ -25,9 +25,6 @@ const Job = z.object({
   bytes: z.int(),
   plannedAtMs: z.int(),
 });
-
-/** Events that are kept. */
-const EVENTS_MAX = 10_000;
 
 export class RedisReplicaJobs implements ReplicaJobs {
   readonly #commands: RedisCommands;
@@ -107,21 +104,6 @@ export class RedisReplicaJobs implements ReplicaJobs {
   #run(script: string, store: StoreId, args: Command): Promise<Reply> {
     const { jobs, queue, tasks } = this.#keys.work(store);
     return this.#commands.script(script, [jobs, queue, tasks], args);
-  }
-}
-
-export class RedisEvents implements Events {
-  readonly #commands: RedisCommands;
-  readonly #keys: Keys;
-
-  constructor(commands: RedisCommands, keys: Keys) {
-    this.#commands = commands;
-    this.#keys = keys;
-  }
-
-  async record({ type, about }: FerryEvent): Promise<void> {
-    const entry = ["XADD", this.#keys.events, "MAXLEN", "~", EVENTS_MAX, "*", "type", type, "about", JSON.stringify(about)];
-    await this.#commands.pipeline([entry]);
   }
 }
 

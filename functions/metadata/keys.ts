@@ -18,7 +18,7 @@
  *   work:<store>:jobs           hash     <job> → plan, <job>:left, :bytes, :failures, :problem    (docs/decisions/0020)
  *   work:<store>:queue          zset     <job>:<n>, scored by when it may be given out: its rank, or a time in ms
  *   work:<store>:tasks          hash     #, <job>:<n> → <fence>|<failures>|<bytes>|<places> or "done"
- *   events                      stream   type and what it is about; the newest thousands
+ *   events                      stream   e: an event as JSON; the newest thousands
  *   upload:<id>                 hash     <sha256, base64url> → proof of 24 characters           24 h after the last touch
  *   upload:<id>:recipes         set      <sha256, base64url>                                     with upload:<id>
  *   upload-of:<repository id>:<branch>:<principal>   string   the unfinished upload              24 h after the last touch

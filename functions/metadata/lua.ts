@@ -7,6 +7,7 @@
  * Reads answer {'whole', …} or {'rebuilding'}: nothing is answered, and above all no absence, from a key that is not as the head
  * expects it, or before the running replay is done.
  */
+import { EVENTS_KEPT, NEWS_SECONDS } from "../registry/events/ports.ts";
 
 /** Lua's `unpack` and one command's arguments stay below this. */
 export const ITEMS_MAX = 4_000;
@@ -73,6 +74,13 @@ end
 return {'whole', seq or 0, hash or ''}`;
 
 /**
+ * The last of KEYS is the feed, the last of ARGV what the record tells there (newsOf), or nothing. Both are taken away first, so what
+ * follows sees the index's own keys only. Told in the step that applies the record: never without it, and once.
+ */
+const NEWS = `
+local stream, told, what = table.remove(KEYS), string.match(table.remove(ARGV), '^(%d+)|(.*)$')`;
+
+/**
  * ARGV 1–4: seq, hash of the record before ('' for none), the record's own hash, operation id; the rest is the record. What a record
  * changes is written between admit() and advance(); note() keeps a field of the head for advance(), mark() marks what was changed.
  *
@@ -110,6 +118,9 @@ end
 
 local function advance()
   redis.call('HSET', KEYS[1], unpack(news))
+  if tonumber(told or 0) + ${NEWS_SECONDS} > tonumber(redis.call('TIME')[1]) then
+    redis.call('XADD', stream, 'MAXLEN', '~', ${EVENTS_KEPT}, '*', 'e', what)
+  end
   return {'whole'}
 end`;
 
@@ -210,7 +221,7 @@ return 1`;
 
 /** The scripts of a log's index, by its shape and what its records change. */
 export function logScripts(shape: string, change: string) {
-  return { head: script(shape, SOUND, HEAD), begin: script(shape, SOUND, BEGIN), apply: script(shape, SOUND, ADMIT, change, APPLY) };
+  return { head: script(shape, SOUND, HEAD), begin: script(shape, SOUND, BEGIN), apply: script(NEWS, shape, SOUND, ADMIT, change, APPLY) };
 }
 export const INDEX = { fields: script(WHOLE, FIELDS), page: script(WHOLE, PAGE), findOperation: script(FENCE, FIND_OPERATION) };
 /** ARGV: digest, entry, … How many were added. */

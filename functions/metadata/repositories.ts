@@ -2,6 +2,7 @@
 import { type RepositoryId, Usage } from "../../shared/contract/repositories.ts";
 import type { Digest } from "../../shared/digest.ts";
 import { type OperationId, type RefName, RevisionId } from "../../shared/names.ts";
+import { eventOfRepository } from "../registry/events/of-record.ts";
 import type {
   EnvelopeFate,
   FoundOperation,
@@ -16,6 +17,7 @@ import type { RepositoryRecord } from "../registry/records.ts";
 import { decodeFate, decodeRevision, decodeSettings, decodeSignatures, encodeChanges, encodeRevision, seq12, unreadable } from "./codec.ts";
 import { ask, type Command, integerOf, type RedisCommands, type Reply, textOf, textOrNull } from "./commands.ts";
 import { changesOf, revisionOf, signatureOf } from "./entries.ts";
+import { newsOf } from "./events.ts";
 import type { Keys } from "./keys.ts";
 import { applyAll, beginReplay, findOperation, linkOf, readFields, readHead, readHeads, readPage } from "./log-index.ts";
 import { REPOSITORY } from "./lua-repository.ts";
@@ -52,13 +54,13 @@ export class RedisRepositoryIndex implements RepositoryIndex {
   }
 
   async apply(record: RepositoryRecord, hash: Digest): Promise<void> {
-    await ask(this.#commands, REPOSITORY.apply, this.#all(record.repositoryId), argumentsOf({ record, hash }));
+    await ask(this.#commands, REPOSITORY.apply, this.#told(record.repositoryId), argumentsOf({ record, hash }));
   }
 
   async applyMany(records: readonly Hashed<RepositoryRecord>[]): Promise<void> {
     const [first] = records;
     if (first === undefined) return;
-    await applyAll(this.#commands, REPOSITORY.apply, this.#all(first.record.repositoryId), records.map(argumentsOf));
+    await applyAll(this.#commands, REPOSITORY.apply, this.#told(first.record.repositoryId), records.map(argumentsOf));
   }
 
   async refs(id: RepositoryId): Promise<RepositoryState> {
@@ -116,6 +118,11 @@ export class RedisRepositoryIndex implements RepositoryIndex {
   }
 
   /** In the order of the scripts' shape. */
+  /** KEYS of the apply script. */
+  #told(id: RepositoryId): string[] {
+    return [...this.#all(id), this.#keys.events];
+  }
+
   #all(id: RepositoryId): string[] {
     const { head, revisions, order } = this.#keys.repository(id);
     return [head, revisions, order];
@@ -124,7 +131,7 @@ export class RedisRepositoryIndex implements RepositoryIndex {
 
 /** ARGV of the apply script. */
 function argumentsOf({ record, hash }: Hashed<RepositoryRecord>): Command {
-  return [...linkOf(record, hash), ...changeOf(record)];
+  return [...linkOf(record, hash), ...changeOf(record), newsOf(eventOfRepository(record))];
 }
 
 /** ARGV 5… of the apply script. */

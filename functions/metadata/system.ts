@@ -2,6 +2,7 @@
 import type { RepositoryId, RepositorySummary } from "../../shared/contract/repositories.ts";
 import type { Digest } from "../../shared/digest.ts";
 import { type OperationId, RepositoryName } from "../../shared/names.ts";
+import { eventOfSystem } from "../registry/events/of-record.ts";
 import type {
   Directory,
   FoundOperation,
@@ -26,6 +27,7 @@ import {
 } from "./codec.ts";
 import { ask, type Command, type RedisCommands, textOf, textOrNull } from "./commands.ts";
 import { blockOf, grantOf, keyOf, repositoryOf, tokenOf } from "./entries.ts";
+import { newsOf } from "./events.ts";
 import type { Keys } from "./keys.ts";
 import { applyAll, beginReplay, findOperation, linkOf, readFields, readHead, readPage } from "./log-index.ts";
 import { SYSTEM } from "./lua-system.ts";
@@ -60,11 +62,11 @@ export class RedisSystemIndex implements SystemIndex {
   }
 
   async apply(record: SystemRecord, hash: Digest): Promise<void> {
-    await ask(this.#commands, SYSTEM.apply, this.#all(), argumentsOf({ record, hash }));
+    await ask(this.#commands, SYSTEM.apply, this.#told(), argumentsOf({ record, hash }));
   }
 
   async applyMany(records: readonly Hashed<SystemRecord>[]): Promise<void> {
-    await applyAll(this.#commands, SYSTEM.apply, this.#all(), records.map(argumentsOf));
+    await applyAll(this.#commands, SYSTEM.apply, this.#told(), records.map(argumentsOf));
   }
 
   async findRepository(name: RepositoryName): Promise<RepositorySummary | null> {
@@ -155,11 +157,16 @@ export class RedisSystemIndex implements SystemIndex {
     const { head, names, order, tokens } = this.#keys;
     return [head, names, order, tokens];
   }
+
+  /** KEYS of the apply script. */
+  #told(): string[] {
+    return [...this.#all(), this.#keyring.events];
+  }
 }
 
 /** ARGV of the apply script. */
 function argumentsOf({ record, hash }: Hashed<SystemRecord>): Command {
-  return [...linkOf(record, hash), ...changeOf(record)];
+  return [...linkOf(record, hash), ...changeOf(record), newsOf(eventOfSystem(record))];
 }
 
 /** ARGV 5… of the apply script. */

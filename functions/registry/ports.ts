@@ -323,7 +323,10 @@ export type Caller = {
   scopes: readonly Scope[];
   networks: readonly string[];
   expiresAt: string | null;
+  /** Of a session: who it is, for whose roles the scopes are looked up. */
+  person?: Person | undefined;
 };
+export type Person = { sub: string; email: string | null; groups: string[] };
 
 /** When tokens were used last. In no log: losing it costs knowledge, no right. */
 export interface TokenUses {

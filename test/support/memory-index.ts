@@ -2,12 +2,14 @@
  * The index ports in memory: real implementations for domain tests, held to test/suites/metadata.ts like those on Redis.
  * Answers are copies, so nobody changes the index by changing an answer.
  */
+import { eventOfRepository, eventOfSystem } from "../../functions/registry/events/of-record.ts";
 import type { ChunkEntry, ChunkIndex, Clock, Leases, Notes, Proof, UploadKey, Uploads } from "../../functions/registry/ports.ts";
 import type { Digest } from "../../shared/digest.ts";
 import type { StoreId } from "../../shared/names.ts";
 import { MemoryMeters, MemoryShortTokens, MemoryTokenUses } from "./memory-access.ts";
 import { MemoryBoards } from "./memory-boards.ts";
-import { MemoryEvents, MemoryReplicaJobs } from "./memory-jobs.ts";
+import { MemoryEvents } from "./memory-events.ts";
+import { MemoryReplicaJobs } from "./memory-jobs.ts";
 import { MemoryRepositoryIndex } from "./memory-repositories.ts";
 import { MemorySystemIndex } from "./memory-system.ts";
 
@@ -183,6 +185,7 @@ export type MemoryIndexes = {
 
 export function memoryIndexes({ clock }: { clock: Clock }): MemoryIndexes {
   const storeChunks = new Map<StoreId, MemoryChunkIndex>();
+  const events = new MemoryEvents();
   const indexes = {
     storeChunks,
     chunksAt: (store: StoreId) => {
@@ -191,9 +194,9 @@ export function memoryIndexes({ clock }: { clock: Clock }): MemoryIndexes {
       return index;
     },
     jobs: new MemoryReplicaJobs(),
-    events: new MemoryEvents(),
-    system: new MemorySystemIndex(),
-    repositories: new MemoryRepositoryIndex(),
+    events,
+    system: new MemorySystemIndex((record) => events.tell(eventOfSystem(record))),
+    repositories: new MemoryRepositoryIndex((record) => events.tell(eventOfRepository(record))),
     chunks: new MemoryChunkIndex(),
     uploads: new MemoryUploads(clock),
     leases: new MemoryLeases(clock),

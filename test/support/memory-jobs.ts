@@ -1,14 +1,5 @@
-/** Tasks of replication, and events, in memory. Answers are copies. */
-import type {
-  Events,
-  FerryEvent,
-  Held,
-  JobState,
-  Lease,
-  ReplicaJob,
-  ReplicaJobs,
-  TaskPlan,
-} from "../../functions/registry/replicate/ports.ts";
+/** Tasks of replication in memory. Answers are copies. */
+import type { Held, JobState, Lease, ReplicaJob, ReplicaJobs, TaskPlan } from "../../functions/registry/replicate/ports.ts";
 import type { StoreId } from "../../shared/names.ts";
 
 type Task = TaskPlan & { done: boolean; fence: number; failures: number; atMs: number };
@@ -90,14 +81,6 @@ export class MemoryReplicaJobs implements ReplicaJobs {
     const entry = this.stores.get(store)?.get(job);
     const task = entry?.tasks[Number(at)];
     return entry === undefined || task === undefined || task.done || task.fence !== fence ? null : { entry, task };
-  }
-}
-
-export class MemoryEvents implements Events {
-  readonly events: FerryEvent[] = [];
-
-  async record(event: FerryEvent): Promise<void> {
-    this.events.push(structuredClone(event));
   }
 }
 

@@ -33,17 +33,19 @@ export class MemoryLog<S, R extends Link> {
     return { seq: this.#live.seq, hash: this.#live.hash };
   }
 
-  apply(record: R, hash: Digest): void {
+  /** Whether the record is applied now, and was not before. */
+  apply(record: R, hash: Digest): boolean {
     const live = this.#live;
     if (live === null || live.lost.size > 0) throw new FerryError("INDEX_REBUILDING");
     const forked = (record.seq === live.seq && hash !== live.hash) || (record.seq === live.seq + 1 && record.prev !== live.hash);
     if (forked) this.#live = null;
     if (forked || record.seq > live.seq + 1) throw new FerryError("INDEX_REBUILDING");
-    if (record.seq <= live.seq) return;
+    if (record.seq <= live.seq) return false;
     this.#fold(live.state, structuredClone(record));
     live.ring.set(record.seq, record.operationId);
     live.ring.delete(record.seq - RING);
     [live.seq, live.hash] = [record.seq, hash];
+    return true;
   }
 
   /**

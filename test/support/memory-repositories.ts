@@ -28,17 +28,26 @@ type State = {
   endedSeq: number | null;
 };
 
+/** Told of each record when it is applied. */
+type Tell = (record: RepositoryRecord) => void;
+
 export class MemoryRepositoryIndex implements RepositoryIndex {
   readonly logs: Map<string, MemoryLog<State, RepositoryRecord>>;
+  readonly #tell: Tell;
   readonly #fence: number;
 
-  constructor(logs: Map<string, MemoryLog<State, RepositoryRecord>> = new Map<string, MemoryLog<State, RepositoryRecord>>(), fence = 0) {
+  constructor(
+    tell: Tell = () => {},
+    logs: Map<string, MemoryLog<State, RepositoryRecord>> = new Map<string, MemoryLog<State, RepositoryRecord>>(),
+    fence = 0,
+  ) {
+    this.#tell = tell;
     this.logs = logs;
     this.#fence = fence;
   }
 
   atLeast(seq: number): MemoryRepositoryIndex {
-    return new MemoryRepositoryIndex(this.logs, seq);
+    return new MemoryRepositoryIndex(this.#tell, this.logs, seq);
   }
 
   async head(id: RepositoryId): Promise<LogHead | null> {
@@ -56,7 +65,7 @@ export class MemoryRepositoryIndex implements RepositoryIndex {
   }
 
   async apply(record: RepositoryRecord, hash: Digest): Promise<void> {
-    this.#log(record.repositoryId).apply(record, hash);
+    if (this.#log(record.repositoryId).apply(record, hash)) this.#tell(record);
   }
 
   async applyMany(records: readonly Hashed<RepositoryRecord>[]): Promise<void> {

@@ -27,11 +27,16 @@ type SystemState = {
   grants: Map<string, UserGrant>;
 };
 
+/** Told of each record when it is applied. */
+type Tell = (record: SystemRecord) => void;
+
 export class MemorySystemIndex implements SystemIndex {
   readonly log: MemoryLog<SystemState, SystemRecord>;
+  readonly #tell: Tell;
   readonly #fence: number;
 
   constructor(
+    tell: Tell = () => {},
     log: MemoryLog<SystemState, SystemRecord> = new MemoryLog<SystemState, SystemRecord>(
       () => ({
         names: new Map(),
@@ -45,12 +50,13 @@ export class MemorySystemIndex implements SystemIndex {
     ),
     fence = 0,
   ) {
+    this.#tell = tell;
     this.log = log;
     this.#fence = fence;
   }
 
   atLeast(seq: number): MemorySystemIndex {
-    return new MemorySystemIndex(this.log, seq);
+    return new MemorySystemIndex(this.#tell, this.log, seq);
   }
 
   async head(): Promise<LogHead | null> {
@@ -62,11 +68,11 @@ export class MemorySystemIndex implements SystemIndex {
   }
 
   async apply(record: SystemRecord, hash: Digest): Promise<void> {
-    this.log.apply(record, hash);
+    if (this.log.apply(record, hash)) this.#tell(record);
   }
 
   async applyMany(records: readonly Hashed<SystemRecord>[]): Promise<void> {
-    for (const { record, hash } of records) this.log.apply(record, hash);
+    for (const { record, hash } of records) await this.apply(record, hash);
   }
 
   async findRepository(name: RepositoryName): Promise<RepositorySummary | null> {

@@ -29,7 +29,12 @@ export async function completeJob(ports: Ports, job: ReplicaJob): Promise<boolea
   await shipLogs(ports, job.store, job.repositoryId, ports.clock.now() + SHIP_MS);
   await ports.jobs.end(job);
   const { store, repositoryId, revision, chunks, bytes } = job;
-  await ports.events.record({ type: "replica.completed", about: { store, repositoryId, revision, chunks, bytes } });
+  await ports.events.record({
+    type: "replica.completed",
+    id: `replica-${job.job}`,
+    repositoryId,
+    about: { store, revision, chunks, bytes },
+  });
   return true;
 }
 

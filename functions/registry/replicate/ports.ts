@@ -54,10 +54,3 @@ export interface ReplicaJobs {
   finish(held: Held): Promise<number | null>;
   end(job: ReplicaJob): Promise<void>;
 }
-
-export type FerryEvent = { type: string; about: Record<string, string | number> };
-
-/** Tells whoever wants to know. A lost one loses nothing. */
-export interface Events {
-  record(event: FerryEvent): Promise<void>;
-}

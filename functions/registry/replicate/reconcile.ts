@@ -168,7 +168,7 @@ async function dropNeedless(
   if (dropped.length === 0) return;
   await unmarkReady(ports.stores.get(store).bucket, id, dropped);
   done.evicted += dropped.length;
-  for (const { revision } of dropped) await ports.events.record({ type: "replica.evicted", about: { store, repositoryId: id, revision } });
+  for (const { revision } of dropped) await ports.events.record({ type: "replica.evicted", repositoryId: id, about: { store, revision } });
 }
 
 /** All that were not purged. */
