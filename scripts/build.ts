@@ -36,6 +36,7 @@ export async function buildFerry(outfile: string): Promise<number> {
     outfile,
     format: "esm",
     banner: { js: REQUIRE },
+    plugins: [builtinsByRequire],
     define: { "import.meta.dataThread": JSON.stringify(await dataThread()) },
   });
   await chmod(outfile, 0o755);
@@ -54,6 +55,18 @@ async function dataThread(): Promise<string> {
   });
   return outputFiles[0]?.text ?? "";
 }
+
+/**
+ * Node's own modules are asked for where they are used: as imports they would stand at the top of the file, and every command would load
+ * those of all others. `require` is cheaper, too: an import reads all that a module exports, and some of node:http's is made when it is read.
+ */
+const builtinsByRequire: Plugin = {
+  name: "builtins by require",
+  setup: ({ onResolve, onLoad }) => {
+    onResolve({ filter: /^node:/ }, ({ path, kind }) => (kind === "import-statement" ? { path, namespace: "builtin" } : null));
+    onLoad({ filter: /^/, namespace: "builtin" }, ({ path }) => ({ contents: `module.exports = require(${JSON.stringify(path)});` }));
+  },
+};
 
 const undiciOfProgram: Plugin = {
   name: "undici of the program",
