@@ -26,7 +26,7 @@ import { SendBuffers, sendFile, sendFilling } from "./sending.ts";
 /** Answers with bytes at once; more are told to ask somebody else, or later. */
 const SENDING_MAX = 256;
 /** A path that was told stays good for so long, whatever the cache needs room for. */
-const PATH_PIN_MS = 60_000;
+const PATH_PIN_MS = 15_000;
 
 export type DoorCounts = {
   requests: number;

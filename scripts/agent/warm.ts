@@ -18,7 +18,7 @@ import type { Wanted } from "./origin.ts";
 const WIDTH = 8;
 const CHUNK_TRIES = 3;
 const EVICT_TRIES = 15;
-const EVICT_PAUSE_MS = 5_000;
+const EVICT_PAUSE_MS = 2_000;
 /** A task that failed is begun again after this. */
 const RETRY_MS = 15_000;
 

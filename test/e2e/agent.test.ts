@@ -216,7 +216,7 @@ describe("one agent", { timeout: 400_000 }, () => {
     const absent = await pull({ socket: join(world.folder, "nobody.sock") });
     assert.deepEqual([absent.wrong, absent.given, absent.notes.length], [0, 0, 1]);
     assert.ok(absent.moved >= MODEL_BYTES);
-    const foreign = await startAgentWorld();
+    const foreign = await startAgentWorld(8);
     t.after(() => foreign.stop());
     const agent = await foreign.start({ id: "foreign" });
     const refused = await pull(agent);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { makeKeyed } from "../../functions/keyed.ts";
 import { FerryClient } from "../../shared/client.ts";
 import { MiB } from "../../shared/units.ts";
 import type { Pulled, PullOrder } from "./agent-puller.ts";
@@ -49,8 +50,10 @@ export type AgentWorld = {
   stop(): Promise<void>;
 };
 
-export async function startAgentWorld(): Promise<AgentWorld> {
-  const app = await memoryApp();
+/** @param secretByte of which the deployment's secret is made: another one is another deployment. */
+export async function startAgentWorld(secretByte = 7): Promise<AgentWorld> {
+  const keyed = await makeKeyed(new Uint8Array(32).fill(secretByte));
+  const app = await memoryApp({ decorate: (ports) => ({ ...ports, keyed }) });
   // Tickets are of the days in which agents live.
   app.clock.advance(Date.now() - app.clock.now());
   const started = Date.now();
