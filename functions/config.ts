@@ -7,6 +7,7 @@ import { Network } from "../shared/networks.ts";
 import { isToken } from "../shared/token.ts";
 import { Margins } from "./registry/collect/margins.ts";
 import { Limits } from "./registry/limits.ts";
+import { LoginProvider } from "./registry/login-provider.ts";
 import { type Trust, Trusts } from "./registry/trusts.ts";
 import { type S3Profile, S3Profiles, type StoreCredentials } from "./storage/profile.ts";
 
@@ -32,6 +33,9 @@ const Settings = z.object({
   LIMITS: z.string().default("{}"),
   /** JSON; issuers whose identity tokens are exchanged for short tokens. */
   IDENTITY_ISSUERS: z.string().default("[]"),
+  /** JSON; the identity provider that people log in with. */
+  LOGIN: z.string().default("null"),
+  LOGIN_CLIENT_SECRET: z.string().min(1).optional(),
   /** On Node: networks of proxies, parted by commas, whose X-Forwarded-For is believed. */
   TRUSTED_PROXIES: z.string().default(""),
 });
@@ -43,6 +47,7 @@ export type Config = {
   limits: Limits;
   proxies: string[];
   trusts: Trust[];
+  login: { provider: LoginProvider; clientSecret: string | null } | null;
   stores: StoreConfig[];
   homeStore: StoreId;
   follower: boolean;
@@ -72,8 +77,14 @@ export function parseConfig(env: unknown): Config {
     margins: parseJsonSetting("COLLECT_MARGINS", Margins, values.COLLECT_MARGINS),
     proxies: parseProxies(values.TRUSTED_PROXIES),
     trusts: parseJsonSetting("IDENTITY_ISSUERS", Trusts, values.IDENTITY_ISSUERS),
+    login: parseLogin(values),
     limits: parseJsonSetting("LIMITS", Limits, values.LIMITS),
   };
+}
+
+function parseLogin({ LOGIN, LOGIN_CLIENT_SECRET }: z.infer<typeof Settings>): Config["login"] {
+  const provider = parseJsonSetting("LOGIN", LoginProvider.nullable(), LOGIN);
+  return provider === null ? null : { provider, clientSecret: LOGIN_CLIENT_SECRET ?? null };
 }
 
 function parseStores(text: string, env: Record<string, unknown>): StoreConfig[] {

@@ -3,6 +3,7 @@ import { MiB } from "../shared/units.ts";
 import { MemoryCache } from "./cache.ts";
 import type { Config } from "./config.ts";
 import type { LogLine, Services } from "./http/edge.ts";
+import { redeemer } from "./identity/redeem.ts";
 import { identities } from "./identity/verify.ts";
 import { makeKeyed } from "./keyed.ts";
 import type { RedisCommands } from "./metadata/commands.ts";
@@ -53,5 +54,6 @@ export async function connect(config: Config, commands: RedisCommands, world: Wo
     cache: new MemoryCache(CACHE_BYTES),
     hasher,
   };
-  return makeServices(ports, config.bootstrapToken, world);
+  const login = config.login === null ? null : redeemer(config.login.provider, config.login.clientSecret, world);
+  return makeServices(ports, config.bootstrapToken, { ...world, login });
 }

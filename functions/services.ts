@@ -6,6 +6,8 @@ import { AuditLog } from "./registry/audit.ts";
 import { Authentication, type Bootstrap } from "./registry/authenticate.ts";
 import { FailureLimit } from "./registry/failure-limit.ts";
 import { IdentityExchange } from "./registry/identity.ts";
+import type { Redeemer } from "./registry/login-provider.ts";
+import { PeopleLogin } from "./registry/people-login.ts";
 import type { Ports } from "./registry/ports.ts";
 import { RateLimits } from "./registry/rate-limits.ts";
 
@@ -13,10 +15,10 @@ export const VERSION = "0.1.0";
 
 const ALL_ACTIONS: Action[] = ["pull", "push", "tag", "delete", "admin"];
 
-type Beside = { log: (line: LogLine) => void; sleep: (ms: number) => Promise<void> };
+type Beside = { login?: Redeemer | null; log: (line: LogLine) => void; sleep: (ms: number) => Promise<void> };
 
 /** `ports` may be any: the real ones of connect.ts, or memory in tests. */
-export async function makeServices(ports: Ports, bootstrapToken: string, { log, sleep }: Beside): Promise<Services> {
+export async function makeServices(ports: Ports, bootstrapToken: string, { log, sleep, login = null }: Beside): Promise<Services> {
   const bootstrap: Bootstrap = {
     tokenId: "bootstrap",
     name: "bootstrap",
@@ -35,6 +37,7 @@ export async function makeServices(ports: Ports, bootstrapToken: string, { log, 
     log,
     sleep,
     identity: new IdentityExchange(ports, failures, rates),
+    login: login === null ? null : new PeopleLogin(ports, login, { failures, rates }),
     rates,
     audit: new AuditLog(ports),
     authenticate: (bearer, address) => authentication.callerOf(bearer, address),

@@ -40,6 +40,12 @@ export const ERRORS = {
     message: "the token is unknown, expired or revoked",
     next: "Ask for a new token, then run `ferry login`.",
   },
+  CSRF_INVALID: {
+    status: 403,
+    retryable: false,
+    message: "a write in a session needs the session's own header x-ferry-csrf",
+    next: "Send the value of the cookie __Host-ferry-csrf; is the page that asks one of this deployment?",
+  },
   PERMISSION_DENIED: {
     status: 403,
     retryable: false,
@@ -264,6 +270,12 @@ export const ERRORS = {
     retryable: false,
     message: "the upload is unknown, expired or somebody else's",
     next: "Open a new upload; what is stored already is not sent again.",
+  },
+  FILE_UNSTAGED: {
+    status: 400,
+    retryable: false,
+    message: "LFS pointer pointed to a file that does not exist: {sha256}: {problem}",
+    next: "Upload the file again, with the token that commits it.",
   },
   UPLOADS_EXCEEDED: {
     status: 409,

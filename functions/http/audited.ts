@@ -105,6 +105,18 @@ const RULES: { [N in RouteName]: Rule<N> } = {
   },
   rotateToken: { when: "before", about: ({ params, body }) => ({ token: params.id, overlapSeconds: body.overlapSeconds }) },
   revokeToken: { when: "before", about: ({ params }) => ({ token: params.id }) },
+  listUserGrants: "never",
+  grantUser: {
+    when: "before",
+    about: ({ body }, grant) => ({
+      grant: grant?.id,
+      claim: body.claim,
+      value: body.value,
+      role: body.role,
+      repositories: body.repositories,
+    }),
+  },
+  revokeUserGrant: { when: "before", about: ({ params }) => ({ grant: params.id }) },
   addKey: { when: "before", about: ({ body }, key) => ({ key: key?.id, name: body.name }) },
   revokeKey: { when: "before", about: ({ params }) => ({ key: params.id }) },
   addSignature: { when: "before", about: ({ params, body }, signed) => ({ ref: params.ref, key: body.key, manifest: signed?.manifest }) },

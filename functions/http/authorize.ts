@@ -7,16 +7,24 @@ import { demand, demandDeployment, demandStore } from "../registry/access.ts";
 import type { Caller } from "../registry/ports.ts";
 import type { EdgeContext } from "./edge.ts";
 import { parsed } from "./input.ts";
+import { sessionCaller } from "./session-cookie.ts";
 
 const NOBODY: Caller = { tokenId: "", name: "nobody", kind: "person", scopes: [], networks: [], expiresAt: null };
 
 export async function authenticated(c: EdgeContext, route: RouteSpec): Promise<Caller> {
   if (route.needs === "public") return NOBODY;
   const header = c.req.header("authorization");
-  if (header === undefined || header === "") throw new FerryError("TOKEN_MISSING");
+  if (header === undefined || header === "") {
+    const session = await sessionCaller(c);
+    if (session === null) throw new FerryError("TOKEN_MISSING");
+    return session;
+  }
   const [scheme = "", bearer = "", ...rest] = header.split(" ");
   if (scheme.toLowerCase() !== "bearer" || rest.length > 0) throw new FerryError("TOKEN_INVALID");
-  return c.get("services").authenticate(bearer, c.get("address"));
+  const caller = await c.get("services").authenticate(bearer, c.get("address"));
+  // A session's secret is good in its cookie alone, where a write needs more than that.
+  if (caller.kind === "session") throw new FerryError("TOKEN_INVALID");
+  return caller;
 }
 
 const Named = z.object({ repository: RepositoryName });

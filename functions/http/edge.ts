@@ -3,6 +3,7 @@ import type { Context } from "hono";
 import type { RepositorySummary } from "../../shared/contract/repositories.ts";
 import type { AuditLog } from "../registry/audit.ts";
 import type { IdentityExchange } from "../registry/identity.ts";
+import type { PeopleLogin } from "../registry/people-login.ts";
 import type { Caller, Ports } from "../registry/ports.ts";
 import type { Budget, RateLimits } from "../registry/rate-limits.ts";
 
@@ -12,6 +13,8 @@ export type Services = {
   /** Throws TOKEN_INVALID, ADDRESS_DENIED, RATE_LIMITED. */
   authenticate(bearer: string, address: string | null): Promise<Caller>;
   identity: IdentityExchange;
+  /** Null: people can't log in here. */
+  login: PeopleLogin | null;
   rates: RateLimits;
   audit: AuditLog;
   sleep(ms: number): Promise<void>;

@@ -43,6 +43,7 @@ const KnownCaller = z.object({
   scopes: z.array(Scope),
   networks: z.array(Network),
   expiresAt: z.string().nullable(),
+  person: z.object({ sub: z.string(), email: z.string().nullable(), groups: z.array(z.string()) }).optional(),
 });
 
 export class RedisShortTokens implements ShortTokens {

@@ -11,8 +11,9 @@ import { epochMs } from "../../shared/time.ts";
 import { isShortToken, isToken } from "../../shared/token.ts";
 import { mayFrom } from "./access.ts";
 import type { FailureLimit } from "./failure-limit.ts";
-import { catchUp, findConfirmed } from "./log.ts";
+import { catchUp, findConfirmed, withWhole } from "./log.ts";
 import { systemLog } from "./logs.ts";
+import { scopesFor } from "./people.ts";
 import type { Caller, Ports, TokenEntry } from "./ports.ts";
 
 const REMEMBERED_MS = 30_000;
@@ -90,13 +91,22 @@ export class Authentication {
   async #find(bearer: string, hash: Digest): Promise<{ caller: Caller; untilMs: number } | null> {
     if (equalTexts(hash, this.#bootstrap.hash)) return { caller: callerIn(this.#bootstrap), untilMs: Number.POSITIVE_INFINITY };
     const short = isShortToken(bearer) ? await this.#ports.shortTokens.find(hash) : null;
-    if (short !== null) return { caller: short, untilMs: endOf(short.expiresAt) };
+    if (short !== null) return { caller: await this.#withRoles(short), untilMs: endOf(short.expiresAt) };
     const system = this.#ports.system.atLeast(await this.#confirmedSeq());
     const entry = await findConfirmed(systemLog(this.#ports), () => system.findToken(hash));
     const secret = entry?.secrets.find((known) => known.hash === hash);
     if (entry === null || secret === undefined) return null;
     const untilMs = entry.revokedAt === null ? Math.min(endOf(entry.expiresAt), endOf(secret.until)) : 0;
     return { caller: callerOfToken(entry), untilMs };
+  }
+
+  /** What a person may do is what the roles say that are known now. */
+  async #withRoles(caller: Caller): Promise<Caller> {
+    const { person } = caller;
+    if (person === undefined) return caller;
+    const system = this.#ports.system.atLeast(await this.#confirmedSeq());
+    const { grants } = await withWhole(systemLog(this.#ports), () => system.directory());
+    return { ...caller, scopes: scopesFor(person, grants) };
   }
 
   /** Of the log in the bucket, less than 30 s ago: an index that goes back before it says nothing. */
@@ -108,7 +118,8 @@ export class Authentication {
 
   /** An index that takes no writes (it is full) must not keep anybody out. */
   async #noteUse({ tokenId, kind }: Caller, nowMs: number): Promise<void> {
-    if (kind === "identity" || kind === "bootstrap" || nowMs - (this.#notedMs.get(tokenId) ?? 0) < USE_NOTED_MS) return;
+    if (kind === "identity" || kind === "session" || kind === "bootstrap" || nowMs - (this.#notedMs.get(tokenId) ?? 0) < USE_NOTED_MS)
+      return;
     if (this.#notedMs.size >= REMEMBERED_MAX) this.#notedMs.clear();
     this.#notedMs.set(tokenId, nowMs);
     await this.#ports.uses.note(tokenId, nowMs).catch((error: unknown) => {

@@ -17,7 +17,7 @@ import { condemnedOf } from "./intents.ts";
 import { livingState, valueAt } from "./living.ts";
 import { catchUp } from "./log.ts";
 import { repositoryLog } from "./logs.ts";
-import type { Caller, Ports, RevisionEntry } from "./ports.ts";
+import type { Caller, Ports, RepositoryState, RevisionEntry } from "./ports.ts";
 import { publishRevision, summaryOfRecord } from "./publish.ts";
 import { createRepository, findRepository, getRepository } from "./repositories.ts";
 import { envelopeOf, resolveRevision } from "./revisions.ts";
@@ -118,10 +118,7 @@ async function copyRevision(
 ): Promise<RevisionSummary> {
   const { branch, message, operationId } = copy;
   const state = await livingState(ports, repository);
-  if (valueAt(state.tags, branch) !== undefined) throw new FerryError("REQUEST_INVALID", { problem: `branch: ${branch} is a tag` });
-  const head = valueAt(state.branches, branch) ?? null;
-  const parent = copy.expected === undefined ? head : copy.expected;
-  if (parent !== head) throw new FerryError("BRANCH_MOVED", { branch, current: head ?? "nothing", expected: parent ?? "nothing" });
+  const parent = parentOf(state, copy);
   try {
     const record = await publishRevision(ports, {
       repository,
@@ -149,6 +146,15 @@ async function copyRevision(
     if (!(error instanceof FerryError) || error.code !== "CHUNK_UNPROVEN") throw error;
     throw new FerryError("CHUNK_CONDEMNED", { revision: revision.revision, count: error.details["count"] }, { cause: error });
   }
+}
+
+/** The head that the branch has and is expected to have; null: there is none. */
+function parentOf({ tags, branches }: RepositoryState, { branch, expected }: Copy): RevisionId | null {
+  if (valueAt(tags, branch) !== undefined) throw new FerryError("REQUEST_INVALID", { problem: `branch: ${branch} is a tag` });
+  const head = valueAt(branches, branch) ?? null;
+  const parent = expected === undefined ? head : expected;
+  if (parent !== head) throw new FerryError("BRANCH_MOVED", { branch, current: head ?? "nothing", expected: parent ?? "nothing" });
+  return parent;
 }
 
 /** Sorted by digest, as envelopes are. */

@@ -14,7 +14,8 @@ import type { SystemRecord } from "./records.ts";
 /** Never more than the maker's own token allows, nor longer. */
 export async function createToken(ports: Ports, caller: Caller, request: TokenRequest): Promise<TokenSecret> {
   // What ends within the hour and is in no log leaves nothing in the log.
-  if (caller.kind === "identity") throw new FerryError("PERMISSION_DENIED", { action: "make tokens in", repository: "this deployment" });
+  if (caller.kind === "identity" || caller.kind === "session")
+    throw new FerryError("PERMISSION_DENIED", { action: "make tokens in", repository: "this deployment" });
   const { name, kind, scopes } = request;
   const networks = request.networks ?? [...caller.networks];
   const problem = excessOf(caller, { scopes, networks });

@@ -37,7 +37,9 @@ const ClaimPatterns = z
   .record(z.string(), ClaimPattern)
   .refine((claims) => Object.keys(claims).length > 0, "at least one claim: all of an issuer's tokens would fit");
 
-const Algorithm = z.enum(["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]);
+export const SafeUrl = z.string().max(2_000).refine(isSafeUrl, "an https address");
+
+export const Algorithm = z.enum(["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]);
 
 /** Of one repository or a glob of them; not of the deployment, and not of whole repositories' rules. */
 const GrantedScope = Scope.refine(({ repositories }) => repositories.includes("/"), "repositories as namespace/name").refine(
@@ -49,7 +51,7 @@ export const Trust = z.strictObject({
   name: z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?(?![\s\S])/, "lower-case letters, digits and '-', at most 32"),
   /** As the claim `iss` says it, letter by letter. */
   issuer: z.string().min(1).max(300),
-  jwksUrl: z.string().refine(isSafeUrl, "an https address"),
+  jwksUrl: SafeUrl,
   /** One of the claim `aud`, letter by letter: usually this deployment's own address. */
   audience: z.string().min(1).max(300),
   claims: ClaimPatterns,

@@ -76,8 +76,8 @@ export const TokenList = z.object({ tokens: z.array(TokenDescription) });
 export const WhoAmI = z.object({
   id: z.string(),
   name: z.string(),
-  /** `identity`: a short token that was exchanged for another issuer's. `bootstrap`: the deployment's own setting. */
-  kind: z.enum([...TokenKind.options, "identity", "bootstrap"]),
+  /** `session`: a person who logged in. `identity`: a short token that was exchanged for another issuer's. `bootstrap`: the deployment's own setting. */
+  kind: z.enum([...TokenKind.options, "session", "identity", "bootstrap"]),
   scopes: z.array(Scope),
   networks: z.array(Network),
   expiresAt: z.string().nullable(),

@@ -10,6 +10,7 @@ import { DownloadBatch, DownloadRequest, RecipeAnswer, RecipeQuery } from "./dow
 import { RevisionQuery } from "./lifecycle.ts";
 import { LIFECYCLE_ROUTES } from "./lifecycle-routes.ts";
 import { PART_ROUTES } from "./parts-routes.ts";
+import { PEOPLE_ROUTES } from "./people.ts";
 import { RECOVERY_ROUTES } from "./recovery-routes.ts";
 import { REPLICATION_ROUTES } from "./replication-routes.ts";
 import {
@@ -266,6 +267,7 @@ export const ROUTES = {
 
   ...ACCESS_ROUTES,
   ...SIGNATURE_ROUTES,
+  ...PEOPLE_ROUTES,
   ...RECOVERY_ROUTES,
   ...REPLICATION_ROUTES,
   ...AGENT_ROUTES,

@@ -116,6 +116,9 @@ const MATRIX: { [N in RouteName]: string } = {
 
   listTokens: DEPLOYMENT,
   addKey: DEPLOYMENT,
+  listUserGrants: DEPLOYMENT,
+  grantUser: DEPLOYMENT,
+  revokeUserGrant: DEPLOYMENT,
   revokeKey: DEPLOYMENT,
   listAudit: DEPLOYMENT,
   readAuditBatches: DEPLOYMENT,

@@ -58,6 +58,9 @@ export async function makeWorld(): Promise<World> {
   const shared = await joinAll(pusher);
   const signer = await makeSigner();
   await app.admin.call("addKey", { body: { name: "release", publicKey: signer.publicKey, operationId: operationId() } });
+  const grant = await app.admin.call("grantUser", {
+    body: { claim: "email", value: "ada@example.com", role: "reader", repositories: "team/*", operationId: operationId() },
+  });
   const signing = { key: signer.id, signature: signer.sign(manifest), spareKey: (await makeSigner()).publicKey };
   const warmup = operationId();
   await client.call("startWarmup", { repository: MODEL, body: { operationId: warmup } });
@@ -67,6 +70,7 @@ export async function makeWorld(): Promise<World> {
     warmup,
     shared,
     signing,
+    grant: grant.id,
     upload,
     revision,
     spare: spare.description.id,
@@ -186,6 +190,7 @@ type Named = {
   lease: { task: string; fence: number };
   warmup: string;
   shared: { open: string; whole: string };
+  grant: string;
   signing: { key: string; signature: string; spareKey: string };
   upload: string;
   revision: string;
@@ -255,6 +260,8 @@ function samplesOf(named: Named): { [N in RouteName]?: Sample } {
     blockRepository: { body: { reason: "leaked", operationId: operationId() } },
     unblockRepository: { query: { operationId: operationId() } },
     revokeToken: { params: { id: named.spare } },
+    grantUser: { body: { claim: "groups", value: "ml", role: "writer", repositories: "team/*", operationId: operationId() } },
+    revokeUserGrant: { params: { id: named.grant }, query: { operationId: operationId() } },
     addKey: { body: { name: "spare", publicKey: named.signing.spareKey, operationId: operationId() } },
     revokeKey: { params: { id: named.signing.key }, query: { operationId: operationId() } },
     listSignatures: { params: { ref: "main" } },
