@@ -25,7 +25,7 @@ export async function heartbeat(ports: Ports, { group, agent, leaving, reports }
   const all: AgentEntry[] = leaving ? others : [...others, entry];
   const tasks: WarmTask[] = [];
   for (const { id: warmup, repository, revision, action, mode, replicas, include, exclude, bytesPerSecond, ...job } of jobs) {
-    if (leaving || !(await chosenNodes({ id: warmup, nodes: job.nodes }, all)).includes(agent.id)) continue;
+    if (leaving || !chosenNodes({ id: warmup, nodes: job.nodes }, all).includes(agent.id)) continue;
     const how = { repository, revision, action, mode, replicas, include, exclude, bytesPerSecond };
     tasks.push({ warmup, ...how, untilMs: untilMs({ id: warmup, ...how, ...job }) });
   }

@@ -1,13 +1,11 @@
 /** Which nodes a warm-up means: found anew from the job and the agents that are there, so nothing about it has to be kept. */
 import type { AgentDescription } from "../../../shared/contract/agents.ts";
 import type { NodeChoice } from "../../../shared/contract/warm.ts";
-import { sha256 } from "../../../shared/digest.ts";
-import { Ring } from "../../../shared/ring.ts";
 
-export type Node = Pick<AgentDescription, "id" | "zone" | "weight" | "labels">;
+export type Node = Pick<AgentDescription, "id" | "labels">;
 
 /** Ids of agents; of a list also those that are not there. */
-export async function chosenNodes({ id, nodes }: { id: string; nodes: NodeChoice }, agents: readonly Node[]): Promise<string[]> {
+export function chosenNodes({ id, nodes }: { id: string; nodes: NodeChoice }, agents: readonly Node[]): string[] {
   switch (nodes.kind) {
     case "all":
       return agents.map((agent) => agent.id);
@@ -26,8 +24,17 @@ export async function chosenNodes({ id, nodes }: { id: string; nodes: NodeChoice
   }
 }
 
-/** Whoever is chosen stays so when others come or go. */
-async function first(id: string, agents: readonly Node[], count: number): Promise<string[]> {
-  const ring = new Ring(agents);
-  return ring.ranked(await sha256(id), count).map((agent) => agent.id);
+/** By a hash of warm-up and agent, so that whoever is chosen stays so when others come or go. */
+function first(warmup: string, agents: readonly Node[], count: number): string[] {
+  const ranked = agents.map(({ id }) => ({ id, rank: rankOf(`${warmup} ${id}`) }));
+  ranked.sort((a, b) => a.rank - b.rank || (a.id < b.id ? -1 : 1));
+  return ranked.slice(0, count).map(({ id }) => id);
+}
+
+/** FNV-1a, and its bits mixed: ids that differ at their ends alone would lie side by side. */
+function rankOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  return (hash ^ (hash >>> 13)) >>> 0;
 }

@@ -52,7 +52,7 @@ export async function listWarmups(ports: Ports, repository: RepositorySummary): 
 export async function readWarmup(ports: Ports, repository: RepositorySummary, id: string): Promise<Warmup> {
   const seen = (await seenOf(ports, repository)).find(({ job }) => job.id === id);
   if (seen === undefined) throw new FerryError("WARMUP_UNKNOWN", { id });
-  const nodes = await chosenNodes(seen.job, seen.agents);
+  const nodes = chosenNodes(seen.job, seen.agents);
   return { ...(await summaryOf(seen, ports.clock.now())), nodeList: nodes.map((node) => nodeOf(node, seen.reports.get(node))) };
 }
 
@@ -74,7 +74,7 @@ export async function warmthOf(ports: Ports, repository: RepositorySummary, quer
   });
   const [meant, ready] = [new Set<string>(), new Set<string>()];
   for (const one of seen) {
-    for (const node of await chosenNodes(one.job, one.agents)) {
+    for (const node of chosenNodes(one.job, one.agents)) {
       meant.add(node);
       if (isReady(one, node)) ready.add(node);
     }
@@ -83,7 +83,7 @@ export async function warmthOf(ports: Ports, repository: RepositorySummary, quer
 }
 
 export async function summaryOf(seen: Seen, nowMs: number): Promise<WarmupSummary> {
-  const nodes = await chosenNodes(seen.job, seen.agents);
+  const nodes = chosenNodes(seen.job, seen.agents);
   const nodesReady = nodes.filter((node) => isReady(seen, node)).length;
   const isAll = nodes.length > 0 && nodesReady === nodes.length;
   const { deadlineAt } = seen.job;
