@@ -63,10 +63,12 @@ type Read = { shown: Repository; refName: string; revision: RevisionSummary | nu
 async function readRepository(client: FerryClient, repository: RepositoryName, asked: string | null, signal: AbortSignal): Promise<Read> {
   const shown = await client.call("describeRepository", { repository }, signal);
   const refName = asked ?? usualRef(shown);
+  // Nothing was pushed yet.
+  if (asked === null && !Object.hasOwn(shown.refs.branches, refName)) return { shown, refName, revision: null };
   try {
     return { shown, refName, revision: await client.call("resolve", { repository, params: { ref: refName } }, signal) };
   } catch (error) {
-    // What was pushed to nowhere yet, or a link to a ref that is gone: the rest of the repository is still worth looking at.
+    // A link to a ref that is gone: the rest of the repository is still worth looking at.
     if (error instanceof FerryError && error.status === 404) return { shown, refName, revision: null };
     throw error;
   }

@@ -1,0 +1,225 @@
+/** The deployment's own pages on a running system: overview, storage, tokens, audit, settings, API, trash; in both languages and themes. */
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import type { Browser } from "playwright-core";
+import { buildConsole } from "../../scripts/build-console.ts";
+import { OperationId, RepositoryName } from "../../shared/names.ts";
+import { KiB } from "../../shared/units.ts";
+import {
+  assertSound,
+  evaluate,
+  openConsole,
+  screenshot,
+  settled,
+  startBrowser,
+  visit,
+  type Watched,
+  whyNoBrowser,
+} from "../support/browser.ts";
+import { type Live, startLive } from "../support/live.ts";
+import { whyNoRedis } from "../support/stack.ts";
+import { tempFolder } from "../support/trees.ts";
+
+const skip = whyNoBrowser() || whyNoRedis();
+const FIRST_LOAD_GZIP_BYTES_MAX = 120 * KiB;
+
+let live: Live;
+let browser: Browser;
+
+before(async () => {
+  if (skip) return;
+  [live, browser] = await Promise.all([startLive({ runtime: "node" }), startBrowser()]);
+  const folder = tempFolder();
+  writeFileSync(join(folder.path, "weights.bin"), Buffer.alloc(200 * KiB, 1));
+  await live.ferry(["push", folder.path, "team/one"]);
+  await live.ferry(["pull", "team/one", join(folder.path, "back")]);
+  folder.remove();
+  const lost = RepositoryName.parse("team/lost");
+  await live.admin.call("createRepository", { body: { repository: lost, operationId: OperationId.parse("c".repeat(16)) } });
+  await live.admin.call("deleteRepository", { repository: lost, query: { operationId: OperationId.parse("d".repeat(16)) } });
+});
+
+after(async () => {
+  await browser?.close();
+  await live?.stop();
+});
+
+async function open(hash: string, heading: string, options: { locale?: string; colorScheme?: "light" | "dark" } = {}): Promise<Watched> {
+  const allowed = live.stack.stores.map(({ endpoint }) => endpoint);
+  const watched = await openConsole(browser, live.stack.endpoint, { token: live.stack.token, allowed, ...options });
+  await visit(watched, hash, heading);
+  return watched;
+}
+
+test("what loads before anything is shown has at most 120 KiB gzip, and nothing of it comes from elsewhere", async (t) => {
+  const { firstLoadGzipBytes, totalGzipBytes } = await buildConsole();
+  t.diagnostic(`first load ${(firstLoadGzipBytes / KiB).toFixed(1)} KiB gzip, all pages ${(totalGzipBytes / KiB).toFixed(1)} KiB`);
+  assert.ok(firstLoadGzipBytes <= FIRST_LOAD_GZIP_BYTES_MAX);
+});
+
+test("the overview tells what is held, saved, done in the last day, and what needs somebody", { skip }, async (t) => {
+  const watched = await open("#/", "Overview");
+  const { page } = watched;
+  await page.getByText(/1 pushes/).waitFor();
+  const ready = await evaluate(
+    page,
+    "performance.getEntriesByType('paint').find(({ name }) => name === 'first-contentful-paint').startTime",
+  );
+  t.diagnostic(`first contentful paint after ${Math.round(Number(ready))} ms`);
+  await page.getByText("Saved").waitFor();
+  await assertSound(watched, "overview");
+  await screenshot(watched, "overview");
+  await watched.close();
+});
+
+test("storage: proven checks of the stores; a dry run of collection is started and told", { skip }, async () => {
+  const watched = await open("#/storage", "Storage");
+  const { page } = watched;
+  await page
+    .getByRole("cell", { name: /payload/ })
+    .first()
+    .waitFor();
+  await page.getByText("There was no run yet.").waitFor();
+  await page.getByRole("button", { name: "Dry run" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Start" }).click();
+  await page.getByText("dry run", { exact: true }).waitFor();
+  await settled(page);
+  await assertSound(watched, "storage");
+  await screenshot(watched, "storage");
+  await watched.close();
+});
+
+test("tokens: one is made, its secret shown once, and revoked", { skip }, async () => {
+  const watched = await open("#/tokens", "Tokens");
+  const { page } = watched;
+  const dialog = page.getByRole("dialog");
+  await page.getByRole("button", { name: "New token" }).click();
+  await dialog.getByLabel("Name").fill("ci");
+  await dialog.getByLabel("Repositories").fill("team/*");
+  await dialog.getByLabel(/push:/).check();
+  await assertSound(watched, "new token");
+  await dialog.getByRole("button", { name: "Create" }).click();
+  const secret = await page.locator("figure code").textContent();
+  assert.match(secret ?? "", /^hf_/);
+  const { repositories } = await live.clientFor(secret ?? "").call("listRepositories", {});
+  assert.equal(repositories.length, 1);
+  const row = page.getByRole("row", { name: /^ci / });
+  await row.getByText("team/*: pull, push").waitFor();
+  await row.getByRole("button", { name: "Revoke" }).click();
+  await dialog.getByRole("button", { name: "Revoke" }).click();
+  await row.getByText("revoked").waitFor();
+  await assertSound(watched, "tokens");
+  await screenshot(watched, "tokens");
+  const { tokens } = await live.admin.call("listTokens", {});
+  assert.notEqual(tokens.find(({ name }) => name === "ci")?.revokedAt, null);
+  await watched.close();
+});
+
+test("audit: events, and only those that a filter lets through", { skip }, async () => {
+  const watched = await open("#/audit", "Audit");
+  const { page } = watched;
+  await page.getByRole("cell", { name: "commit", exact: true }).first().waitFor();
+  await page.getByLabel("Act").fill("deleteRepository");
+  await page.getByRole("button", { name: "Filter" }).click();
+  await page.getByRole("cell", { name: "commit", exact: true }).first().waitFor({ state: "detached" });
+  assert.equal(await page.getByRole("cell", { name: "team/lost" }).count(), 1);
+  await assertSound(watched, "audit");
+  await screenshot(watched, "audit");
+  await watched.close();
+});
+
+test("the trash: a repository comes back", { skip }, async () => {
+  const watched = await open("#/trash", "Trash");
+  const { page } = watched;
+  await page.getByRole("cell", { name: "team/lost" }).waitFor();
+  await assertSound(watched, "trash");
+  await page.getByRole("button", { name: "Restore" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Restore" }).click();
+  await page.getByText("The trash is empty.").waitFor();
+  await visit(watched, "#/repositories/team/lost", "team/lost");
+  await page.getByText(/Nothing is here yet/).waitFor();
+  await watched.close();
+});
+
+test("settings and the API's description, made from /openapi.json", { skip }, async () => {
+  const watched = await open("#/settings", "Settings");
+  const { page } = watched;
+  await page.getByText(`ferry login ${live.stack.endpoint}`).waitFor();
+  await assertSound(watched, "settings");
+  await visit(watched, "#/docs", "API");
+  await page.getByLabel("Find a call").fill("reserve");
+  await page.getByText("For each chunk: have it, or a ticket").click();
+  await page.getByRole("heading", { name: "Answer 200" }).waitFor();
+  await assertSound(watched, "docs");
+  await screenshot(watched, "docs");
+  await watched.close();
+});
+
+test("in Chinese and in the dark every page is as sound, and both are kept", { skip }, async () => {
+  const watched = await open("#/", "总览", { locale: "zh-CN", colorScheme: "dark" });
+  const { page } = watched;
+  assert.equal(await evaluate(page, "document.documentElement.lang"), "zh-CN");
+  for (const [hash, heading] of CHINESE) {
+    await visit(watched, hash, heading);
+    await assertSound(watched, `${hash} in Chinese`);
+  }
+  await visit(watched, "#/", "总览");
+  await screenshot(watched, "overview-zh-dark");
+  await page.getByLabel("语言").selectOption("en");
+  await page.getByLabel("Theme").selectOption("light");
+  await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
+  await page.reload();
+  await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
+  assert.equal(await evaluate(page, "document.documentElement.dataset.theme"), "light");
+  await settled(page);
+  await assertSound(watched, "light");
+  await watched.close();
+});
+
+const CHINESE: [string, string][] = [
+  ["#/repositories", "仓库"],
+  ["#/repositories/team/one/refs", "team/one"],
+  ["#/upload", "上传"],
+  ["#/trash", "回收站"],
+  ["#/storage", "存储"],
+  ["#/tokens", "令牌"],
+  ["#/audit", "审计"],
+  ["#/settings", "设置"],
+  ["#/docs", "API"],
+];
+
+test("who may only pull sees what is theirs, and no page asks for what they would be refused", { skip }, async () => {
+  const token = await live.tokenFor({ repositories: "team/one", actions: ["pull"] });
+  const watched = await openConsole(browser, live.stack.endpoint, { token });
+  const { page } = watched;
+  for (const [hash, heading] of [
+    ["#/", "Overview"],
+    ["#/repositories", "Repositories"],
+    ["#/tokens", "Tokens"],
+    ["#/storage", "Storage"],
+    ["#/trash", "Trash"],
+  ] as const) {
+    await visit(watched, hash, heading);
+    await assertSound(watched, hash);
+  }
+  await visit(watched, "#/repositories", "Repositories");
+  assert.equal(await page.getByRole("row").count(), 2);
+  await watched.close();
+});
+
+test("by keyboard alone: past the navigation to the content, into a dialog and out of it", { skip }, async () => {
+  const watched = await open("#/repositories", "Repositories");
+  const { page } = watched;
+  await page.locator("body").press("Tab");
+  await page.keyboard.press("Enter");
+  assert.equal(await evaluate(page, "document.activeElement.tagName"), "MAIN");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await page.getByRole("dialog").waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  assert.equal(await evaluate(page, "document.activeElement.textContent"), "New repository");
+  await watched.close();
+});
