@@ -1,5 +1,6 @@
-/** What wrangler needs before it bundles the Worker (wrangler.toml): the console's files, and the S3 client without its unused half. */
+/** What wrangler needs before it bundles the Worker (wrangler.toml): the console's files, and packages without their unused halves. */
 import { buildConsole } from "./build-console.ts";
-import { buildS3Client } from "./build-s3-client.ts";
+import { buildRedisClient } from "./worker-parts/redis-client.ts";
+import { buildS3Client } from "./worker-parts/s3-client.ts";
 
-await Promise.all([buildConsole(), buildS3Client()]);
+await Promise.all([buildConsole(), buildS3Client(), buildRedisClient()]);

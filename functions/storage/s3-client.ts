@@ -33,7 +33,7 @@ export function makeS3Client(profile: S3Profile, credentials: StoreCredentials, 
 
 /**
  * Where requests about the bucket go. In place of the SDK's own rules, which know AWS's regions, access points and Outposts: every store's
- * endpoint is given, and the Worker is 8 KiB of gzip smaller without them (scripts/build-s3-client.ts).
+ * endpoint is given, and the Worker is 8 KiB of gzip smaller without them (scripts/worker-parts/s3-client.ts).
  */
 function endpointOf({ endpoint, addressing, bucket, region }: S3Profile): ReturnType<NonNullable<S3ClientConfig["endpointProvider"]>> {
   const { protocol, host, pathname } = new URL(endpoint);

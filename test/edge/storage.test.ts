@@ -6,8 +6,8 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { Miniflare } from "miniflare";
-import { buildS3Client } from "../../scripts/build-s3-client.ts";
 import { QUIET } from "../../scripts/stack/miniflare-settings.ts";
+import { buildS3Client } from "../../scripts/worker-parts/s3-client.ts";
 import { startTestS3, type TestS3 } from "../support/stack.ts";
 
 let s3: TestS3;

@@ -3,14 +3,9 @@
  * one file of schemas spells its keys by constants (`[_hE]: 200`), which keeps esbuild from seeing that most of it is unused; here they
  * are spelled out first. Its rules for endpoints are left out. Nothing else is changed; what the SDK imports stays imported.
  */
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { build, type Plugin } from "esbuild";
-
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
-/** Also in wrangler.toml. */
-const CLIENT_FILE = join(ROOT, "dist", "worker", "client-s3.js");
+import { readFile } from "node:fs/promises";
+import type { Plugin } from "esbuild";
+import { buildLean } from "./lean.ts";
 
 /** Everything that functions/storage imports by value. Another one fails the Worker's build, which names it. */
 const USED = [
@@ -51,33 +46,11 @@ function spellKeys(source: string): string {
   return source.replace(/\[(_\w+)\]:/g, (whole, name: string) => (texts.has(name) ? `${texts.get(name)}:` : whole));
 }
 
-export async function buildS3Client(): Promise<void> {
-  const { outputFiles } = await build({
-    absWorkingDir: ROOT,
-    stdin: { contents: `export { ${USED.join(", ")} } from "@aws-sdk/client-s3";`, resolveDir: ROOT },
-    outfile: CLIENT_FILE,
-    bundle: true,
-    format: "esm",
-    platform: "browser",
-    conditions: ["workerd", "worker", "browser"],
-    target: "es2024",
+export function buildS3Client(): Promise<void> {
+  return buildLean({
+    file: "client-s3.js",
+    contents: `export { ${USED.join(", ")} } from "@aws-sdk/client-s3";`,
     external: ["@smithy/*", "@aws-sdk/core", "@aws-sdk/core/*", "@aws-sdk/middleware-*", "@aws-sdk/checksums", "@aws-sdk/checksums/*"],
     plugins: [spelledKeys, noEndpointRules],
-    write: false,
-    legalComments: "none",
-    logLevel: "warning",
   });
-  const [made] = outputFiles;
-  if (made === undefined) throw new Error("esbuild made nothing of @aws-sdk/client-s3");
-  await writeChanged(made.contents);
-}
-
-/** Renamed into place, so that builds at the same time read the old one or the new one. */
-async function writeChanged(bytes: Uint8Array): Promise<void> {
-  const old = await readFile(CLIENT_FILE).catch(() => null);
-  if (old?.equals(bytes)) return;
-  await mkdir(dirname(CLIENT_FILE), { recursive: true });
-  const fresh = `${CLIENT_FILE}.${process.pid}.new`;
-  await writeFile(fresh, bytes);
-  await rename(fresh, CLIENT_FILE);
 }
