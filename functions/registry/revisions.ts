@@ -38,7 +38,12 @@ export async function resolveRevision(ports: Ports, repository: RepositorySummar
 export async function findBase(ports: Ports, repository: RepositorySummary, revision: RevisionId): Promise<OpenEnvelope | null> {
   const log = repositoryLog(ports, repository.id);
   const found = await findConfirmed(log, () => ports.repositories.findRevision(repository.id, revision));
-  return found === null ? null : envelopeOf(ports, repository, found);
+  if (found === null) return null;
+  return envelopeOf(ports, repository, found).catch((error: unknown) => {
+    // It was not replicated before this store was promoted: there is nothing of it to build on.
+    if (error instanceof FerryError && error.code === "REPLICA_NOT_READY") return null;
+    throw error;
+  });
 }
 
 /** Without what only the server needs. */

@@ -8,8 +8,12 @@ function clientOf(store: Store): S3Client {
 }
 
 export async function listKeys(store: Store, prefix: string): Promise<string[]> {
+  return (await listObjects(store, prefix)).map(({ key }) => key);
+}
+
+export async function listObjects(store: Store, prefix: string): Promise<{ key: string; sizeBytes: number }[]> {
   const client = clientOf(store);
-  const keys: string[] = [];
+  const objects: { key: string; sizeBytes: number }[] = [];
   let token: string | undefined;
   do {
     const page = await client.send(
@@ -19,11 +23,11 @@ export async function listKeys(store: Store, prefix: string): Promise<string[]> 
         ...(token === undefined ? {} : { ContinuationToken: token }),
       }),
     );
-    for (const { Key } of page.Contents ?? []) if (Key !== undefined) keys.push(Key);
+    for (const { Key, Size } of page.Contents ?? []) if (Key !== undefined) objects.push({ key: Key, sizeBytes: Size ?? 0 });
     token = page.NextContinuationToken;
   } while (token !== undefined);
   client.destroy();
-  return keys;
+  return objects;
 }
 
 export async function readObject(store: Store, key: string): Promise<Uint8Array> {

@@ -8,7 +8,7 @@ import type { RepositoryId } from "../../../shared/contract/repositories.ts";
 import type { StoreId } from "../../../shared/names.ts";
 import { isEnded, startCollect, stepCollect } from "../collect/run.ts";
 import { newestRun } from "../collect/state.ts";
-import { READY_PREFIX } from "../layout.ts";
+import { ENVELOPE_PREFIX } from "../layout.ts";
 import type { Bucket, Ports, RepositoryIndex } from "../ports.ts";
 import { atStore } from "./at-store.ts";
 import { listMarkers } from "./ready.ts";
@@ -23,7 +23,7 @@ export async function collectAt(ports: Ports, store: StoreId): Promise<CollectAn
   if (last !== null && ports.clock.now() - last.startedAtMs < DAY_MS) return null;
   const { bucket } = ports.stores.get(store);
   // Never used as a replica: nothing to collect, and nothing to write there.
-  if (last === null && (await bucket.list(READY_PREFIX, { limit: 1 })).objects.length === 0) return null;
+  if (last === null && (await bucket.list(ENVELOPE_PREFIX, { limit: 1 })).objects.length === 0) return null;
   return startCollect(view, { dryRun: false });
 }
 
