@@ -69,9 +69,12 @@ export class DiskTarget implements Target {
     this.#cache = shelf;
   }
 
+  expect(largestBytes: number): void {
+    this.#movers.expect(largestBytes);
+  }
+
   async open(files: readonly WantedFile[]): Promise<void> {
     const bytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
-    this.#movers.expect(files.reduce((most, file) => Math.max(most, file.sizeBytes), 0));
     this.#isDirect = this.#direct === "always" || (this.#direct === "auto" && bytes > availableMemoryBytes() / 2);
     try {
       const path = resolve(this.#destination);

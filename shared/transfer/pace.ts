@@ -230,20 +230,32 @@ export class Watch {
   }
 }
 
-/** The last so many values. */
+/** The last so many values. Asked for their median at every request, they are kept in order. */
 class Samples {
   readonly #values: number[] = [];
-  /** Null while there are too few; undefined: to be found out. */
-  #median: number | null | undefined = null;
+  readonly #sorted: number[] = [];
 
   add(value: number): void {
     this.#values.push(value);
-    if (this.#values.length > SAMPLES) this.#values.shift();
-    this.#median = undefined;
+    this.#sorted.splice(placeOf(value, this.#sorted), 0, value);
+    const oldest = this.#values.length > SAMPLES ? this.#values.shift() : undefined;
+    if (oldest !== undefined) this.#sorted.splice(placeOf(oldest, this.#sorted), 1);
   }
 
+  /** Null while there are too few. */
   get median(): number | null {
-    this.#median ??= this.#values.length < SAMPLES_MIN ? null : ([...this.#values].sort((a, b) => a - b)[this.#values.length >> 1] ?? null);
-    return this.#median;
+    const { length } = this.#sorted;
+    return length < SAMPLES_MIN ? null : (this.#sorted[length >> 1] ?? null);
   }
+}
+
+/** Where the first that is not less than `value` is, or would be. */
+function placeOf(value: number, sorted: readonly number[]): number {
+  let [from, to] = [0, sorted.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if ((sorted[middle] ?? value) < value) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }

@@ -96,6 +96,8 @@ export type Part = {
 
 /** Where a pull writes. Throws FILE_UNWRITABLE naming the path; never follows a link, never writes outside the destination. */
 export type Target = {
+  /** There will be files to write, of so many bytes at most: what takes a while to start may start. */
+  expect(largestBytes: number): void;
   /** Makes the destination ready for these files, and takes over what a run that died has left there. */
   open(files: readonly WantedFile[]): Promise<void>;
   /** The part to fill, or null when the file is there already, every chunk verified. */

@@ -20,8 +20,16 @@ export type Meant = Pick<PullRequest, "repository" | "ref" | "include" | "exclud
 
 export type PullPlan = { revision: RevisionSummary; files: WantedFile[]; links: { path: string; target: string }[] };
 
-/** Throws FILE_UNKNOWN when `include` names nothing, and DIGEST_INVALID, MANIFEST_INVALID, RECIPE_INVALID on wrong answers. */
-export async function planPull(client: FerryClient, request: Meant, signal: AbortSignal): Promise<PullPlan> {
+/**
+ * Throws FILE_UNKNOWN when `include` names nothing, and DIGEST_INVALID, MANIFEST_INVALID, RECIPE_INVALID on wrong answers.
+ * @param expect told of the largest file's bytes while recipes are still on their way
+ */
+export async function planPull(
+  client: FerryClient,
+  request: Meant,
+  signal: AbortSignal,
+  expect: (largestBytes: number) => void = () => {},
+): Promise<PullPlan> {
   const { repository, ref } = request;
   const answer = await client.call("manifest", { repository, params: { ref } }, signal);
   const { revision } = answer;
@@ -38,6 +46,7 @@ export async function planPull(client: FerryClient, request: Meant, signal: Abor
   }
   const entries = request.share === undefined ? meant : shareOf(meant, request.share);
   const content = contentEntries({ v: 1, files: entries });
+  expect(content.reduce((most, { size }) => Math.max(most, size), 0));
   const recipes = await readRecipes(client, { request, revision, digests: recipesOf(content) }, signal);
   const files = content.map((entry) => wantedFile(entry, recipes));
   markShared(files);

@@ -41,7 +41,7 @@ export async function pull(setting: PullSetting, signal: AbortSignal): Promise<P
   const { client, request, target, progress, machine } = setting;
   const startedMs = machine.nowMs();
   progress.start("listing");
-  const plan = await planPull(client, request, signal);
+  const plan = await planPull(client, request, signal, (largestBytes) => target.expect(largestBytes));
   setting.onPlan?.(plan, request.repository);
   const bytesTotal = plan.files.reduce((sum, file) => sum + file.sizeBytes, 0);
   progress.start("moving", { bytes: bytesTotal, files: plan.files.length });
