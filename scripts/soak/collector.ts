@@ -18,10 +18,13 @@ export async function collectAgain(system: System, journal: Journal, isRunning: 
   }
 }
 
-/** One run to its end. A dead server's lease ends after a minute. */
+/** One run to its end. */
 export async function cycle({ client }: System, { dryRun }: { dryRun: boolean }): Promise<CollectRun> {
   for (;;) {
-    let { run } = await persistently(() => client.call("startCollect", { body: { dryRun } }));
+    const started = await persistently(() => client.call("startCollect", { body: { dryRun } }));
+    let { run } = started;
+    // Somebody holds the lease, a dead server perhaps: what is answered then may be a run that ended before.
+    if (started.busy) run = null;
     while (run !== null && run.phase !== "done" && run.phase !== "aborted") {
       const answer = await persistently(() => client.call("stepCollect", {}));
       if (answer.busy) await sleep(500);

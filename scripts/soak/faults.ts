@@ -5,8 +5,8 @@ import type { Journal } from "./journal.ts";
 import { type Chance, chanceOf, type Options, pick } from "./options.ts";
 import type { System } from "./system.ts";
 
-/** Between two faults: 2 to 8 s. */
-const CALM_MS = { least: 2_000, more: 6_000 };
+/** Between two faults: 5 to 25 s. A server that never lives for the seconds of a step would never get a collection done. */
+const CALM_MS = { least: 5_000, more: 20_000 };
 const WINDOW_MS = 2_000;
 const LATE_MS = 20_000;
 

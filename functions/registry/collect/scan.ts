@@ -23,10 +23,11 @@ export async function scanStep(ports: Ports, state: CollectRun, deadlineMs: numb
   let next = state;
   for (let done = false; !done; ) {
     const page = await envelopePage(ports, next.cursor);
-    for (const { key, name, envelope, modifiedAtMs } of await readEnvelopes(ports, page.objects)) {
+    const judged = await pooled(await readEnvelopes(ports, page.objects), STORE_WIDTH, async ({ key, name, envelope, modifiedAtMs }) => {
       const verdict = await judge(ports, { ...name, repositoryId: envelope.repositoryId, modifiedAtMs }, youngerThanMs);
-      next = withVerdict(ports, next, found, { key, envelope, verdict });
-    }
+      return { key, envelope, verdict };
+    });
+    for (const each of judged) next = withVerdict(ports, next, found, each);
     const last = page.objects.at(-1)?.key ?? null;
     done = !page.more;
     next = { ...next, envelopes: next.envelopes + page.objects.length, cursor: done ? null : last };
