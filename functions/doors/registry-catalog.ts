@@ -41,14 +41,14 @@ export class RegistryCatalog implements Catalog {
   protected readonly services: Services;
   protected readonly ports: Ports;
   protected readonly caller: Caller;
-  readonly #c: EdgeContext;
+  protected readonly context: EdgeContext;
 
   constructor(services: Services, caller: Caller, c: EdgeContext) {
     this.services = services;
     this.ports = services.ports;
     this.caller = caller;
     this.person = personOf(caller);
-    this.#c = c;
+    this.context = c;
   }
 
   async demand(repository: RepositoryName, action: "pull" | "push"): Promise<void> {
@@ -129,7 +129,7 @@ export class RegistryCatalog implements Catalog {
     if (chunk === undefined) return null;
     const { home } = this.ports.stores;
     demandStore(this.caller, "pull", snapshot.repository, home.profile.id);
-    await spend(this.#c, this.caller, { requests: 0, urls: 1 });
+    await spend(this.context, this.caller, { requests: 0, urls: 1 });
     const batch = await home.chunks.downloads([{ sha256: chunk, tag: placeOf(snapshot, chunk).tag }]);
     const [item] = batch.items;
     return item === undefined ? null : downloadUrl(batch, item);
@@ -141,6 +141,7 @@ export class RegistryCatalog implements Catalog {
   }
 
   async #extentsOf(snapshot: OwnSnapshot, { chunk, recipe: digest, size }: ContentEntry): Promise<Extent<Source>[]> {
+    if (size === 0) return [];
     if (chunk !== undefined) return [{ of: sourceOf(snapshot, chunk), offset: 0, length: size }];
     const recipe = digest === undefined ? null : await findRecipe(this.ports, digest);
     if (recipe === null) throw new FerryError("LOG_DAMAGED", { repository: snapshot.repository, problem: `recipe ${digest} is missing` });

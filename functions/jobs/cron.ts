@@ -7,6 +7,7 @@ import { newestRun } from "../registry/collect/state.ts";
 import { tendIndex } from "../registry/recovery/beat.ts";
 import { readClaims } from "../registry/recovery/verify-claimed.ts";
 import { collectReplicas, syncStep } from "../registry/replicate/bell.ts";
+import { sweepStaging } from "../registry/staging/slots.ts";
 import { upkeepStep } from "../registry/upkeep.ts";
 import { tendWarmups } from "../registry/warm/schedules.ts";
 
@@ -29,6 +30,7 @@ export async function onMinute(services: Services): Promise<void> {
   await ring(services, "collect", collect);
   await ring(services, "collect-replicas", collectStores);
   await ring(services, "warmups", warm);
+  await ring(services, "staging", sweepSlots);
   await ring(services, "audit", keepTrail);
 }
 
@@ -87,6 +89,12 @@ async function collect({ ports, log, audit }: Services): Promise<void> {
 
 async function warm({ ports, log }: Services): Promise<void> {
   for (const news of await tendWarmups(ports)) log({ ...news });
+}
+
+/** What clients of the Hub left behind. */
+async function sweepSlots({ ports, log }: Services): Promise<void> {
+  const removed = await sweepStaging(ports);
+  if (removed > 0) log({ event: "staging.swept", objects: removed });
 }
 
 /** What is told of a seal here is kept elsewhere than the bucket: who changes the trail can't change that. */

@@ -23,6 +23,8 @@
  *   fsck/run/<run>.json                              progress and findings of a look for damage
  *   fsck/work/<run>/…                                what it has seen so far: named-<digit>-<name>
  *   warm/<repositoryId>/<schedule>.json              schedule of warm-ups (create-only; deleted when it is ended)
+ *   staging/<slot>/<piece5>                          bytes of a file whose SHA-256 is only claimed; gone a day later, whatever became of them
+ *   staging/<slot>/{slot,redo,absorbed}.json         what the slot is for; how often its chunks were condemned; the chunks that it became
  *   probe/…                                          scratch objects of a probe; removed by it
  */
 import type { SessionName } from "../../shared/contract/parts.ts";
@@ -45,6 +47,7 @@ export const RECENT_PREFIX = "recent/";
 export const CLAIMED_PREFIX = "claimed/";
 export const FSCK_RUN_PREFIX = "fsck/run/";
 export const READY_PREFIX = "ready/";
+export const STAGING_PREFIX = "staging/";
 export const REPOSITORIES_PREFIX = "repositories/";
 /** Objects below it serve for a week, and may be deleted in any order once they are older than two. */
 export const SESSION_PREFIX = "sessions/";
@@ -244,4 +247,18 @@ export function fsckRunKey(run: string): string {
 
 export function fsckWorkPrefix(run: string): string {
   return `fsck/work/${run}/`;
+}
+
+/** @param slot 16 hex characters */
+export function stagingPrefix(slot: string): string {
+  return `${STAGING_PREFIX}${slot}/`;
+}
+
+/** @param piece counted from 1 */
+export function stagedPieceKey(slot: string, piece: number): string {
+  return stagingPrefix(slot) + String(piece).padStart(5, "0");
+}
+
+export function stagingNoteKey(slot: string, note: "slot" | "redo" | "absorbed"): string {
+  return `${stagingPrefix(slot)}${note}.json`;
 }

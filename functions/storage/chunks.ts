@@ -3,6 +3,7 @@
 import type { DownloadBatch } from "../../shared/contract/downloads.ts";
 import type { TicketBatch, TicketMode } from "../../shared/contract/uploads.ts";
 import type { Digest } from "../../shared/digest.ts";
+import { ofLength } from "../../shared/fixed-length.ts";
 import { downloadUrl, ticketRequest } from "../../shared/tickets.ts";
 import { CHUNK_PREFIX, chunkPath } from "../registry/layout.ts";
 import { pooled, STORE_WIDTH } from "../registry/pool.ts";
@@ -66,7 +67,13 @@ export class S3ChunkStore implements ChunkStore {
     const { id } = this.#profile;
     const { url, headers } = mode === "unchecked" ? await this.#uncheckedPut(place) : await this.#ticketPut(mode, place);
     const signal = AbortSignal.timeout(READ_LIMITS * this.#wire.timeoutMs);
-    const init = { method: "PUT", headers: { ...headers, "content-length": String(place.size) }, body, signal, duplex: "half" as const };
+    const init = {
+      method: "PUT",
+      headers: { ...headers, "content-length": String(place.size) },
+      body: ofLength(body, place.size),
+      signal,
+      duplex: "half" as const,
+    };
     const answer = await this.#wire.fetch(url, init).catch((error: unknown) => {
       throw unavailable(id, understand(error).message);
     });

@@ -9,9 +9,10 @@
  */
 import type { Context } from "hono";
 import { FerryError } from "../../../shared/errors.ts";
+import { ofLength } from "../../../shared/fixed-length.ts";
 import { contentRange, rangeOf } from "../../../shared/ranges.ts";
 import type { Catalog, CatalogFile, Snapshot } from "../catalog.ts";
-import { concatenate, ofLength } from "../concatenate.ts";
+import { concatenate } from "../concatenate.ts";
 import type { Told } from "../gate.ts";
 import { partsOf, repositoryIn, revisionIn } from "./address.ts";
 
