@@ -12,29 +12,55 @@ export type Session = { is: "asking" } | { is: "out"; problem: unknown } | { is:
 
 export const session = signal<Session>({ is: "asking" });
 
-/** Takes up the token of this tab, when there is one. */
+/** Of a log-in by the identity provider: its secret is in a cookie that no script sees, and this goes with it in the header of writes. */
+const CSRF_COOKIE = /(?:^|; )__Host-ferry-csrf=([^;]+)/;
+const CSRF_HEADER = "x-ferry-csrf";
+
+/** Takes up the token of this tab, or the session of this browser, when there is one. */
 export async function resume(): Promise<void> {
   const token = keptToken();
-  if (token === null) session.value = { is: "out", problem: null };
+  if (token === null && csrf() === null) session.value = { is: "out", problem: null };
   else await logIn(token);
 }
 
-/** Never throws: a refusal is told in `session`. */
-export async function logIn(token: string): Promise<void> {
+/** @param token null: the session of this browser. Never throws: a refusal is told in `session`. */
+export async function logIn(token: string | null): Promise<void> {
   const client = clientFor(token);
   try {
     const me = await client.call("whoAmI", {});
-    keepToken(token);
+    if (token !== null) keepToken(token);
     session.value = { is: "in", client, me };
   } catch (problem) {
     if (isEnded(problem)) keepToken(null);
-    session.value = { is: "out", problem };
+    // Of a session that is simply over nobody needs to be told.
+    session.value = { is: "out", problem: token === null && isEnded(problem) ? null : problem };
   }
 }
 
 export function logOut(problem: unknown = null): void {
+  const now = session.peek();
+  if (now.is === "in" && now.me.kind === "session" && problem === null) void endSession();
   keepToken(null);
   session.value = { is: "out", problem };
+}
+
+/** Whoever can't be reached forgets the session when its time is over. */
+async function endSession(): Promise<void> {
+  await fetch("/auth/logout", { method: "POST", headers: csrfHeader() }).catch(() => {});
+}
+
+function csrf(): string | null {
+  return CSRF_COOKIE.exec(document.cookie)?.[1] ?? null;
+}
+
+function csrfHeader(): Record<string, string> {
+  const value = csrf();
+  return value === null ? {} : { [CSRF_HEADER]: decodeURIComponent(value) };
+}
+
+/** Whether people can log in by the deployment's identity provider. */
+export function hasProvider(): boolean {
+  return document.querySelector('meta[name="login"]') !== null;
 }
 
 /** A token that was revoked or has ended sends its user back to the log-in. */
@@ -42,11 +68,12 @@ export function isEnded(problem: unknown): boolean {
   return problem instanceof FerryError && (problem.code === "TOKEN_INVALID" || problem.code === "TOKEN_MISSING");
 }
 
-export function clientFor(token: string): FerryClient {
+/** @param token null: the browser sends the session's cookie by itself. */
+export function clientFor(token: string | null): FerryClient {
   return new FerryClient({
     endpoint: location.origin,
-    token,
-    fetch: (url, init) => fetch(url, init),
+    ...(token === null ? {} : { token }),
+    fetch: (url, init) => fetch(url, token === null ? { ...init, headers: { ...init.headers, ...csrfHeader() } } : init),
     sleep,
     random: Math.random,
     attempts: 3,

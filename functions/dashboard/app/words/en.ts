@@ -115,6 +115,7 @@ export const EN = {
   "login.act": "Log in",
   "login.hint": "It stays in this tab and is forgotten when the tab is closed.",
   "login.lead": "Paste a token of this deployment.",
+  "login.provider": "Log in with your organisation",
   "login.title": "Log in",
   "login.token": "Token",
   logout: "Log out",

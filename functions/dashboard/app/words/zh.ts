@@ -117,6 +117,7 @@ export const ZH: Record<keyof typeof EN, string> = {
   "login.act": "登录",
   "login.hint": "令牌只保留在本标签页，关闭后即被遗忘。",
   "login.lead": "请粘贴本部署的令牌。",
+  "login.provider": "使用组织账号登录",
   "login.title": "登录",
   "login.token": "令牌",
   logout: "退出",
