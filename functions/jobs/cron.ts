@@ -88,7 +88,10 @@ async function collect({ ports, log, audit }: Services): Promise<void> {
 }
 
 async function warm({ ports, log }: Services): Promise<void> {
-  for (const news of await tendWarmups(ports)) log({ ...news });
+  for (const { type, id, repository, problem } of await tendWarmups(ports)) {
+    log({ event: type, id, repository, problem });
+    await ports.events.record({ type, id: `${type}-${id}`, repository, about: { warmup: id, problem } });
+  }
 }
 
 /** What clients of the Hub left behind. */

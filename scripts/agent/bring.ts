@@ -137,7 +137,8 @@ export class Bringer {
     };
     const url = chunkAddress(`http://${peer.address}`, wanted, pass);
     const asking = chunkAddress(`http://${peer.address}`, wanted, pass, "progress");
-    const suspicion = { patience: PATIENCE, progress: () => this.#parts.progress(asking) };
+    const suspicion = { patience: PATIENCE, bytesPerSecondMin: peers.rateMin, progress: () => this.#parts.progress(asking) };
+    const startedMs = this.#parts.nowMs();
     const end = await fetchInto(filling, url, { transport, signal, onBytes }, suspicion);
     if (end.kind === "disk") throw end.error;
     if (end.kind === "slow") return this.#blame(peer, "crawled", "it gives too few bytes");
@@ -145,7 +146,7 @@ export class Bringer {
     if (end.kind === "answered") return end.status === 503 ? "busy" : this.#blame(peer, "refused", `it answered ${end.status}`);
     if (await this.#settle(wanted, filling, `agent ${peer.id}`)) {
       this.counts.peerChunks++;
-      peers.praise(peer);
+      peers.praise(peer, wanted.size / Math.max(0.001, (this.#parts.nowMs() - startedMs) / 1000));
       return "there";
     }
     // Of bytes that came from several, nobody knows whose were wrong.

@@ -1,7 +1,6 @@
 /** Brings the bytes of a filling from one place, and says how that ended. */
 import { FerryError } from "../../shared/errors.ts";
 import type { StoreAnswer } from "../../shared/transfer/ports.ts";
-import { KiB } from "../../shared/units.ts";
 import type { BodySink, Transport } from "../node/transport.ts";
 import type { Filling } from "./filling.ts";
 
@@ -9,14 +8,17 @@ import type { Filling } from "./filling.ts";
 export type FetchEnd = { kind: "whole" } | { kind: "slow" } | { kind: "disk"; error: unknown } | StoreAnswer;
 
 /**
- * When a peer is suspected to crawl: nothing for `firstByteMs`, or less than the rate for `windowMs`. Then it is asked how much of the chunk
- * it has: one that has no more waits for somebody else, which is no fault of its own, but not for longer than `standstillMs`.
+ * When a peer is suspected to crawl: nothing for `firstByteMs`, or less than its rate for `windowMs`. Then it is asked how much of the chunk
+ * it has: one that has no more waits for somebody else, which is no fault of its own, but not for longer than `standstillMs`. One that has
+ * more, twice, is given up, and one that does not answer is after `silentMs`: the machine may be busy.
  */
-export type PeerPatience = { firstByteMs: number; windowMs: number; bytesPerSecondMin: number; standstillMs: number };
-export const PATIENCE: PeerPatience = { firstByteMs: 3_000, windowMs: 2_000, bytesPerSecondMin: 256 * KiB, standstillMs: 60_000 };
+export type PeerPatience = { firstByteMs: number; windowMs: number; silentMs: number; standstillMs: number };
+export const PATIENCE: PeerPatience = { firstByteMs: 3_000, windowMs: 2_000, silentMs: 10_000, standstillMs: 60_000 };
 
 /** How much of the chunk the peer has; null: it does not say. */
 export type AskProgress = () => Promise<number | null>;
+
+export type Suspicion = { patience: PeerPatience; bytesPerSecondMin: number; progress: AskProgress };
 
 class DiskFault extends Error {}
 const SLOW = new Error("too slow");
@@ -28,7 +30,7 @@ export async function fetchInto(
   filling: Filling,
   url: string,
   { transport, signal, onBytes }: Fetching,
-  suspicion: { patience: PeerPatience; progress: AskProgress } | null,
+  suspicion: Suspicion | null,
 ): Promise<FetchEnd> {
   const controller = new AbortController();
   const stop = () => controller.abort(signal.reason);
@@ -66,15 +68,13 @@ function sinkOf(filling: Filling): BodySink {
   };
 }
 
-type Suspicion = { patience: PeerPatience; progress: AskProgress };
-
-function watchPace(filling: Filling, { patience, progress }: Suspicion, giveUp: () => void): NodeJS.Timeout {
-  const { firstByteMs, windowMs, bytesPerSecondMin, standstillMs } = patience;
+function watchPace(filling: Filling, { patience, bytesPerSecondMin, progress }: Suspicion, giveUp: () => void): NodeJS.Timeout {
+  const { firstByteMs, windowMs, silentMs, standstillMs } = patience;
   const tickMs = windowMs / 2;
   const startBytes = filling.bytes;
   let seenBytes = startBytes;
   let [slowMs, standingMs] = [0, 0];
-  let isAsking = false;
+  let [isAsking, timesAhead] = [false, 0];
   // Counted in ticks: while this process was busy nobody else was slow.
   const timer = setInterval(() => {
     const moved = filling.bytes - seenBytes;
@@ -86,9 +86,9 @@ function watchPace(filling: Filling, { patience, progress }: Suspicion, giveUp: 
     isAsking = true;
     void progress().then((bytes) => {
       isAsking = false;
-      const isAhead = bytes !== null && bytes > filling.bytes + (bytesPerSecondMin * windowMs) / 1000;
-      const isWhole = bytes === filling.chunk.size && slowMs > 0;
-      if (bytes === null || isAhead || isWhole) giveUp();
+      const isAhead = bytes !== null && slowMs > 0 && bytes > filling.bytes + (bytesPerSecondMin * windowMs) / 1000;
+      timesAhead = isAhead ? timesAhead + 1 : 0;
+      if (timesAhead >= 2 || (bytes === null && slowMs >= silentMs)) giveUp();
     });
   }, tickMs);
   timer.unref();

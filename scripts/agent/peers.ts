@@ -1,16 +1,22 @@
 /** What this agent has seen of others: who lies, dies or crawls is left alone for a while, for longer each time. */
 import type { RingPeer } from "../../shared/contract/agents.ts";
+import { KiB } from "../../shared/units.ts";
 
 export type Fault = "lied" | "died" | "crawled" | "refused";
 
 /** The first time; each further one doubles it, up to LEFT_MS_MAX. */
 const LEFT_MS: Record<Fault, number> = { lied: 600_000, died: 3_000, crawled: 20_000, refused: 3_000 };
 const LEFT_MS_MAX = 1_800_000;
+const RATES_KEPT = 32;
+const RATE_MIN_LEAST = 16 * KiB;
+const RATE_MIN_MOST = 256 * KiB;
 
 type Standing = { faults: number; untilMs: number };
 
 export class Peers {
   readonly #standings = new Map<string, Standing>();
+  /** Of the newest chunks that came from peers. */
+  readonly #rates: number[] = [];
   readonly #nowMs: () => number;
   readonly counts: Record<Fault, number> = { lied: 0, died: 0, crawled: 0, refused: 0 };
 
@@ -32,8 +38,17 @@ export class Peers {
     }
   }
 
-  praise({ id }: RingPeer): void {
+  praise({ id }: RingPeer, bytesPerSecond: number): void {
     this.#standings.delete(id);
+    this.#rates.push(bytesPerSecond);
+    if (this.#rates.length > RATES_KEPT) this.#rates.shift();
+  }
+
+  /** What is slower than this crawls, in bytes per second: an eighth of what is usual here. On a machine that is busy all are slow. */
+  get rateMin(): number {
+    const rates = [...this.#rates].sort((a, b) => a - b);
+    const usual = rates[rates.length >> 1] ?? 0;
+    return Math.min(RATE_MIN_MOST, Math.max(RATE_MIN_LEAST, usual / 8));
   }
 
   get left(): number {

@@ -7,6 +7,7 @@
  *   warmups-of:<repository>  warm-up id → its group
  *   warmup:<id>              agent id → its report
  *   warm-groups              group → time of its newest warm-up: where the bell looks
+ *   warm-told                <state> <warm-up id> → 1: what was told of it
  */
 import * as z from "zod";
 import { AgentDescription } from "../../../shared/contract/agents.ts";
@@ -30,6 +31,7 @@ export const boardOf = {
   warmupsOf: (id: RepositoryId) => `warmups-of:${id}`,
   reports: (warmup: string) => `warmup:${warmup}`,
   groups: "warm-groups",
+  told: "warm-told",
 };
 
 export function keepAgent(ports: Ports, group: string, entry: AgentEntry): Promise<void> {

@@ -7,7 +7,7 @@ import { WarmSchedule } from "../../../shared/contract/warm.ts";
 import { nextFire } from "../../../shared/cron.ts";
 import { sha256 } from "../../../shared/digest.ts";
 import { problemOf } from "../../../shared/errors.ts";
-import { OperationId } from "../../../shared/names.ts";
+import { OperationId, type RepositoryName } from "../../../shared/names.ts";
 import { isoTime } from "../../../shared/time.ts";
 import { WARM_PREFIX, warmScheduleKey, warmSchedulePrefix } from "../layout.ts";
 import { listAll } from "../listing.ts";
@@ -15,6 +15,8 @@ import type { Ports } from "../ports.ts";
 import { resolveRevision } from "../revisions.ts";
 import { boardOf, readGroup, readReports } from "./boards.ts";
 import { startWarmup, summaryOf } from "./warmups.ts";
+
+const TOLD_SECONDS = 31 * 86_400;
 
 export async function addSchedule(ports: Ports, id: RepositoryId, schedule: WarmSchedule): Promise<void> {
   await ports.stores.home.bucket.create(warmScheduleKey(id, schedule.id), new TextEncoder().encode(JSON.stringify(schedule)));
@@ -32,21 +34,27 @@ export async function endSchedule(ports: Ports, id: RepositoryId, schedule: stri
   return true;
 }
 
-export type WarmNews = { event: "warmup.begun" | "warmup.late" | "warmup.failed"; id: string; repository: string; problem?: string };
+/** `id`: of the warm-up; of the schedule for one that could not begin. */
+export type WarmNews = {
+  type: "warmup.begun" | "warmup.ready" | "warmup.late" | "warmup.failed";
+  id: string;
+  repository: RepositoryName;
+  problem: string;
+};
 
-/** The minute's work: begins what is due, and tells, once each, what is late. */
+/** The minute's work: begins what is due, and tells, once each, what is ready or late. */
 export async function tendWarmups(ports: Ports): Promise<WarmNews[]> {
   const news: WarmNews[] = [];
   for (const { repositoryId, schedule } of await readSchedules(ports, WARM_PREFIX)) {
     const { id, repository } = schedule;
     try {
       const begun = await beginDue(ports, repositoryId, schedule);
-      if (begun !== null) news.push({ event: "warmup.begun", id: begun, repository });
+      if (begun !== null) news.push({ type: "warmup.begun", id: begun, repository, problem: "" });
     } catch (error) {
-      news.push({ event: "warmup.failed", id, repository, problem: problemOf(error) });
+      news.push({ type: "warmup.failed", id, repository, problem: problemOf(error) });
     }
   }
-  return [...news, ...(await findLate(ports))];
+  return [...news, ...(await findEnded(ports))];
 }
 
 async function beginDue(ports: Ports, repositoryId: RepositoryId, schedule: WarmSchedule): Promise<string | null> {
@@ -72,23 +80,26 @@ async function repositoryOf(ports: Ports, id: RepositoryId): Promise<RepositoryS
   return name === undefined ? null : ports.system.findRepository(name);
 }
 
-/** A note on the board keeps a warm-up that is late from being told again. */
-async function findLate(ports: Ports): Promise<WarmNews[]> {
-  const [groups = new Map<string, string>(), told = new Map<string, string>()] = await ports.boards.read([boardOf.groups, "warm-late"]);
-  const nowMs = ports.clock.now();
+/** A note on the board keeps a warm-up from being told of again. */
+async function findEnded(ports: Ports): Promise<WarmNews[]> {
+  const [groups = new Map<string, string>(), told = new Map<string, string>()] = await ports.boards.read([boardOf.groups, boardOf.told]);
   const news: WarmNews[] = [];
   for (const group of groups.keys()) {
     const { agents, jobs } = await readGroup(ports, group);
-    const timed = jobs.filter(({ id, deadlineAt }) => deadlineAt !== null && deadlineAt < isoTime(nowMs) && !told.has(id));
     const reports = await readReports(
       ports,
-      timed.map(({ id }) => id),
+      jobs.map(({ id }) => id),
     );
-    for (const [at, job] of timed.entries()) {
-      const { state, nodesReady, nodesTarget } = await summaryOf({ job, agents, reports: reports[at] ?? new Map() }, nowMs);
-      const problem = `${nodesReady} of ${nodesTarget} nodes are ready`;
-      if (state === "late") news.push({ event: "warmup.late", id: job.id, repository: job.repository, problem });
-      await ports.boards.write("warm-late", { [job.id]: "1" }, 31 * 86_400);
+    for (const [at, job] of jobs.entries()) {
+      const { state, nodesReady, nodesTarget } = await summaryOf({ job, agents, reports: reports[at] ?? new Map() }, ports.clock.now());
+      if (state === "running" || state === "over" || told.has(`${state} ${job.id}`)) continue;
+      news.push({
+        type: `warmup.${state}`,
+        id: job.id,
+        repository: job.repository,
+        problem: `${nodesReady} of ${nodesTarget} nodes are ready`,
+      });
+      await ports.boards.write(boardOf.told, { [`${state} ${job.id}`]: "1" }, TOLD_SECONDS);
     }
   }
   return news;

@@ -157,7 +157,7 @@ test("a warm-up whose deadline is over is late, and that is told once", async ()
   app.clock.advance(61_000);
   await beat(agent, "a");
   assert.deepEqual(
-    (await tendWarmups(app.ports)).map(({ event }) => event),
+    (await tendWarmups(app.ports)).map(({ type }) => type),
     ["warmup.late"],
   );
   assert.deepEqual(await tendWarmups(app.ports), []);
@@ -173,7 +173,7 @@ test("a schedule begins its warm-up once, its lead before the time, to be ready 
   app.clock.advance(60_000);
   await beat(agent, "a");
   assert.deepEqual(
-    (await tendWarmups(app.ports)).map(({ event }) => event),
+    (await tendWarmups(app.ports)).map(({ type }) => type),
     ["warmup.begun"],
   );
   assert.deepEqual(await tendWarmups(app.ports), []);
