@@ -40,6 +40,7 @@ import { addTag, addUntag } from "./tag.ts";
 import { addToken } from "./token.ts";
 import { addTrash } from "./trash.ts";
 import { addUsage } from "./usage.ts";
+import { addUser } from "./user.ts";
 import { VERSION } from "./version.ts";
 import { addWarm } from "./warm.ts";
 import { addWatch } from "./watch.ts";
@@ -118,6 +119,7 @@ function addCommands(program: Command, act: Act): void {
   addLogout(program, act);
   addWhoAmI(program, act);
   addToken(program, act);
+  addUser(program, act);
   addKey(program, act);
   addProtect(program, act);
   addBlock(program, act);

@@ -8,6 +8,7 @@ import { makeKeyed } from "../../functions/keyed.ts";
 import { nodeHasher } from "../../functions/node/hasher.ts";
 import { Margins } from "../../functions/registry/collect/margins.ts";
 import { Limits } from "../../functions/registry/limits.ts";
+import type { Redeemer } from "../../functions/registry/login-provider.ts";
 import type { Clock, Ports } from "../../functions/registry/ports.ts";
 import type { Trust } from "../../functions/registry/trusts.ts";
 import { makeServices } from "../../functions/services.ts";
@@ -17,6 +18,7 @@ import { OperationId, RefName, RepositoryName } from "../../shared/names.ts";
 import { makeToken } from "../../shared/token.ts";
 import { MiB } from "../../shared/units.ts";
 import { type MemoryStores, type MemoryStoresOptions, memoryStores } from "./memory-bucket.ts";
+import { MemoryOutbound } from "./memory-hooks.ts";
 import { type MemoryIndexes, memoryIndexes } from "./memory-index.ts";
 
 export type MemoryApp = {
@@ -49,6 +51,7 @@ export async function memoryApp(
     follower?: boolean;
     limits?: Limits;
     trusts?: Trust[];
+    login?: Redeemer;
     sleep?: (ms: number) => Promise<void>;
   } = {},
 ): Promise<MemoryApp> {
@@ -80,6 +83,8 @@ export async function memoryApp(
     chunksAt: indexes.chunksAt,
     jobs: indexes.jobs,
     events: indexes.events,
+    deliveries: indexes.deliveries,
+    outbound: new MemoryOutbound(),
     follower: options.follower ?? false,
     margins: Margins.parse({}),
     limits: options.limits ?? NO_LIMITS,
@@ -89,7 +94,11 @@ export async function memoryApp(
   const ports = options.decorate?.(plain) ?? plain;
   const token = makeToken(new Uint8Array(randomBytes(32)));
   const log: Record<string, unknown>[] = [];
-  const services = await makeServices(ports, token, { log: (line) => log.push(line), sleep: options.sleep ?? never });
+  const services = await makeServices(ports, token, {
+    log: (line) => log.push(line),
+    sleep: options.sleep ?? never,
+    login: options.login ?? null,
+  });
   // As at the edge.
   const app = createApp(
     () => services,

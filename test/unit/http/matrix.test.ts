@@ -219,6 +219,30 @@ test("what a route says it needs and its row agree", () => {
 });
 
 let cells = 0;
+let sessionCells = 0;
+
+/** Of a person who may do everything in one repository: with the header that proves a write, and without. */
+async function tryAsPerson({ world, tokens: _, ...ground }: Ground, name: RouteName): Promise<void> {
+  const sample = world.sample(name);
+  const { secret, csrf } = await world.person();
+  const asked = { ...targetOf(name, sample), body: sample.body === undefined ? undefined : JSON.stringify(sample.body) };
+  const told = async (headers: Record<string, string>) => {
+    const text = await (await ask(world.app, { ...asked, headers: { cookie: `__Host-ferry=${secret}`, ...headers } })).text();
+    sessionCells++;
+    return { text, code: text.startsWith("{") ? String(JSON.parse(text).code ?? "OK") : "OK" };
+  };
+  const letter = MATRIX[name].replace(" ", "")[CALLER_NAMES.indexOf("admin")] ?? "";
+  const isWrite = routeOf(name).method !== "GET" && routeOf(name).needs !== "public";
+  // First without: what is refused changes nothing.
+  const bare = await told({});
+  if (isWrite) assert.equal(bare.code, "CSRF_INVALID", `${name}: ${bare.text.slice(0, 200)}`);
+  const proven = await told({ "x-ferry-csrf": csrf });
+  // A session makes no tokens, for others or for itself.
+  if (name === "createToken") assert.equal(proven.code, "PERMISSION_DENIED");
+  else if (letter === "+") assert.ok(!REFUSALS.has(proven.code as ErrorCode), `${name}: a person is told ${proven.text.slice(0, 200)}`);
+  else assert.ok(TOLD[letter]?.includes(proven.code as ErrorCode), `${name}: a person is told ${proven.text.slice(0, 200)}`);
+  assert.ok(ground.secrets.length > 0);
+}
 for (const name of ROUTE_NAMES) {
   test(`${name}: ${MATRIX[name]}`, async () => {
     let ground = await prepare();
@@ -234,10 +258,12 @@ for (const name of ROUTE_NAMES) {
       if (letter === "+" && ENDING.has(name)) ground = await prepare();
       cells++;
     }
+    await tryAsPerson(await prepare(), name);
   });
 }
 
 test("all cells were tried", (t) => {
-  t.diagnostic(`${ROUTE_NAMES.length} routes × ${CALLER_NAMES.length} callers = ${cells} cells`);
+  t.diagnostic(`${ROUTE_NAMES.length} routes × ${CALLER_NAMES.length} callers = ${cells} cells, and ${sessionCells} of sessions`);
   assert.equal(cells, ROUTE_NAMES.length * CALLER_NAMES.length);
+  assert.equal(sessionCells, ROUTE_NAMES.length * 2);
 });

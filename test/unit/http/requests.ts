@@ -1,7 +1,9 @@
 /** One request of each route that succeeds, so that what a test spoils of it is the only thing wrong; and what every refusal must be like. */
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { AUDIT_PREFIX } from "../../../functions/registry/layout.ts";
 import { listAll } from "../../../functions/registry/listing.ts";
+import { LoginProvider, type Redeemer } from "../../../functions/registry/login-provider.ts";
 import type { Identities } from "../../../functions/registry/ports.ts";
 import { planReplica } from "../../../functions/registry/replicate/plan.ts";
 import { getRepository } from "../../../functions/registry/repositories.ts";
@@ -9,10 +11,11 @@ import { resolveRevision } from "../../../functions/registry/revisions.ts";
 import { Trust } from "../../../functions/registry/trusts.ts";
 import type { FerryClient } from "../../../shared/client.ts";
 import { Problem, ROUTES, type RouteName, type RouteSpec } from "../../../shared/contract/routes.ts";
-import type { Digest } from "../../../shared/digest.ts";
+import { type Digest, sha256 } from "../../../shared/digest.ts";
 import { ERRORS, type ErrorCode, isErrorCode } from "../../../shared/errors.ts";
 import { RefName, type RepositoryName, type RevisionId, StoreId } from "../../../shared/names.ts";
 import { encodeRecipe, type Recipe, recipeDigest } from "../../../shared/recipe.ts";
+import { makeShortToken } from "../../../shared/token.ts";
 import { ENDPOINT, type MemoryApp, memoryApp, operationId, repositoryName } from "../../support/memory-app.ts";
 import { digestOf, entriesOf, type Files, Pusher } from "../../support/pusher.ts";
 import { makeSigner } from "../../support/signer.ts";
@@ -34,6 +37,8 @@ export type World = {
   token: string;
   upload: string;
   sample(name: RouteName): Sample;
+  /** A session of a person who is administrator of MODEL. */
+  person(): Promise<{ secret: string; csrf: string }>;
 };
 
 export async function makeWorld(): Promise<World> {
@@ -41,6 +46,7 @@ export async function makeWorld(): Promise<World> {
     ids: ["home", "west"],
     modes: ["payload", "md5"],
     decorate: (ports) => ({ ...ports, identities: believing() }),
+    login: nobody,
   });
   const all = [{ repositories: "*", actions: ["pull", "push", "tag", "delete", "admin"] as const }];
   const made = await app.admin.call("createToken", {
@@ -79,7 +85,25 @@ export async function makeWorld(): Promise<World> {
     ...trash,
   };
   const samples = samplesOf(named);
-  return { app, token: made.token, upload, sample: (name) => structuredClone(samples[name] ?? {}) };
+  return { app, token: made.token, upload, sample: (name) => structuredClone(samples[name] ?? {}), person: () => openSession(app) };
+}
+
+async function openSession(app: MemoryApp): Promise<{ secret: string; csrf: string }> {
+  const person = { sub: "grace", email: null, groups: [] };
+  const body = { claim: "sub" as const, value: person.sub, role: "admin" as const, repositories: MODEL, operationId: operationId() };
+  await app.admin.call("grantUser", { body });
+  const secret = makeShortToken(new Uint8Array(randomBytes(32)));
+  const caller = {
+    tokenId: "0123456789abcdef",
+    name: "grace",
+    kind: "session" as const,
+    scopes: [],
+    networks: [],
+    expiresAt: null,
+    person,
+  };
+  await app.ports.shortTokens.keep(await sha256(secret), caller, 3_600);
+  return { secret, csrf: (await app.services.login?.csrfOf(secret)) ?? "" };
 }
 
 /** A task that somebody holds, and a policy. */
@@ -102,6 +126,19 @@ async function planFor({ ports }: MemoryApp): Promise<StoreId> {
 
 const IDENTITY = { iss: "https://issuer.test", aud: "https://ferry.test", sub: "robot" };
 const IDENTITY_TOKEN = `e30.${Buffer.from(JSON.stringify(IDENTITY)).toString("base64url")}.AA`;
+
+/** A provider that people could log in with: how they do has tests of its own. */
+const nobody: Redeemer = {
+  provider: LoginProvider.parse({
+    issuer: IDENTITY.iss,
+    authorizationUrl: `${IDENTITY.iss}/authorize`,
+    tokenUrl: `${IDENTITY.iss}/token`,
+    jwksUrl: `${IDENTITY.iss}/jwks`,
+    clientId: "modelferry",
+    redirectUrl: "https://ferry.test/auth/callback",
+  }),
+  redeem: async () => null,
+};
 
 /** Takes every token for its issuer's: verification has tests of its own. */
 function believing(): Identities {
