@@ -136,7 +136,7 @@ async function copyOnce({ transport }: Work, task: LeasedTask, item: Item, stop:
   if (source === undefined) return "a chunk has no source";
   const { size } = item;
   const over = new AbortController();
-  const signal = AbortSignal.any([stop, over.signal, AbortSignal.timeout(CHUNK_MS_MIN + size / BYTES_PER_MS_MIN)]);
+  const signal = AbortSignal.any([stop, over.signal, AbortSignal.timeout(CHUNK_MS_MIN + Math.ceil(size / BYTES_PER_MS_MIN))]);
   const pipe = new Pipe(PIPE_BYTES_MAX);
   signal.addEventListener("abort", () => pipe.fail(new Error("it took too long, or was stopped")), { once: true });
   const options = { signal, onBytes: () => {} };
