@@ -5,6 +5,8 @@ import { mountAgents } from "./api/agents.ts";
 import { mountAudit } from "./api/audit.ts";
 import { mountAuth } from "./api/auth.ts";
 import { mountCollect } from "./api/collect.ts";
+import { mountEvents } from "./api/events.ts";
+import { mountHooks } from "./api/hooks.ts";
 import { mountIdentity } from "./api/identity.ts";
 import { mountLifecycle } from "./api/lifecycle.ts";
 import { mountParts } from "./api/parts.ts";
@@ -56,6 +58,8 @@ export function createApp(services: (env: unknown) => Services, addressOf: (c: E
   mountRecovery(app);
   mountReplication(app);
   mountAgents(app);
+  mountEvents(app);
+  mountHooks(app);
   mountHub(app);
   app.notFound((c) => {
     throw unknownRoute(app.routes, c.req.method, c.req.path);

@@ -36,6 +36,8 @@ const Settings = z.object({
   /** JSON; the identity provider that people log in with. */
   LOGIN: z.string().default("null"),
   LOGIN_CLIENT_SECRET: z.string().min(1).optional(),
+  /** Names or addresses, parted by commas, that webhooks may be sent to although they are private; also without TLS. */
+  WEBHOOK_PRIVATE_HOSTS: z.string().default(""),
   /** On Node: networks of proxies, parted by commas, whose X-Forwarded-For is believed. */
   TRUSTED_PROXIES: z.string().default(""),
 });
@@ -46,6 +48,7 @@ export type Config = {
   margins: Margins;
   limits: Limits;
   proxies: string[];
+  privateHosts: string[];
   trusts: Trust[];
   login: { provider: LoginProvider; clientSecret: string | null } | null;
   stores: StoreConfig[];
@@ -76,6 +79,7 @@ export function parseConfig(env: unknown): Config {
     generation: values.GENERATION,
     margins: parseJsonSetting("COLLECT_MARGINS", Margins, values.COLLECT_MARGINS),
     proxies: parseProxies(values.TRUSTED_PROXIES),
+    privateHosts: partsOf(values.WEBHOOK_PRIVATE_HOSTS).map((host) => host.toLowerCase()),
     trusts: parseJsonSetting("IDENTITY_ISSUERS", Trusts, values.IDENTITY_ISSUERS),
     login: parseLogin(values),
     limits: parseJsonSetting("LIMITS", Limits, values.LIMITS),
@@ -99,8 +103,12 @@ function parseJsonSetting<S extends z.ZodType>(name: string, schema: S, text: st
   return parsed.data;
 }
 
+function partsOf(text: string): string[] {
+  return text.split(",").flatMap((part) => (part.trim() === "" ? [] : [part.trim()]));
+}
+
 function parseProxies(text: string): string[] {
-  const networks = text.split(",").flatMap((part) => (part.trim() === "" ? [] : [part.trim()]));
+  const networks = partsOf(text);
   const wrong = networks.find((network) => !Network.safeParse(network).success);
   if (wrong !== undefined) throw invalid([`TRUSTED_PROXIES: networks such as 10.0.0.0/8, parted by commas`]);
   return networks;

@@ -8,6 +8,8 @@ import { identities } from "./identity/verify.ts";
 import { makeKeyed } from "./keyed.ts";
 import type { RedisCommands } from "./metadata/commands.ts";
 import { redisIndexes } from "./metadata/indexes.ts";
+import { fetchOutbound } from "./outbound.ts";
+import type { Outbound } from "./registry/hooks/ports.ts";
 import type { Clock, Hasher, Ports, Random } from "./registry/ports.ts";
 import { makeServices } from "./services.ts";
 import { makeStores } from "./storage/stores.ts";
@@ -15,25 +17,32 @@ import { makeStores } from "./storage/stores.ts";
 /** Of a Worker's 128 MB; envelopes and recipes are counted at twice their bytes. */
 const CACHE_BYTES = 32 * MiB;
 
+/** @param privateHosts hosts that may be asked although they are private ones */
+type MakeOutbound = (privateHosts: readonly string[]) => Outbound;
+
 export type World = {
   clock: Clock;
   random: Random;
   hasher: Hasher;
   fetch: typeof fetch;
+  outbound: MakeOutbound;
   log: (line: LogLine) => void;
   sleep: (ms: number) => Promise<void>;
 };
 
-export function realWorld(log: (line: LogLine) => void, hasher: Hasher): World {
+export function realWorld(log: (line: LogLine) => void, hasher: Hasher, outbound: MakeOutbound = byFetch): World {
   return {
     hasher,
     clock: { now: () => Date.now() },
     random: { bytes: (count) => crypto.getRandomValues(new Uint8Array(count)) },
     fetch: (...input) => fetch(...input),
+    outbound,
     log,
     sleep: (ms) => new Promise((wake) => setTimeout(wake, ms)),
   };
 }
+
+const byFetch: MakeOutbound = (privateHosts) => fetchOutbound((...input) => fetch(...input), privateHosts);
 
 /** The deployment as its settings say, on Redis reached by `commands` and stores reached by S3. */
 export async function connect(config: Config, commands: RedisCommands, world: World): Promise<Services> {
@@ -47,6 +56,7 @@ export async function connect(config: Config, commands: RedisCommands, world: Wo
     keyed: await makeKeyed(config.secret),
     stores: makeStores({ profiles, credentials, homeId: homeStore, clock, random, hasher, fetch: world.fetch }),
     ...redisIndexes({ commands, generation: config.generation }),
+    outbound: world.outbound(config.privateHosts),
     margins: config.margins,
     limits: config.limits,
     follower: config.follower,

@@ -19,6 +19,7 @@ import { clientAddress } from "./node/client-address.ts";
 import { withConsole } from "./node/console.ts";
 import { nodeHasher } from "./node/hasher.ts";
 import { type Listening, parseListening, readTls } from "./node/listening.ts";
+import { nodeOutbound } from "./node/outbound.ts";
 import { ringsBell, runProcesses } from "./node/processes.ts";
 import { tcpCommands } from "./node/redis-tcp.ts";
 
@@ -36,7 +37,7 @@ async function main(): Promise<void> {
   if (listening.tls !== null) readTls(listening.tls);
   if (listening.processes > 1 && cluster.isPrimary) return runProcesses(listening.processes, log);
   const redis = redisOf(config);
-  const services = await connect(config, redis.commands, realWorld(log, nodeHasher));
+  const services = await connect(config, redis.commands, realWorld(log, nodeHasher, nodeOutbound));
   const server = listen(withConsole(createApp(() => services, clientAddress(config.proxies)).fetch), listening);
   if (ringsBell()) ringBell(services);
   let leaving = false;

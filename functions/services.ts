@@ -2,6 +2,7 @@
 import type { Action } from "../shared/contract/access.ts";
 import { sha256 } from "../shared/digest.ts";
 import type { LogLine, Services } from "./http/edge.ts";
+import { HookWaker } from "./http/tell-hooks.ts";
 import { AuditLog } from "./registry/audit.ts";
 import { Authentication, type Bootstrap } from "./registry/authenticate.ts";
 import { FailureLimit } from "./registry/failure-limit.ts";
@@ -39,6 +40,8 @@ export async function makeServices(ports: Ports, bootstrapToken: string, { log, 
     identity: new IdentityExchange(ports, failures, rates),
     login: login === null ? null : new PeopleLogin(ports, login, { failures, rates }),
     rates,
+    failures,
+    hooks: new HookWaker(),
     audit: new AuditLog(ports),
     authenticate: (bearer, address) => authentication.callerOf(bearer, address),
   };

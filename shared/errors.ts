@@ -360,6 +360,38 @@ export const ERRORS = {
     message: "store {store} does not have revision {revision} whole yet",
     next: "Wait until `ferry sync status` shows it ready, or read from another store.",
   },
+  WEBHOOK_UNKNOWN: { status: 404, retryable: false, message: "there is no webhook {webhook}", next: "See `ferry webhook ls`." },
+  WEBHOOK_EXISTS: {
+    status: 409,
+    retryable: false,
+    message: "there is a webhook {webhook} already",
+    next: "Choose another name, or remove that one first.",
+  },
+  DELIVERY_UNKNOWN: {
+    status: 404,
+    retryable: false,
+    message: "webhook {webhook} has no delivery {delivery}",
+    next: "See `ferry webhook deliveries {webhook}`; old ones are forgotten.",
+  },
+  URL_REFUSED: {
+    status: 400,
+    retryable: false,
+    message: "the URL is refused: {problem}",
+    next: "Give a public https:// address, or have its host named in WEBHOOK_PRIVATE_HOSTS.",
+  },
+  HOOK_SOURCE_UNKNOWN: {
+    status: 404,
+    retryable: false,
+    message: "no webhooks of {source} are taken here",
+    next: "See `ferry webhook source ls`.",
+  },
+  HOOK_REFUSED: {
+    status: 401,
+    retryable: false,
+    message: "the message is not proven to be from {source}: {problem}",
+    next: "Compare the secret, and the clocks, with the sender's.",
+  },
+  HOOK_BUSY: { status: 503, retryable: true, message: "this message is being worked on", next: "Send it again in a moment." },
   POLICY_UNKNOWN: { status: 404, retryable: false, message: "there is no policy {policy}", next: "See `ferry policy ls`." },
   POLICY_TOO_LARGE: {
     status: 409,

@@ -26,8 +26,8 @@ export async function readJson(request: Request, limitBytes = BODY_BYTES_MAX): P
   return value;
 }
 
-/** Stops reading at the limit, whatever Content-Length says. */
-async function readText(body: ReadableStream<Uint8Array>, declaredBytes: string | null, limitBytes: number): Promise<string> {
+/** Stops reading at the limit, whatever Content-Length says. Throws REQUEST_INVALID for what is not UTF-8: the text is the bytes. */
+export async function readText(body: ReadableStream<Uint8Array>, declaredBytes: string | null, limitBytes: number): Promise<string> {
   const tooLarge = () => new FerryError("BODY_TOO_LARGE", { limitBytes });
   if (Number(declaredBytes ?? 0) > limitBytes) throw tooLarge();
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

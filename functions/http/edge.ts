@@ -2,10 +2,12 @@
 import type { Context } from "hono";
 import type { RepositorySummary } from "../../shared/contract/repositories.ts";
 import type { AuditLog } from "../registry/audit.ts";
+import type { FailureLimit } from "../registry/failure-limit.ts";
 import type { IdentityExchange } from "../registry/identity.ts";
 import type { PeopleLogin } from "../registry/people-login.ts";
 import type { Caller, Ports } from "../registry/ports.ts";
 import type { Budget, RateLimits } from "../registry/rate-limits.ts";
+import type { HookWaker } from "./tell-hooks.ts";
 
 /** All that a deployment is made of, built from its settings by services.ts. */
 export type Services = {
@@ -16,6 +18,8 @@ export type Services = {
   /** Null: people can't log in here. */
   login: PeopleLogin | null;
   rates: RateLimits;
+  failures: FailureLimit;
+  hooks: HookWaker;
   audit: AuditLog;
   sleep(ms: number): Promise<void>;
   version: string;

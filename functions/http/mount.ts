@@ -32,6 +32,8 @@ type Handled<N extends RouteName> = {
   caller: Caller;
   /** The client's, when it is known. */
   address: string | null;
+  /** For routes whose body is no JSON of ours: they read it themselves. */
+  request: Request;
   repository: RepositorySummary;
   /** The repository's name, as the path has it: for routes that are `unresolved`. */
   named: RepositoryName;
@@ -54,6 +56,7 @@ export function mount<N extends RouteName>(app: Hono<Edge>, name: N, handle: Han
       seen.answer = answer;
       await audit(c, name, seen, null);
       wakeReplication(c, name, seen.named);
+      c.get("services").hooks.wake(c, name);
       return route.status === 204 ? c.body(null, 204) : c.json(answer as object, route.status);
     } catch (thrown) {
       if (seen.answer === undefined) await audit(c, name, seen, thrown);
@@ -75,6 +78,7 @@ async function answerOf<N extends RouteName>(c: EdgeContext, name: N, handle: Ha
     services,
     caller,
     address: c.get("address"),
+    request: c.req.raw,
     named,
     repository: resolved ? await getRepository(services.ports, named) : undefined,
     params: parsed(route.params, c.req.param(), "path"),

@@ -29,6 +29,9 @@ const COSTS: Partial<Record<RouteName, number>> = {
   promote: 20,
   leaseTask: 2,
   finishTask: 5,
+  createWebhook: 5,
+  testWebhook: 10,
+  replayDelivery: 10,
   probeStore: 50,
   setupStore: 10,
 };

@@ -4,6 +4,8 @@ import type { Services } from "../http/edge.ts";
 import { sealAudit } from "../registry/audit-seal.ts";
 import { isEnded, startCollect, stepCollect } from "../registry/collect/run.ts";
 import { newestRun } from "../registry/collect/state.ts";
+import { tell } from "../registry/events/feed.ts";
+import { hooksRound } from "../registry/hooks/bell.ts";
 import { tendIndex } from "../registry/recovery/beat.ts";
 import { readClaims } from "../registry/recovery/verify-claimed.ts";
 import { collectReplicas, syncStep } from "../registry/replicate/bell.ts";
@@ -31,6 +33,7 @@ export async function onMinute(services: Services): Promise<void> {
   await ring(services, "collect-replicas", collectStores);
   await ring(services, "warmups", warm);
   await ring(services, "staging", sweepSlots);
+  await ring(services, "webhooks", sendHooks);
   await ring(services, "audit", keepTrail);
 }
 
@@ -77,6 +80,7 @@ async function collect({ ports, log, audit }: Services): Promise<void> {
     log({ event: "collect.step", run: run?.run ?? null, phase: run?.phase ?? null, deleted: run?.deleted ?? 0 });
     if (run !== null && isEnded(run)) {
       const about = { run: run.run, phase: run.phase, deleted: String(run.deleted), problem: run.problem ?? "" };
+      await tell(ports, { type: "collect.finished", id: `collect-${run.run}`, about });
       audit.record({ ...BY_CLOCK, act: "collect.ended", about, result: run.phase === "done" ? "OK" : "COLLECT_REFUSED" });
     }
     return;
@@ -90,7 +94,7 @@ async function collect({ ports, log, audit }: Services): Promise<void> {
 async function warm({ ports, log }: Services): Promise<void> {
   for (const { type, id, repository, problem } of await tendWarmups(ports)) {
     log({ event: type, id, repository, problem });
-    await ports.events.record({ type, id: `${type}-${id}`, repository, about: { warmup: id, problem } });
+    await tell(ports, { type, id: `${type}-${id}`, repository, about: { warmup: id, problem } });
   }
 }
 
@@ -98,6 +102,11 @@ async function warm({ ports, log }: Services): Promise<void> {
 async function sweepSlots({ ports, log }: Services): Promise<void> {
   const removed = await sweepStaging(ports);
   if (removed > 0) log({ event: "staging.swept", objects: removed });
+}
+
+async function sendHooks({ ports, log }: Services): Promise<void> {
+  const { webhooks, missed, ...round } = await hooksRound(ports);
+  if (webhooks > 0 && (round.sent > 0 || missed)) log({ event: "webhooks.round", missed, ...round });
 }
 
 /** What is told of a seal here is kept elsewhere than the bucket: who changes the trail can't change that. */

@@ -5,6 +5,7 @@ import { RedisBoards } from "./agents.ts";
 import { RedisChunkIndex } from "./chunks.ts";
 import type { RedisCommands } from "./commands.ts";
 import { RedisEvents } from "./events.ts";
+import { RedisDeliveries } from "./hooks.ts";
 import { RedisReplicaJobs } from "./jobs.ts";
 import { keysOf } from "./keys.ts";
 import { RedisLeases } from "./leases.ts";
@@ -23,6 +24,7 @@ export function redisIndexes({ commands, generation }: { commands: RedisCommands
     chunksAt: (store: StoreId) => new RedisChunkIndex(commands, { ...keys, chunks: (digit) => keys.chunksOf(store, digit) }),
     jobs: new RedisReplicaJobs(commands, keys),
     events: new RedisEvents(commands, keys),
+    deliveries: new RedisDeliveries(commands, keys),
     uploads: new RedisUploads(commands, keys),
     leases: new RedisLeases(commands, keys),
     notes: new RedisNotes(commands, keys),

@@ -19,6 +19,10 @@
  *   work:<store>:queue          zset     <job>:<n>, scored by when it may be given out: its rank, or a time in ms
  *   work:<store>:tasks          hash     #, <job>:<n> → <fence>|<failures>|<bytes>|<places> or "done"
  *   events                      stream   e: an event as JSON; the newest thousands
+ *   hooks:queue                 zset     <delivery>, scored by when it is due in ms
+ *   hooks:deliveries            hash     <delivery> → what it is as JSON, <delivery>:s → <fence>|<attempts>|<state>|<last attempt>
+ *   hooks:of:<webhook>          zset     <delivery>, scored by when it was made in ms; the newest thousands
+ *   hooks:came:<id>             string   busy, done: a message that came in                       two minutes, a day
  *   upload:<id>                 hash     <sha256, base64url> → proof of 24 characters           24 h after the last touch
  *   upload:<id>:recipes         set      <sha256, base64url>                                     with upload:<id>
  *   upload-of:<repository id>:<branch>:<principal>   string   the unfinished upload              24 h after the last touch
@@ -59,6 +63,12 @@ export function keysOf(generation: string) {
       return { jobs: `${work}:jobs`, queue: `${work}:queue`, tasks: `${work}:tasks` };
     },
     events: `${prefix}events`,
+    hooks: {
+      queue: `${prefix}hooks:queue`,
+      deliveries: `${prefix}hooks:deliveries`,
+      of: (webhook: string) => `${prefix}hooks:of:${webhook}`,
+      came: (id: string) => `${prefix}hooks:came:${id}`,
+    },
     upload(uploadId: string) {
       const proofs = `${prefix}upload:${uploadId}`;
       return { proofs, recipes: `${proofs}:recipes` };

@@ -10,7 +10,7 @@ const SHAPE = "local shape = {{'hash', 'names'}, {'zset', 'names'}, {'hash', 'to
  * ARGV 5: op, then create: id, name, summary (begins with the id; the third word is the block) · delete: id, time, who (no spaces) ·
  * restore: id, name · purge: id · block, unblock: id, the summary's new block · token.create: id, hash, entry · token.rotate: id, hash,
  * until when the old secrets may live, time · token.revoke: id, time · key.add, user.grant: id, entry · key.revoke, user.revoke: id, time ·
- * policies: JSON · promote: JSON.
+ * policies, hooks: JSON · promote: JSON.
  *
  * Invariants: an id is living, in the trash, or neither; ids and living names map one to one; `b:<id>` is there exactly for summaries with
  * a block; a token's first revocation stays; every secret of a token is a field `h:`, and nothing else is; a secret's end never moves
@@ -125,6 +125,7 @@ change['key.revoke'] = function() redis.call('HSETNX', KEYS[1], 'X:' .. id, ARGV
 change['user.grant'] = function() note('G:' .. id, ARGV[7]) end
 change['user.revoke'] = function() redis.call('HDEL', KEYS[1], 'G:' .. id) end
 change['policies'] = function() note('policies', ARGV[6]) end
+change['hooks'] = function() note('hooks', ARGV[6]) end
 change['promote'] = function() note('home', ARGV[6]) end`;
 
 /** KEYS: head, tokens. ARGV: hash of a secret, the fence. The entry of its token, or nil. */
@@ -154,9 +155,16 @@ local seq, replayTo, policies, home = unpack(redis.call('HMGET', KEYS[1], 'seq',
 if behind(seq, replayTo) then return {'rebuilding'} end
 return {'whole', policies, home}`;
 
+/** KEYS: head. ARGV: the fence. JSON or nil. */
+const READ_HOOKS = `
+local seq, replayTo, hooks = unpack(redis.call('HMGET', KEYS[1], 'seq', 'replayTo', 'hooks'))
+if behind(seq, replayTo) then return {'rebuilding'} end
+return {'whole', hooks}`;
+
 export const SYSTEM = {
   ...logScripts(SHAPE, CHANGE),
   token: script(WHOLE, TOKEN),
   directory: script(FENCE, DIRECTORY),
   standing: script(FENCE, STANDING),
+  hooks: script(FENCE, READ_HOOKS),
 };

@@ -1,5 +1,6 @@
-/** What the head of the system log's index says of replication, as text. */
+/** What the head of the system log's index says of replication and of webhooks, as text. */
 import * as z from "zod";
+import { StoredHooks } from "../../shared/contract/hooks.ts";
 import { StoredPolicy } from "../../shared/contract/replication.ts";
 import { StoreId } from "../../shared/names.ts";
 import type { Standing } from "../registry/ports.ts";
@@ -9,6 +10,10 @@ const Home = z.object({ store: StoreId, epoch: z.int() });
 
 export function decodeStanding(policies: string | null, home: string | null): Standing {
   return { policies: policies === null ? [] : read(z.array(StoredPolicy), policies), home: home === null ? null : read(Home, home) };
+}
+
+export function decodeHooks(text: string | null): StoredHooks {
+  return text === null ? { webhooks: [], sources: [] } : read(StoredHooks, text);
 }
 
 function read<S extends z.ZodType>(schema: S, text: string): z.output<S> {

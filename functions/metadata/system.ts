@@ -1,4 +1,5 @@
 /** The index of the deployment's own log on Redis: names of repositories, and tokens. */
+import type { StoredHooks } from "../../shared/contract/hooks.ts";
 import type { RepositoryId, RepositorySummary } from "../../shared/contract/repositories.ts";
 import type { Digest } from "../../shared/digest.ts";
 import { type OperationId, RepositoryName } from "../../shared/names.ts";
@@ -31,7 +32,7 @@ import { newsOf } from "./events.ts";
 import type { Keys } from "./keys.ts";
 import { applyAll, beginReplay, findOperation, linkOf, readFields, readHead, readPage } from "./log-index.ts";
 import { SYSTEM } from "./lua-system.ts";
-import { decodeStanding } from "./standing.ts";
+import { decodeHooks, decodeStanding } from "./standing.ts";
 
 /** Tokens that one round of a listing asks for. */
 const TOKENS_PAGE = 500;
@@ -132,6 +133,11 @@ export class RedisSystemIndex implements SystemIndex {
     return decodeStanding(textOrNull(policies), textOrNull(home));
   }
 
+  async hooks(): Promise<StoredHooks> {
+    const [hooks = null] = await ask(this.#commands, SYSTEM.hooks, [this.#keys.head], [this.#fence]);
+    return decodeHooks(textOrNull(hooks));
+  }
+
   findOperation(operationId: OperationId): Promise<FoundOperation> {
     return findOperation(this.#commands, this.#keys.head, operationId, this.#fence);
   }
@@ -200,6 +206,8 @@ function changeOf(record: SystemRecord): Command {
       return [record.op, record.grantId];
     case "policies":
       return [record.op, JSON.stringify(record.policies)];
+    case "hooks":
+      return [record.op, JSON.stringify({ webhooks: record.webhooks, sources: record.sources })];
     case "promote":
       return [record.op, JSON.stringify({ store: record.store, epoch: record.epoch })];
     default:

@@ -4,6 +4,7 @@
  */
 import type { Scope, TokenDescription, WhoAmI } from "../../shared/contract/access.ts";
 import type { DownloadBatch } from "../../shared/contract/downloads.ts";
+import type { StoredHooks } from "../../shared/contract/hooks.ts";
 import type { UserGrant } from "../../shared/contract/people.ts";
 import type { StoredPolicy } from "../../shared/contract/replication.ts";
 import type {
@@ -21,6 +22,7 @@ import type { Digest } from "../../shared/digest.ts";
 import type { OperationId, RefName, RepositoryName, RevisionId, StoreId } from "../../shared/names.ts";
 import type { Margins } from "./collect/margins.ts";
 import type { Events } from "./events/ports.ts";
+import type { Deliveries, Outbound } from "./hooks/ports.ts";
 import type { Limits } from "./limits.ts";
 import type { RepositoryRecord, SystemRecord } from "./records.ts";
 import type { ReplicaJobs } from "./replicate/ports.ts";
@@ -185,6 +187,8 @@ export interface SystemIndex {
   directory(): Promise<Directory>;
   /** What replication goes by. */
   standing(): Promise<Standing>;
+  /** Webhooks and sources; their secrets sealed. */
+  hooks(): Promise<StoredHooks>;
   findOperation(operationId: OperationId): Promise<FoundOperation>;
   /** The same index, for reads that throw INDEX_REBUILDING when it is, or has gone back to, before `seq`. */
   atLeast(seq: number): SystemIndex;
@@ -395,6 +399,8 @@ export type Ports = {
   chunksAt(store: StoreId): ChunkIndex;
   jobs: ReplicaJobs;
   events: Events;
+  deliveries: Deliveries;
+  outbound: Outbound;
   /** The home store is a replica of another deployment's, which alone writes, until it is promoted. */
   follower: boolean;
 };

@@ -6,6 +6,7 @@ import * as z from "zod";
 import { canonical, type Json } from "../../shared/canonical.ts";
 import { Scope, TokenId, TokenKind } from "../../shared/contract/access.ts";
 import { ContentReport } from "../../shared/contract/content.ts";
+import { StoredHooks } from "../../shared/contract/hooks.ts";
 import { Role } from "../../shared/contract/people.ts";
 import { POLICIES_MAX, StoredPolicy } from "../../shared/contract/replication.ts";
 import { Labels, Metrics, Origin, RepositoryId, RepositorySettings, Source } from "../../shared/contract/repositories.ts";
@@ -141,6 +142,8 @@ export const SystemRecord = z.discriminatedUnion("op", [
   z.strictObject({ ...link, op: z.literal("user.revoke"), grantId: z.string() }),
   /** All policies of replication, as they are from now on. */
   z.strictObject({ ...link, op: z.literal("policies"), policies: z.array(StoredPolicy).max(POLICIES_MAX) }),
+  /** All webhooks and sources, as they are from now on. */
+  z.strictObject({ ...link, op: z.literal("hooks"), ...StoredHooks.shape }),
   /** From now on this store is home; a deployment with another one writes no more. */
   z.strictObject({ ...link, op: z.literal("promote"), store: StoreId, epoch: z.int().min(1) }),
 ]);

@@ -7,6 +7,7 @@ import { ACCESS_ROUTES } from "./access-routes.ts";
 import { AGENT_ROUTES } from "./agents-routes.ts";
 import { CollectAnswer, CollectRequest, CollectRun } from "./collect.ts";
 import { DownloadBatch, DownloadRequest, RecipeAnswer, RecipeQuery } from "./downloads.ts";
+import { HOOK_ROUTES } from "./hooks-routes.ts";
 import { RevisionQuery } from "./lifecycle.ts";
 import { LIFECYCLE_ROUTES } from "./lifecycle-routes.ts";
 import { PART_ROUTES } from "./parts-routes.ts";
@@ -271,6 +272,7 @@ export const ROUTES = {
   ...RECOVERY_ROUTES,
   ...REPLICATION_ROUTES,
   ...AGENT_ROUTES,
+  ...HOOK_ROUTES,
 
   listStores: {
     method: "GET",

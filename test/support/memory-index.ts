@@ -9,6 +9,7 @@ import type { StoreId } from "../../shared/names.ts";
 import { MemoryMeters, MemoryShortTokens, MemoryTokenUses } from "./memory-access.ts";
 import { MemoryBoards } from "./memory-boards.ts";
 import { MemoryEvents } from "./memory-events.ts";
+import { MemoryDeliveries } from "./memory-hooks.ts";
 import { MemoryReplicaJobs } from "./memory-jobs.ts";
 import { MemoryRepositoryIndex } from "./memory-repositories.ts";
 import { MemorySystemIndex } from "./memory-system.ts";
@@ -175,6 +176,7 @@ export type MemoryIndexes = {
   chunksAt(store: StoreId): MemoryChunkIndex;
   jobs: MemoryReplicaJobs;
   events: MemoryEvents;
+  deliveries: MemoryDeliveries;
   /** As if Redis were new. */
   wipe(): void;
   /** As if one key had vanished. Spelled as in functions/metadata/keys.ts without the prefix: `sys`, `sys:names`, `repo:<id>:order`, … */
@@ -195,6 +197,7 @@ export function memoryIndexes({ clock }: { clock: Clock }): MemoryIndexes {
     },
     jobs: new MemoryReplicaJobs(),
     events,
+    deliveries: new MemoryDeliveries(clock),
     system: new MemorySystemIndex((record) => events.tell(eventOfSystem(record))),
     repositories: new MemoryRepositoryIndex((record) => events.tell(eventOfRepository(record))),
     chunks: new MemoryChunkIndex(),
@@ -220,6 +223,7 @@ function wipe({
   storeChunks,
   jobs,
   events,
+  deliveries,
   system,
   repositories,
   chunks,
@@ -237,6 +241,8 @@ function wipe({
   for (const index of storeChunks.values()) index.entries.clear();
   jobs.stores.clear();
   events.events.length = 0;
+  deliveries.entries.clear();
+  deliveries.came.clear();
   uploads.uploads.clear();
   uploads.unfinished.clear();
   uploads.begun.clear();

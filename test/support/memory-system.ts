@@ -11,6 +11,7 @@ import type {
   TrashedRepository,
 } from "../../functions/registry/ports.ts";
 import type { SystemRecord } from "../../functions/registry/records.ts";
+import type { StoredHooks } from "../../shared/contract/hooks.ts";
 import type { UserGrant } from "../../shared/contract/people.ts";
 import type { RepositoryId, RepositorySummary } from "../../shared/contract/repositories.ts";
 import type { SigningKey } from "../../shared/contract/signatures.ts";
@@ -23,6 +24,7 @@ type SystemState = {
   trash: Map<RepositoryId, TrashedRepository>;
   tokens: Map<string, TokenEntry>;
   standing: Standing;
+  hooks: StoredHooks;
   keys: Map<string, SigningKey>;
   grants: Map<string, UserGrant>;
 };
@@ -43,6 +45,7 @@ export class MemorySystemIndex implements SystemIndex {
         trash: new Map(),
         tokens: new Map(),
         standing: { policies: [], home: null },
+        hooks: { webhooks: [], sources: [] },
         keys: new Map(),
         grants: new Map(),
       }),
@@ -122,6 +125,10 @@ export class MemorySystemIndex implements SystemIndex {
     return structuredClone(this.log.read(this.#fence).state.standing);
   }
 
+  async hooks(): Promise<StoredHooks> {
+    return structuredClone(this.log.read(this.#fence).state.hooks);
+  }
+
   async findOperation(operationId: OperationId): Promise<FoundOperation> {
     return this.log.findOperation(this.#fence, operationId);
   }
@@ -136,6 +143,9 @@ function foldSystem(state: SystemState, record: SystemRecord): void {
   switch (record.op) {
     case "policies":
       state.standing.policies = record.policies;
+      return;
+    case "hooks":
+      state.hooks = { webhooks: record.webhooks, sources: record.sources };
       return;
     case "promote":
       state.standing.home = { store: record.store, epoch: record.epoch };

@@ -3,16 +3,17 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { INDEX, ITEMS_MAX, LEASE, UPLOAD } from "../../../functions/metadata/lua.ts";
 import { ACCESS } from "../../../functions/metadata/lua-access.ts";
+import { HOOKS } from "../../../functions/metadata/lua-hooks.ts";
 import { REPOSITORY } from "../../../functions/metadata/lua-repository.ts";
 import { SYSTEM } from "../../../functions/metadata/lua-system.ts";
 
 /** All are in Redis since 6.2 or before: https://redis.io/docs/latest/commands/ */
 const COMMANDS =
-  "DEL EXPIRE GET HDEL HGET HGETALL HINCRBY HKEYS HMGET HSET HSETNX INCR SADD SET SMISMEMBER TIME UNLINK XADD ZADD ZCARD ZREM ZREMRANGEBYSCORE ZSCORE".split(
+  "DEL EXPIRE GET HDEL HGET HGETALL HINCRBY HKEYS HMGET HSET HSETNX INCR SADD SET SMISMEMBER TIME UNLINK XADD ZADD ZCARD ZRANGE ZRANGEBYSCORE ZREM ZREMRANGEBYSCORE ZREVRANGE ZSCORE".split(
     " ",
   );
 
-const SCRIPTS = Object.entries({ SYSTEM, REPOSITORY, ACCESS, INDEX, UPLOAD, LEASE }).flatMap(([group, scripts]) =>
+const SCRIPTS = Object.entries({ SYSTEM, REPOSITORY, ACCESS, INDEX, UPLOAD, LEASE, HOOKS }).flatMap(([group, scripts]) =>
   Object.entries<string>(scripts).map(([name, text]) => ({ name: `${group}.${name}`, text })),
 );
 

@@ -1,0 +1,135 @@
+/** Routes of the feed and of webhooks. What comes in has a path among the others, and another method. */
+import * as z from "zod";
+import { OperationId } from "../names.ts";
+import { EventPage, EventQuery } from "./events.ts";
+import {
+  DeliveryList,
+  DeliveryPath,
+  DeliveryQuery,
+  DeliverySummary,
+  HookPath,
+  HookReceipt,
+  RotateRequest,
+  SourceList,
+  SourceMade,
+  SourcePath,
+  SourceRequest,
+  Webhook,
+  WebhookList,
+  WebhookMade,
+  WebhookRequest,
+} from "./hooks.ts";
+import type { RouteSpec } from "./route-spec.ts";
+
+const HOOKS = "/api/v1/webhooks";
+const SOURCES = "/api/v1/webhook-sources";
+const owned = { needs: "admin", deployment: true } as const;
+const once = z.strictObject({ operationId: OperationId });
+
+export const HOOK_ROUTES = {
+  listEvents: {
+    method: "GET",
+    path: "/api/v1/events",
+    summary: "What happened, in order; with Accept: text/event-stream as it happens",
+    needs: "token",
+    status: 200,
+    query: EventQuery,
+    answer: EventPage,
+  },
+  listWebhooks: { ...owned, method: "GET", path: HOOKS, summary: "Whom events are sent to", status: 200, answer: WebhookList },
+  createWebhook: {
+    ...owned,
+    method: "POST",
+    path: HOOKS,
+    summary: "Send events to a URL; answers the secret they are signed with, once",
+    status: 201,
+    body: WebhookRequest,
+    answer: WebhookMade,
+  },
+  readWebhook: {
+    ...owned,
+    method: "GET",
+    path: `${HOOKS}/:webhook`,
+    summary: "One webhook",
+    status: 200,
+    params: HookPath,
+    answer: Webhook,
+  },
+  removeWebhook: {
+    ...owned,
+    method: "DELETE",
+    path: `${HOOKS}/:webhook`,
+    summary: "Send nothing there any more",
+    status: 204,
+    params: HookPath,
+    query: once,
+    answer: z.null(),
+  },
+  rotateWebhook: {
+    ...owned,
+    method: "POST",
+    path: `${HOOKS}/:webhook/rotate`,
+    summary: "Another secret; for a while both sign. What was disabled is sent again",
+    status: 200,
+    params: HookPath,
+    body: RotateRequest,
+    answer: WebhookMade,
+  },
+  testWebhook: {
+    ...owned,
+    method: "POST",
+    path: `${HOOKS}/:webhook/test`,
+    summary: "Send a test event now, and tell how that went",
+    status: 200,
+    params: HookPath,
+    answer: DeliverySummary,
+  },
+  listDeliveries: {
+    ...owned,
+    method: "GET",
+    path: `${HOOKS}/:webhook/deliveries`,
+    summary: "What was sent, or is to be, newest first",
+    status: 200,
+    params: HookPath,
+    query: DeliveryQuery,
+    answer: DeliveryList,
+  },
+  replayDelivery: {
+    ...owned,
+    method: "POST",
+    path: `${HOOKS}/:webhook/deliveries/:delivery/replay`,
+    summary: "Send it once more, under the same id",
+    status: 200,
+    params: DeliveryPath,
+    answer: DeliverySummary,
+  },
+  listHookSources: { ...owned, method: "GET", path: SOURCES, summary: "Whose webhooks are taken", status: 200, answer: SourceList },
+  setHookSource: {
+    ...owned,
+    method: "POST",
+    path: SOURCES,
+    summary: "Take webhooks of a sender, and say what they do; answers the secret, once",
+    status: 201,
+    body: SourceRequest,
+    answer: SourceMade,
+  },
+  removeHookSource: {
+    ...owned,
+    method: "DELETE",
+    path: `${SOURCES}/:source`,
+    summary: "Take no webhooks of that sender any more",
+    status: 204,
+    params: SourcePath,
+    query: once,
+    answer: z.null(),
+  },
+  receiveWebhook: {
+    method: "POST",
+    path: `${HOOKS}/:source`,
+    summary: "A sender's message, proven by its signature or secret",
+    needs: "public",
+    status: 200,
+    params: SourcePath,
+    answer: HookReceipt,
+  },
+} as const satisfies Record<string, RouteSpec>;
