@@ -156,6 +156,8 @@ modelferry is ready.
   URL     ${endpoint}
   Token   ${token}   (an administrator's; both are in ${shown(devEnvPath(home))})
 
+The web console is at the URL; log in with the token.
+
 Try:
 
   set -a; . ${shown(devEnvPath(home))}; set +a

@@ -91,6 +91,68 @@ test("storage: proven checks of the stores; a dry run of collection is started a
   await watched.close();
 });
 
+test("replication: a policy is made after a look at what it would copy; its replica becomes ready and is seen beside its repository", {
+  skip,
+}, async () => {
+  const watched = await open("#/replication", "Replication");
+  const { page } = watched;
+  const dialog = page.getByRole("dialog");
+  await page.getByRole("button", { name: "New policy" }).click();
+  await dialog.getByLabel("Name").fill("all-west");
+  await dialog.getByLabel("Repositories").fill("team/*");
+  await dialog.getByLabel("Stores").fill("west");
+  await dialog.getByRole("button", { name: "What would it copy?" }).click();
+  await dialog.getByText(/Matches 1 revisions; 1 are missing/).waitFor();
+  await assertSound(watched, "new policy");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("cell", { name: "all-west" }).waitFor();
+  await page.getByRole("button", { name: "Compare now" }).click();
+  await settled(page);
+  await assertSound(watched, "replication");
+  await screenshot(watched, "replication");
+  for (let step = 0; step < 20 && !(await isReady("west")); step++) await live.admin.call("stepSync", {});
+  await visit(watched, "#/repositories/team/one/where", "team/one");
+  await page.getByRole("columnheader", { name: "west" }).waitFor();
+  await page.getByRole("cell", { name: "ready" }).first().waitFor();
+  await assertSound(watched, "where");
+  await screenshot(watched, "where");
+  await watched.close();
+});
+
+async function isReady(store: string): Promise<boolean> {
+  const { replicas } = await live.admin.call("syncStatus", { query: { repository: RepositoryName.parse("team/one") } });
+  return replicas.some(({ stores }) => stores.some((at) => at.store === store && at.state === "ready"));
+}
+
+test("nodes: 1,000 agents are listed a page at a time", { skip }, async () => {
+  const beat = (at: number) => {
+    const id = `node-${String(at).padStart(4, "0")}`;
+    const agent = {
+      id,
+      address: "",
+      zone: "z1",
+      weight: 1,
+      labels: {},
+      version: "0.1.0",
+      chunks: at,
+      bytes: at * KiB,
+      maxBytes: 1000 * KiB,
+    };
+    return live.admin.call("heartbeat", { body: { group: "default", agent } });
+  };
+  for (let from = 0; from < 1000; from += 50) await Promise.all(Array.from({ length: 50 }, (_, at) => beat(from + at)));
+  const watched = await open("#/nodes", "Nodes");
+  const { page } = watched;
+  await page.getByText("1,000 nodes").waitFor();
+  await page.getByRole("cell", { name: "node-0099" }).waitFor();
+  assert.equal(await page.getByRole("row").count(), 101);
+  await page.getByRole("button", { name: "Next" }).click();
+  await page.getByRole("cell", { name: "node-0100" }).waitFor();
+  await assertSound(watched, "nodes");
+  await screenshot(watched, "nodes");
+  await watched.close();
+});
+
 test("tokens: one is made, its secret shown once, and revoked", { skip }, async () => {
   const watched = await open("#/tokens", "Tokens");
   const { page } = watched;
@@ -182,6 +244,8 @@ const CHINESE: [string, string][] = [
   ["#/repositories", "仓库"],
   ["#/repositories/team/one/refs", "team/one"],
   ["#/upload", "上传"],
+  ["#/replication", "复制"],
+  ["#/nodes", "节点"],
   ["#/trash", "回收站"],
   ["#/storage", "存储"],
   ["#/tokens", "令牌"],

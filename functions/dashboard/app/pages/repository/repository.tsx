@@ -16,6 +16,7 @@ import { ManageTab } from "./manage.tsx";
 import { RefsTab } from "./refs.tsx";
 import { RevisionsTab } from "./revisions.tsx";
 import { UseTab } from "./use.tsx";
+import { WhereTab } from "./where.tsx";
 
 /** `revision`: the one that is looked at; null: there is none yet. `reload`: something was changed. */
 export type TabProps = {
@@ -32,6 +33,7 @@ const TABS: readonly { path: string; word: Word; Shown: ComponentType<TabProps> 
   { path: "revisions", word: "tab.revisions", Shown: RevisionsTab },
   { path: "compare", word: "tab.compare", Shown: CompareTab },
   { path: "refs", word: "tab.refs", Shown: RefsTab },
+  { path: "where", word: "tab.where", Shown: WhereTab },
   { path: "use", word: "tab.use", Shown: UseTab },
   { path: "manage", word: "tab.manage", Shown: ManageTab },
 ];

@@ -1,0 +1,74 @@
+/** Agents: the machines that cache chunks, and how full they are. */
+
+import { useState } from "preact/hooks";
+import type { AgentList } from "../../../../shared/contract/agents.ts";
+import { useLoad } from "../core/load.ts";
+import { refine } from "../core/route.ts";
+import { numberText, percentText } from "../core/text.ts";
+import { t } from "../core/words.ts";
+import { Bar, Bytes, type Column, Loaded, Page, Table, Time } from "../parts/basics.tsx";
+import { Field, Form, Pager } from "../parts/forms.tsx";
+import type { PageProps } from "./navigation.ts";
+
+type Agent = AgentList["agents"][number];
+
+/** A group may have 1,000. */
+const PAGE_ROWS = 100;
+
+export default function Nodes({ query }: PageProps) {
+  const group = query.get("group") ?? "default";
+  const [typed, setTyped] = useState(group);
+  const [page, setPage] = useState(0);
+  const agents = useLoad(
+    async (client, signal) => (await client.call("listAgents", { query: { group } }, signal)).agents.sort((a, b) => (a.id < b.id ? -1 : 1)),
+    [group],
+  );
+  return (
+    <Page title={t("nav.nodes")} lead={t("nodes.lead")}>
+      <Form onSend={() => refine({ group: typed.trim() })}>
+        <Field label={t("nodes.group")} value={typed} onInput={setTyped} />
+      </Form>
+      <Loaded of={agents}>
+        {(found) => (
+          <>
+            <p>{t("nodes.count", { count: numberText(found.length) })}</p>
+            <Table
+              caption={t("nav.nodes")}
+              columns={COLUMNS()}
+              rows={found.slice(page * PAGE_ROWS, (page + 1) * PAGE_ROWS)}
+              keyOf={({ id }) => id}
+              empty={t("nodes.none")}
+            />
+            <Pager
+              next={(page + 1) * PAGE_ROWS < found.length ? "more" : null}
+              before={Array.from({ length: page }, () => "more")}
+              onGo={(steps) => setPage(steps.length)}
+            />
+          </>
+        )}
+      </Loaded>
+    </Page>
+  );
+}
+
+const COLUMNS = (): Column<Agent>[] => [
+  { title: t("node"), wide: true, cell: ({ id }) => <code>{id}</code> },
+  { title: t("nodes.zone"), cell: ({ zone }) => zone },
+  { title: t("nodes.address"), cell: ({ address }) => address },
+  {
+    title: t("nodes.cache"),
+    cell: ({ bytes, maxBytes, id }) => <Bar share={maxBytes === 0 ? 0 : bytes / maxBytes} label={`${t("nodes.cache")} ${id}`} />,
+  },
+  {
+    title: t("nodes.full"),
+    right: true,
+    cell: ({ bytes, maxBytes }) => (
+      <span>
+        <Bytes of={bytes} /> ({percentText(maxBytes === 0 ? 0 : bytes / maxBytes)})
+      </span>
+    ),
+  },
+  { title: t("chunks"), right: true, cell: ({ chunks }) => numberText(chunks) },
+  { title: t("settings.version"), cell: ({ version }) => version },
+  { title: t("nodes.seenAt"), cell: ({ seenAt }) => <Time at={seenAt} ago /> },
+];
