@@ -7,6 +7,7 @@ import { pagesOf } from "../listing.ts";
 import { pooled, STORE_WIDTH } from "../pool.ts";
 import type { ObjectInfo, Ports } from "../ports.ts";
 import { readEnvelopes } from "./scan.ts";
+import { checkWitnesses } from "./witnesses.ts";
 import { fingerprintOfKey, intentOf, partitionsOf, readKeys, readLive, writeKeys } from "./work.ts";
 
 /** Partitions from the state's `part` on, until the time is up. Moves on to `publish`, or `done` for a dry run. */
@@ -100,16 +101,29 @@ export async function publishStep(ports: Ports, state: CollectRun): Promise<Coll
 
 /** Every chunk of some live envelopes must be known as live: catches a scan and a sift that spell keys in two ways. */
 async function checkCanaries(ports: Ports, state: CollectRun): Promise<void> {
-  const objects = state.canaries.map((key) => ({ key, sizeBytes: 0, modifiedAtMs: 0 }));
-  const partitions = new Map<string, Promise<Uint8Array>>();
-  for (const { key, envelope } of await readEnvelopes(ports, objects)) {
-    for (const [sha256, , tag] of envelope.placement) {
-      const partition = sha256.slice(0, state.digits);
-      const live = partitions.get(partition) ?? readLive(ports.stores.home.bucket, state.run, "live", partition);
-      partitions.set(partition, live);
-      const chunk = chunkKey(sha256, tag);
-      if (!holdsFingerprint(await live, fingerprintOfKey(chunk)))
-        throw new FerryError("COLLECT_REFUSED", { problem: `a chunk of ${key} was not seen` });
-    }
+  const isLive = liveness(ports, state);
+  for (const key of state.canaries) {
+    const chunk = await isLive(key);
+    if (chunk !== null && !chunk) throw new FerryError("COLLECT_REFUSED", { problem: `a chunk of ${key} was not seen` });
   }
+  await checkWitnesses(ports, state, async (key) => (await isLive(key)) === true);
+}
+
+/** Tells whether all chunks of an envelope are known as live; null when there is no such envelope. */
+function liveness(ports: Ports, state: CollectRun): (key: string) => Promise<boolean | null> {
+  const partitions = new Map<string, Promise<Uint8Array>>();
+  const liveOf = (partition: string) => {
+    const live = partitions.get(partition) ?? readLive(ports.stores.home.bucket, state.run, "live", partition);
+    partitions.set(partition, live);
+    return live;
+  };
+  return async (key) => {
+    const [read] = await readEnvelopes(ports, [{ key, sizeBytes: 0, modifiedAtMs: 0 }]);
+    if (read === undefined) return null;
+    for (const [sha256, , tag] of read.envelope.placement) {
+      const live = await liveOf(sha256.slice(0, state.digits));
+      if (!holdsFingerprint(live, fingerprintOfKey(chunkKey(sha256, tag)))) return false;
+    }
+    return true;
+  };
 }

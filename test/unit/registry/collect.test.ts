@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { Margins } from "../../../functions/registry/collect/margins.ts";
 import { CHUNK_PREFIX, chunkKey, ENVELOPE_PREFIX, envelopeOfKey, FLAG_PREFIX } from "../../../functions/registry/layout.ts";
 import { listAll } from "../../../functions/registry/listing.ts";
+import type { ObjectInfo } from "../../../functions/registry/ports.ts";
 import { decodeRecord, Envelope } from "../../../functions/registry/records.ts";
 import type { CollectRun } from "../../../shared/contract/collect.ts";
 import { FerryError } from "../../../shared/errors.ts";
@@ -131,6 +132,7 @@ test("a commit between intent and deletion is refused its condemned chunk, sends
   assert.equal((await app.admin.call("download", { repository: MODEL, params: { ref: "main" }, body: { chunks } })).items.length, 1);
 });
 
+/** What a broken store or a broken program would make of the run; each harms what the run sees, not what is stored. */
 const RAILS: { name: string; harm: (app: MemoryApp) => Promise<void>; says: RegExp }[] = [
   {
     name: "an envelope of an unknown version",
@@ -149,6 +151,37 @@ const RAILS: { name: string; harm: (app: MemoryApp) => Promise<void>; says: RegE
     says: /1 chunks that revisions name are missing/,
   },
   {
+    name: "a listing of envelopes that is empty although there are some",
+    harm: async ({ stores }) => listedAs(stores.home.bucket, ENVELOPE_PREFIX, () => []),
+    says: /was not seen by the scan/,
+  },
+  {
+    name: "a listing of envelopes that lacks one",
+    harm: async ({ stores }) => listedAs(stores.home.bucket, ENVELOPE_PREFIX, (objects) => objects.slice(1)),
+    says: /was not seen by the scan/,
+  },
+  {
+    name: "a listing of chunks that is empty although there are some",
+    harm: async ({ stores }) => listedAs(stores.home.bucket, CHUNK_PREFIX, () => []),
+    says: /chunks that revisions name are missing/,
+  },
+  {
+    name: "a formatter of keys that spells every tag otherwise",
+    harm: async ({ stores }) => {
+      const respelled = (key: string) => key.replace(/~([0-9a-f])/, (_, digit: string) => `~${digit === "0" ? "1" : "0"}`);
+      listedAs(stores.home.bucket, CHUNK_PREFIX, (objects) => objects.map((object) => ({ ...object, key: respelled(object.key) })));
+    },
+    says: /chunks that revisions name are missing/,
+  },
+  {
+    name: "an envelope that can't be read",
+    harm: async ({ stores }) => {
+      const [envelope] = await listAll(stores.home.bucket, ENVELOPE_PREFIX);
+      await stores.home.bucket.put(envelope?.key ?? "", new TextEncoder().encode("not JSON"));
+    },
+    says: /not JSON/,
+  },
+  {
     name: "a stray object among envelopes",
     harm: ({ stores }) => stores.home.bucket.put(`${ENVELOPE_PREFIX}readme.txt`, new Uint8Array(1)),
     says: /no business/,
@@ -160,21 +193,34 @@ const RAILS: { name: string; harm: (app: MemoryApp) => Promise<void>; says: RegE
   },
 ];
 
+/** Makes a bucket list this prefix as `view` shows it. */
+function listedAs(bucket: MemoryApp["stores"]["home"]["bucket"], prefix: string, view: (objects: ObjectInfo[]) => ObjectInfo[]): void {
+  const list = bucket.list.bind(bucket);
+  bucket.list = async (asked, options) => {
+    const page = await list(asked, options);
+    return asked.startsWith(prefix) ? { ...page, objects: view(page.objects) } : page;
+  };
+}
+
 for (const { name, harm, says } of RAILS) {
-  test(`rail: ${name} ends the run before anything is deleted`, async () => {
+  test(`F16: rail: ${name} ends the run before anything is deleted`, async () => {
     const app = await eagerApp();
     await new Pusher(app.admin, app.stores.fetch).create(MODEL);
+    const old = await pushed(app, { old: "oooo" });
     await pushed(app, { a: "aaaa" });
+    await purge(app, [old]);
+    app.clock.advance(1000);
     await harm(app);
     const before = await chunkKeys(app);
     const run = await collect(app);
     assert.equal(run.phase, "aborted");
     assert.match(run.problem ?? "", says);
+    assert.equal(run.deleted, 0);
     assert.deepEqual(await chunkKeys(app), before);
   });
 }
 
-test("rail: a run that would delete too large a share ends, unless that is asked for", async () => {
+test("F16: rail: a run that would delete too large a share ends, unless that is asked for", async () => {
   const app = await eagerApp({ shareMax: 0.2 });
   const pusher = new Pusher(app.admin, app.stores.fetch);
   await pusher.create(MODEL);
@@ -188,7 +234,7 @@ test("rail: a run that would delete too large a share ends, unless that is asked
   assert.equal((await collect(app, { dryRun: false, shareMax: 1 })).deleted, 150);
 });
 
-test("8 pushers and 2 collectors at once, versions purged meanwhile: nothing named is ever missing, and in the end no garbage is left", async (t) => {
+test("F12, F13: 8 pushers and 2 collectors at once, versions purged meanwhile: nothing named is ever missing, and in the end no garbage is left", async (t) => {
   const app = await eagerApp();
   const repositories = Array.from({ length: 8 }, (_, at) => repositoryName(`soak/model-${at}`));
   let pushes = 0;
