@@ -1,7 +1,7 @@
 /**
  * Collection of a replica store: the same protocol as home's, run there, with the same flags in that store's bucket. What differs is what
  * keeps an envelope: there it is a record of the log, here a marker in the store itself, which is written last and removed first. Other
- * envelopes are plans that may still come to their end while they are young, and garbage when they are old (docs/decisions/0020).
+ * envelopes are plans that may still come to their end while they are young, and garbage when they are old (docs/decisions/0017).
  */
 import type { CollectAnswer } from "../../../shared/contract/collect.ts";
 import type { RepositoryId } from "../../../shared/contract/repositories.ts";
