@@ -47,6 +47,25 @@ test("what is given is taken, with the defaults of what is not", () => {
   assert.deepEqual([parsed?.algorithms, parsed?.maxAgeSeconds, parsed?.grants.maxSeconds], [["RS256", "ES256", "EdDSA"], 3_600, 3_600]);
 });
 
+function loginSetting(change: object): string {
+  return JSON.stringify({
+    issuer: "https://login.test",
+    authorizationUrl: "https://login.test/authorize",
+    tokenUrl: "https://login.test/token",
+    jwksUrl: "https://login.test/jwks",
+    clientId: "modelferry",
+    redirectUrl: "https://ferry.test/auth/callback",
+    ...change,
+  });
+}
+
+test("without a provider nobody logs in; with one there are the usual ways, and a secret of the client is none of the provider's settings", () => {
+  assert.equal(parseConfig(ENV).login, null);
+  const { login } = parseConfig({ ...ENV, LOGIN: loginSetting({}), LOGIN_CLIENT_SECRET: "s3cret" });
+  assert.deepEqual([login?.provider.sessionSeconds, login?.provider.groupsClaim, login?.clientSecret], [3_600, "groups", "s3cret"]);
+  assert.ok(!JSON.stringify(login?.provider).includes("s3cret"));
+});
+
 const WRONG: [string, string][] = [
   ["LIMITS", "{"],
   ["LIMITS", '{"requestsPerMinute":0}'],
@@ -54,6 +73,13 @@ const WRONG: [string, string][] = [
   ["IDENTITY_ISSUERS", "secret"],
   ["IDENTITY_ISSUERS", "{}"],
   ["IDENTITY_ISSUERS", '[{"name":"ci"}]'],
+  ["LOGIN", "secret"],
+  ["LOGIN", "{}"],
+  ["LOGIN", loginSetting({ tokenUrl: "http://login.test/token" })],
+  ["LOGIN", loginSetting({ jwksUrl: "https://user:secret@login.test/jwks" })],
+  ["LOGIN", loginSetting({ redirectUrl: "https://ferry.test/elsewhere" })],
+  ["LOGIN", loginSetting({ sessionSeconds: 86_400 })],
+  ["LOGIN", loginSetting({ algorithms: ["HS256"] })],
   ["TRUSTED_PROXIES", "10.0.0.1/8"],
   ["TRUSTED_PROXIES", "secret"],
   ["TRUSTED_PROXIES", "10.0.0.0/8 192.0.2.1"],
