@@ -1,5 +1,6 @@
 /** Not peers but yardsticks: a local copy, and what Node's own HTTP clients do with the same work. */
 import { writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Command } from "../measure/run-command.ts";
@@ -27,6 +28,19 @@ export const nodeDispatch = reference("node undici dispatch + sha256", "dispatch
 export const copyLocally = copyPeer("cp", "");
 /** What it copied is on the disk then, as it is after `ferry pull`. */
 export const copyAndSync = copyPeer("cp, then sync", " && sync -f .");
+
+/** Links to the source files and hashes them, on all cores: what verifying alone takes. */
+export const hashLocally: Peer = {
+  name: "openssl sha256 alone",
+  programs: ["cp", "openssl", "xargs"],
+  pull: ({ data, destination, scratch }) => {
+    const list = join(scratch, "files");
+    writeFileSync(list, data.files.map(({ name }) => name).join("\n"));
+    const hash = `xargs -P ${availableParallelism()} -n 4 openssl dgst -sha256 < ${list} > ${join(scratch, "sums")}`;
+    return shell(`cp -rs ${data.folder}/. . && ${hash}`, plainEnv(scratch), destination);
+  },
+  push: null,
+};
 
 function copyPeer(name: string, then: string): Peer {
   return {

@@ -1,7 +1,9 @@
 /** Big files: pull and push over HTTP and HTTPS, to memory and to a disk, with the targets of the transfer engine. */
 
+import { availableParallelism } from "node:os";
 import { GiB, MiB } from "../../../shared/units.ts";
 import type { Target } from "../compare.ts";
+import { floorNote } from "../floor.ts";
 import type { Lab } from "../lab.ts";
 import { runRounds } from "../measure/rounds.ts";
 import { aria2, aria2Checked, aria2Split } from "../peers/aria2.ts";
@@ -10,7 +12,7 @@ import { curlAndSha256, curlParallel, curlProcesses } from "../peers/curl.ts";
 import { hf } from "../peers/hf.ts";
 import type { Peer } from "../peers/peer.ts";
 import { rclone, rcloneUnchecked } from "../peers/rclone.ts";
-import { copyAndSync, copyLocally, nodeDispatch, nodeFetch } from "../peers/references.ts";
+import { copyAndSync, copyLocally, hashLocally, nodeDispatch, nodeFetch } from "../peers/references.ts";
 import type { ScenarioReport } from "../report.ts";
 import type { Scenario } from "../scenario.ts";
 import type { Scheme } from "../store.ts";
@@ -75,11 +77,17 @@ export const pushBigTls: Scenario = {
 async function runPull(lab: Lab, name: string, setting: Setting): Promise<ScenarioReport> {
   const ground = await prepare(lab, setting);
   const stored = await storeForPulls(ground);
-  const peers = setting.place === "disk" ? [...PULLERS, copyLocally, copyAndSync] : PULLERS;
+  const peers = setting.place === "disk" ? [...PULLERS, hashLocally, copyLocally, copyAndSync] : [...PULLERS, hashLocally];
   const cases = pullCases(ground, stored, peers);
   const comparison = comparisonOf("pull", ground, cases, await runRounds(cases.cases, lab.rounds));
   const conditions = conditionsOf(ground, setting, `into ${lab.folders[setting.place].kind}`);
-  return reportOf(name, conditions, [{ comparison, cases, targets: pullTargets(setting) }]);
+  const report = reportOf(name, conditions, [{ comparison, cases, targets: pullTargets(setting) }]);
+  const floor = floorNote(comparison, {
+    raw: [...RAW, rcloneUnchecked.name],
+    hashing: hashLocally.name,
+    cores: availableParallelism(),
+  });
+  return floor === null ? report : { ...report, notes: [floor] };
 }
 
 async function runPush(lab: Lab, name: string, scheme: Scheme): Promise<ScenarioReport> {
