@@ -33,7 +33,7 @@ function mountSources(app: Hono<Edge>): void {
     return null;
   });
   mount(app, "receiveWebhook", ({ ports, services, address, params, request }) =>
-    receiveHook(ports, { source: params.source, address, failures: services.failures }, async () => ({
+    receiveHook(ports, { source: params.webhook, address, failures: services.failures }, async () => ({
       headers: request.headers,
       body: request.body === null ? "" : await readText(request.body, request.headers.get("content-length"), INCOMING_BYTES_MAX),
     })),

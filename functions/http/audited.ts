@@ -155,7 +155,7 @@ const RULES: { [N in RouteName]: Rule<N> } = {
   replayDelivery: { when: "later", about: ({ params }) => ({ webhook: params.webhook, delivery: params.delivery }) },
   setHookSource: { when: "before", about: ({ body }) => ({ source: body.name, kind: body.kind, rules: JSON.stringify(body.rules) }) },
   removeHookSource: { when: "before", about: ({ params }) => ({ source: params.source }) },
-  receiveWebhook: { when: "later", about: ({ params }, receipt) => ({ source: params.source, id: receipt?.id, state: receipt?.state }) },
+  receiveWebhook: { when: "later", about: ({ params }, receipt) => ({ source: params.webhook, id: receipt?.id, state: receipt?.state }) },
   setupStore: { when: "before", about: ({ params }) => ({ store: params.store }) },
 };
 

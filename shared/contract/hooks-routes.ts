@@ -125,11 +125,11 @@ export const HOOK_ROUTES = {
   },
   receiveWebhook: {
     method: "POST",
-    path: `${HOOKS}/:source`,
+    path: `${HOOKS}/:webhook`,
     summary: "A sender's message, proven by its signature or secret",
     needs: "public",
     status: 200,
-    params: SourcePath,
+    params: HookPath,
     answer: HookReceipt,
   },
 } as const satisfies Record<string, RouteSpec>;

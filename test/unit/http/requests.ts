@@ -71,8 +71,10 @@ export async function makeWorld(): Promise<World> {
   const warmup = operationId();
   await client.call("startWarmup", { repository: MODEL, body: { operationId: warmup } });
   const lease = await lendSome(app);
+  const delivery = await hookSome(app);
   const named = {
     lease,
+    delivery,
     warmup,
     shared,
     signing,
@@ -104,6 +106,14 @@ async function openSession(app: MemoryApp): Promise<{ secret: string; csrf: stri
   };
   await app.ports.shortTokens.keep(await sha256(secret), caller, 3_600);
   return { secret, csrf: (await app.services.login?.csrfOf(secret)) ?? "" };
+}
+
+/** A webhook, one delivery of it, and a sender whose webhooks are taken. */
+async function hookSome({ admin }: MemoryApp): Promise<string> {
+  const ours = { name: "ci", url: "https://ci.team.dev/hook", operationId: operationId() };
+  await admin.call("createWebhook", { body: ours });
+  await admin.call("setHookSource", { body: { name: "hub", kind: "github", operationId: operationId() } });
+  return (await admin.call("testWebhook", { params: { webhook: "ci" } })).id;
 }
 
 /** A task that somebody holds, and a policy. */
@@ -224,6 +234,7 @@ async function joinAll(pusher: Pusher): Promise<{ open: string; whole: string }>
 }
 
 type Named = {
+  delivery: string;
   lease: { task: string; fence: number };
   warmup: string;
   shared: { open: string; whole: string };
@@ -278,6 +289,7 @@ function samplesOf(named: Named): { [N in RouteName]?: Sample } {
     ...lifecycleSamples(named),
     ...agentSamples(named),
     ...replicationSamples(named),
+    ...hookSamples(named),
     startCollect: { body: { dryRun: true, shareMax: 0.5 } },
     startFsck: { body: { readData: 0.5, verifyClaimed: true, repair: true } },
     createToken: {
@@ -324,6 +336,34 @@ function sessionSamples({ shared, revision }: Named): { [N in RouteName]?: Sampl
       body: { parent: revision, message: "together", labels: { step: "1000" }, metrics: { loss: "0.031" }, source: { job: "7" } },
     },
     abortSession: { params: { upload: shared.open } },
+  };
+}
+
+function hookSamples({ delivery }: Named): { [N in RouteName]?: Sample } {
+  const [webhook, source] = [{ webhook: "ci" }, { source: "hub" }];
+  const action = { kind: "replicate", policy: "kept" };
+  const rules = [{ event: "push", from: "org/*", ref: "main", action }];
+  return {
+    listEvents: { query: { after: "0-0", limit: "10" } },
+    createWebhook: {
+      body: {
+        name: "more",
+        url: "https://more.team.dev/hook",
+        events: ["tag.*", "revision.committed"],
+        repositories: "team/*",
+        format: "cloudevents",
+        operationId: operationId(),
+      },
+    },
+    readWebhook: { params: webhook },
+    removeWebhook: { params: webhook, query: { operationId: operationId() } },
+    rotateWebhook: { params: webhook, body: { operationId: operationId(), overlapSeconds: 60 } },
+    testWebhook: { params: webhook },
+    listDeliveries: { params: webhook, query: { limit: "10", state: "delivered" } },
+    replayDelivery: { params: { ...webhook, delivery } },
+    setHookSource: { body: { name: "hub", kind: "github", secret: "a-secret-of-16-or-more", rules, operationId: operationId() } },
+    removeHookSource: { params: source, query: { operationId: operationId() } },
+    receiveWebhook: { params: { webhook: "hub" } },
   };
 }
 
