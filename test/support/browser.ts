@@ -62,7 +62,8 @@ export async function openConsole(
   const foreign: string[] = [];
   const origins = new Set([endpoint, ...allowed].map((url) => new URL(url).origin));
   page.on("console", (message) => {
-    if (message.type() === "error" || message.type() === "warning") complaints.push(`${message.type()}: ${message.text()}`);
+    if (message.type() === "error" || message.type() === "warning")
+      complaints.push(`${message.type()}: ${message.text()} ${placeOf(message.location().url)}`);
   });
   page.on("pageerror", (error) => complaints.push(`thrown: ${error.message}`));
   page.on("request", (request) => {
@@ -72,6 +73,11 @@ export async function openConsole(
   if (token !== undefined) await page.addInitScript(`sessionStorage.setItem("modelferry-token", ${JSON.stringify(token)})`);
   await page.goto(`${endpoint}/`);
   return { page, context, complaints, foreign, close: () => context.close() };
+}
+
+/** Without what is signed. */
+function placeOf(url: string): string {
+  return URL.canParse(url) ? new URL(url).origin + new URL(url).pathname : url;
 }
 
 export type OpenOptions = { token?: string; allowed?: readonly string[]; locale?: string; colorScheme?: "light" | "dark" };
