@@ -9,6 +9,7 @@ import { hooksRound } from "../registry/hooks/bell.ts";
 import { tendIndex } from "../registry/recovery/beat.ts";
 import { readClaims } from "../registry/recovery/verify-claimed.ts";
 import { collectReplicas, syncStep } from "../registry/replicate/bell.ts";
+import { demandOwnGround } from "../registry/replicate/follow.ts";
 import { sweepStaging } from "../registry/staging/slots.ts";
 import { upkeepStep } from "../registry/upkeep.ts";
 import { tendWarmups } from "../registry/warm/schedules.ts";
@@ -74,6 +75,7 @@ async function collectStores({ ports, log }: Services): Promise<void> {
 
 /** Goes on with collection, and begins a run when the last began a day ago. */
 async function collect({ ports, log, audit }: Services): Promise<void> {
+  await demandOwnGround(ports);
   const last = await newestRun(ports);
   if (!isEnded(last)) {
     const { run } = await stepCollect(ports);

@@ -57,15 +57,14 @@ export async function readManifest(ports: Ports, repository: RepositorySummary, 
   return { revision: summaryOf(revision), manifest };
 }
 
-/** A follower's store is a replica: there the marker names the envelope. Throws REPLICA_NOT_READY when there is none. */
+/** A follower's store is a replica: there a marker names the envelope, until a promotion gives it its name. Throws REPLICA_NOT_READY. */
 export async function envelopeOf(ports: Ports, { id }: Pick<RepositorySummary, "id">, revision: RevisionEntry): Promise<OpenEnvelope> {
-  if (!ports.follower) return readEnvelope(ports, revision.manifest, revision.attempt);
+  const { manifest, attempt } = revision;
+  if (!ports.follower) return readEnvelope(ports, manifest, attempt);
   const { profile, bucket } = ports.stores.home;
+  if ((await bucket.head(envelopeKey(manifest, attempt))) !== null) return readEnvelope(ports, manifest, attempt);
   const ready = await findReady(bucket, id, revision);
-  if (ready !== null) return readEnvelope(ports, revision.manifest, ready.copy);
-  // Promoted since: what was made here has its envelope under its own name.
-  if ((await bucket.head(envelopeKey(revision.manifest, revision.attempt))) !== null)
-    return readEnvelope(ports, revision.manifest, revision.attempt);
+  if (ready !== null) return readEnvelope(ports, manifest, ready.copy);
   throw new FerryError("REPLICA_NOT_READY", { store: profile.id, revision: revision.revision, retryAfterSeconds: 5 });
 }
 

@@ -5,9 +5,9 @@
 import type { RepositorySummary } from "../../../shared/contract/repositories.ts";
 import { FerryError } from "../../../shared/errors.ts";
 import { RefName, RevisionId } from "../../../shared/names.ts";
-import { envelopeKey } from "../layout.ts";
+import { envelopeKey, READY_PREFIX } from "../layout.ts";
 import { withWhole } from "../log.ts";
-import { repositoryLog } from "../logs.ts";
+import { repositoryLog, systemLog } from "../logs.ts";
 import type { Ports, RevisionEntry } from "../ports.ts";
 import { findReady } from "./ready.ts";
 
@@ -18,6 +18,22 @@ export async function demandHome(ports: Ports): Promise<void> {
   const { home } = await ports.system.standing();
   if (home === null ? ports.follower : home.store !== own)
     throw new FerryError("FOLLOWER_READ_ONLY", { home: home === null ? "another deployment" : `store ${home.store}` });
+}
+
+/**
+ * Whether this deployment does the chores of a home. Before its home store is collected by the log: in a replica no record names the
+ * envelopes, so all of it would be garbage. Throws FOLLOWER_READ_ONLY; COLLECT_REFUSED when the settings call a replica home.
+ */
+export async function demandOwnGround(ports: Ports): Promise<void> {
+  await withWhole(systemLog(ports), () => demandHome(ports));
+  const { bucket, profile } = ports.stores.home;
+  const { objects } = await bucket.list(READY_PREFIX, { limit: 1 });
+  if (objects.length === 0) return;
+  const { home } = await withWhole(systemLog(ports), () => ports.system.standing());
+  if (home?.store !== profile.id)
+    throw new FerryError("COLLECT_REFUSED", {
+      problem: `store ${profile.id} is a replica; it is collected by the deployment that is home`,
+    });
 }
 
 /** What a follower serves for `ref`: what it names, or the newest of that branch before it that is whole here. */

@@ -1,6 +1,7 @@
 /** A follower serves what is whole in its store and writes nothing; promoted, it is home, and the old home writes no more. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { onMinute } from "../../../functions/jobs/cron.ts";
 import { lookAtIndex } from "../../../functions/registry/recovery/beat.ts";
 import { type MemoryApp, memoryApp, operationId } from "../../support/memory-app.ts";
 import { type Files, Pusher } from "../../support/pusher.ts";
@@ -10,12 +11,12 @@ const FILES: Files = { a: "aaaa", b: "bbbb" };
 const LATER: Files = { a: "aaaa", b: "BBBB" };
 
 /** Another deployment whose home is the replica store of the first. */
-async function followerOf({ app }: ReplicaWorld): Promise<ReplicaWorld> {
+async function followerOf({ app }: ReplicaWorld, follower = true): Promise<ReplicaWorld> {
   const [west, home] = [app.stores.get("west"), app.stores.home];
   const stores = { home: west, all: () => [west, home], get: (id: string) => app.stores.get(id) };
-  const follower = await memoryApp({ follower: true, sleep: async () => {}, decorate: (ports) => ({ ...ports, stores }) });
-  const seen: MemoryApp = { ...follower, stores: app.stores };
-  return { app: seen, pusher: new Pusher(follower.admin, app.stores.fetch) };
+  const other = await memoryApp({ follower, sleep: async () => {}, decorate: (ports) => ({ ...ports, stores }) });
+  const seen: MemoryApp = { ...other, stores: app.stores };
+  return { app: seen, pusher: new Pusher(other.admin, app.stores.fetch) };
 }
 
 async function replicated(): Promise<ReplicaWorld> {
@@ -82,6 +83,37 @@ test("promoted it is home: it tells what is lost, writes, and the old home write
   await lookAtIndex(world.app.ports);
   await assert.rejects(world.pusher.push(MODEL, { d: "dddd" }), { code: "FOLLOWER_READ_ONLY" });
   await ring(world, 6);
+});
+
+test("nobody collects a replica by the log: no follower, and no deployment whose settings call it home", async () => {
+  const world = await replicated();
+  const follower = await followerOf(world);
+  const start = ({ app }: ReplicaWorld) => app.admin.call("startCollect", { body: { dryRun: false } });
+  await assert.rejects(start(follower), { code: "FOLLOWER_READ_ONLY" });
+  const mistaken = await followerOf(world, false);
+  await assert.rejects(start(mistaken), { code: "COLLECT_REFUSED" });
+  for (const { services } of [follower.app, mistaken.app]) await onMinute(services);
+  const { objects } = await world.app.stores.get("west").bucket.list("collect/");
+  assert.deepEqual(objects, []);
+});
+
+test("a promoted store is collected as a home is, and all that is named stays", async () => {
+  const world = await replicated();
+  const follower = await followerOf(world);
+  await follower.app.admin.call("promote", { body: { operationId: operationId() } });
+  for (let day = 0; day < 8; day++) {
+    follower.app.clock.advance(25 * 3_600_000);
+    world.app.clock.advance(25 * 3_600_000);
+    for (let minute = 0; minute < 12; minute++) {
+      follower.app.clock.advance(1_000_000);
+      world.app.clock.advance(1_000_000);
+      await onMinute(follower.app.services);
+    }
+  }
+  const { run } = await follower.app.admin.call("collectStatus", {});
+  assert.deepEqual([run?.phase, run?.missing], ["done", 0]);
+  await assertReadable(follower, "release-1", FILES, {});
+  await assertReadable(follower, "main", FILES, {});
 });
 
 test("a home is not promoted", async () => {
