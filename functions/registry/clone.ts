@@ -120,7 +120,7 @@ async function copyRevision(
   const state = await livingState(ports, repository);
   const parent = parentOf(state, copy);
   try {
-    const record = await publishRevision(ports, {
+    const { record } = await publishRevision(ports, {
       repository,
       author: caller.name,
       operationId,

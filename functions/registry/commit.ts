@@ -63,7 +63,7 @@ async function makeRevision(work: Work): Promise<RevisionSummary> {
   const { ports, caller, repository, session, request, manifest } = work;
   const placed = await proveChunks(ports, { uploadId: session.id, attempt: request.attempt, manifest, base: parent });
   const fresh = placed.filter(({ proof }) => proof?.state === "proven");
-  const record = await publishRevision(ports, {
+  const { record, isOwn } = await publishRevision(ports, {
     repository,
     author: caller.name,
     operationId: request.operationId,
@@ -82,7 +82,7 @@ async function makeRevision(work: Work): Promise<RevisionSummary> {
     newBytes: fresh.reduce((sum, { size }) => sum + size, 0),
     newChunks: fresh.length,
   });
-  return settle(work, record, placed);
+  return settle(work, record, isOwn ? placed : []);
 }
 
 function isRefusal(error: unknown): error is FerryError {
@@ -168,7 +168,7 @@ async function placeChunks(ports: Ports, { uploadId, attempt, base }: Proving, s
   return placed;
 }
 
-/** After the commit point: dedup hints, and the answer. Repeating it is harmless. */
+/** After the commit point: dedup hints for the places that the record names, and the answer. Repeating it is harmless. */
 async function settle({ ports, repository, session }: Work, record: CommitRecord, placed: readonly Placed[]): Promise<RevisionSummary> {
   const entries = placed.flatMap(({ sha256, size, tag, proof }) =>
     proof?.state === "proven" && proof.fresh ? [{ sha256, size, tag, holder: repository.id, verified: proof.verified }] : [],

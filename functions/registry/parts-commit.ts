@@ -126,7 +126,7 @@ async function publish({ ports, caller, repository, session, request, act }: Wor
     const { branches } = await livingState(ports, repository);
     const parent = request.parent === undefined ? (valueAt(branches, session.branch) ?? null) : request.parent;
     try {
-      return await publishRevision(ports, {
+      const { record } = await publishRevision(ports, {
         repository,
         author: caller.name,
         operationId: act.operationId,
@@ -146,6 +146,7 @@ async function publish({ ports, caller, repository, session, request, act }: Wor
         newChunks: sent.length,
         decide: () => endSession(ports, caller, session, "committed"),
       });
+      return record;
     } catch (error) {
       const moved = error instanceof FerryError && error.code === "BRANCH_MOVED";
       if (!moved || request.parent !== undefined || round >= ROUNDS_MAX) throw error;

@@ -52,7 +52,10 @@ export const UNPROVEN_PAGE = 500;
 const PUBLISH_MS_MAX = 600_000;
 const DAY_MS = 86_400_000;
 
-export async function publishRevision(ports: Ports, publication: Publication): Promise<CommitRecord> {
+/** `isOwn`: the record names the envelope that was published here; else another request of the same operation came first, with its own. */
+export type Published = { record: CommitRecord; isOwn: boolean };
+
+export async function publishRevision(ports: Ports, publication: Publication): Promise<Published> {
   const { repository, operationId, author, sinceSeq, manifest, places } = publication;
   const digest = await manifestDigest(manifest);
   const placement: Placement = places.map(({ sha256, size, tag }) => [sha256, size, tag]);
@@ -70,7 +73,7 @@ export async function publishRevision(ports: Ports, publication: Publication): P
   );
   if (places.some(({ tag }) => isClaimed(tag))) await noteClaimed(ports, { manifest: digest, attempt });
   await refuseCondemned(ports, publication);
-  const record = await append(repositoryLog(ports, repository.id), { operationId, actor: author, sinceSeq }, async (at, ports) => {
+  const appended = await append(repositoryLog(ports, repository.id), { operationId, actor: author, sinceSeq }, async (at, ports) => {
     if (ports.clock.now() - publishedAtMs > PUBLISH_MS_MAX)
       throw new FerryError("STORAGE_UNAVAILABLE", { store: "home", problem: "the commit took too long" });
     await checkHead(ports, repository.id, publication.branch, publication.parent);
@@ -78,7 +81,8 @@ export async function publishRevision(ports: Ports, publication: Publication): P
     await publication.decide?.();
     return bodyOf(publication, { digest, attempt, at });
   });
-  return asCommit(record);
+  const record = asCommit(appended);
+  return { record, isOwn: record.manifest === digest && record.attempt === attempt };
 }
 
 /** Throws BRANCH_MOVED. Asked early to save work, and again right before the commit point. */

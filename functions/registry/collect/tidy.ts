@@ -18,7 +18,10 @@ const SCRUB_MS = SESSION_SECONDS_MAX * 1000 + DAY_MS;
 
 export async function tidy(ports: Ports, storeNowMs: number): Promise<void> {
   await tidySessions(ports, storeNowMs);
+  // A run's name begins with its start, and its times count from its end: what began lately has nothing due, and is not read.
+  const youngestMs = storeNowMs - (ports.margins.retainMs - SCRUB_MS);
   for (const run of await listRuns(ports)) {
+    if (Number.parseInt(run, 10) > youngestMs) break;
     const state = await loadRun(ports, run);
     if (state !== null && state.endedAtMs !== null) await tidyRun(ports, state, storeNowMs - state.endedAtMs, storeNowMs);
   }

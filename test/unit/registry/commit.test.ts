@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { readEnvelope } from "../../../functions/registry/envelopes.ts";
 import { FingerprintSet, fingerprintOf } from "../../../functions/registry/fingerprints.ts";
-import { FLAG_PREFIX, repositoryLogPrefix } from "../../../functions/registry/layout.ts";
+import { ENVELOPE_PREFIX, FLAG_PREFIX, repositoryLogPrefix } from "../../../functions/registry/layout.ts";
 import type { Ports } from "../../../functions/registry/ports.ts";
 import { FerryError } from "../../../shared/errors.ts";
 import { type MemoryApp, memoryApp, operationId, refName, repositoryName } from "../../support/memory-app.ts";
@@ -84,7 +85,7 @@ test("after a lost index the same upload goes on: its stored chunks answer 412 a
   assert.equal((await pusher.commit(MODEL, upload, FILES, { parent })).seq, 1);
 });
 
-test("50 commits from one parent: one wins, 49 get BRANCH_MOVED, the log has one more record", async () => {
+test("F18: 50 commits from one parent: one wins, 49 get BRANCH_MOVED, the log has one more record", async () => {
   const app = await memoryApp();
   const pusher = await pusherOn(app);
   const { revision } = await pusher.push(MODEL, FILES);
@@ -99,7 +100,7 @@ test("50 commits from one parent: one wins, 49 get BRANCH_MOVED, the log has one
   assert.deepEqual([won.length, moved.length, await logLength(app)], [1, 49, 2]);
 });
 
-test("the same commit sent 20 times at once lands once, and every answer is the same revision", async () => {
+test("F19: the same commit sent 20 times at once lands once, and every answer is the same revision", async () => {
   const app = await memoryApp();
   const pusher = await pusherOn(app);
   const { upload, parent } = await pusher.open(MODEL);
@@ -112,6 +113,36 @@ test("the same commit sent 20 times at once lands once, and every answer is the 
   );
   assert.equal(new Set(answers.map((answer) => answer.revision)).size, 1);
   assert.equal(await logLength(app), 1);
+});
+
+test("F19: a commit that comes second with other places answers the first one's revision, and the index names the first one's chunks", async () => {
+  const app = await memoryApp();
+  const pusher = await pusherOn(app);
+  const { upload, parent } = await pusher.open(MODEL);
+  const operation = operationId();
+  // Under another attempt each chunk has another key.
+  const send = async (attempt: number) => {
+    const reservation = await pusher.reserve(MODEL, upload, FILES, attempt);
+    await pusher.send(reservation, FILES);
+    await pusher.confirm(MODEL, upload, reservation, attempt);
+    return () => pusher.commit(MODEL, upload, FILES, { parent, operationId: operation, attempt });
+  };
+  const commit = await send(1);
+  const { bucket } = app.stores.home;
+  const put = bucket.put.bind(bucket);
+  bucket.put = async (key, bytes) => {
+    await put(key, bytes);
+    if (!key.startsWith(ENVELOPE_PREFIX)) return;
+    bucket.put = put;
+    await (await send(2))();
+  };
+  const answer = await commit();
+  assert.equal(await logLength(app), 1);
+  const { id } = await app.admin.call("describeRepository", { repository: MODEL });
+  const entry = await app.ports.repositories.findRevision(id, answer.revision);
+  const { places } = await readEnvelope(app.ports, answer.manifest, entry?.attempt ?? "");
+  assert.ok(places.size > 0);
+  for (const [sha256, { tag }] of places) assert.equal((await app.ports.chunks.find([sha256]))[0]?.tag, tag);
 });
 
 /** Lets `apply` fail `times` times after the record is in the bucket. */
