@@ -1,9 +1,8 @@
 /** Login and logout of people: answers that browsers follow, not JSON. Without a provider in the settings there is no login. */
 import type { Hono } from "hono";
-import { getCookie } from "hono/cookie";
 import { FerryError } from "../../shared/errors.ts";
 import type { Edge, EdgeContext } from "../http/edge.ts";
-import { CSRF, giveCookie, LOGIN, SESSION, sessionCaller } from "../http/session-cookie.ts";
+import { CSRF, cookieOf, giveCookie, LOGIN, SESSION, sessionCaller } from "../http/session-cookie.ts";
 import { LOGIN_SECONDS, type PeopleLogin } from "../registry/people-login.ts";
 import type { Caller } from "../registry/ports.ts";
 
@@ -15,7 +14,7 @@ export function mountAuth(app: Hono<Edge>): void {
   });
   app.get("/auth/callback", async (c) => {
     const { code, state } = c.req.query();
-    const cookie = getCookie(c, LOGIN);
+    const cookie = cookieOf(c, LOGIN);
     giveCookie(c, LOGIN, "", 0);
     try {
       const { secret, csrf, seconds, caller, place } = await loginOf(c).finish({ code, state, cookie }, c.get("address"));
@@ -30,7 +29,7 @@ export function mountAuth(app: Hono<Edge>): void {
   });
   app.post("/auth/logout", async (c) => {
     const caller = await sessionCaller(c);
-    const secret = getCookie(c, SESSION);
+    const secret = cookieOf(c, SESSION);
     if (caller !== null && secret !== undefined) await loginOf(c).end(secret);
     await record(c, "logout", caller, "OK");
     for (const name of [SESSION, CSRF]) giveCookie(c, name, "", 0);

@@ -141,7 +141,7 @@ function endOf(iso: string | null): number {
 }
 
 /** In time that depends on the length alone. */
-function equalTexts(a: string, b: string): boolean {
+export function equalTexts(a: string, b: string): boolean {
   let difference = a.length ^ b.length;
   for (let i = 0; i < a.length; i++) difference |= a.charCodeAt(i) ^ b.charCodeAt(i);
   return difference === 0;

@@ -4,11 +4,12 @@
  * keeps the hash, with an end; what it may do is looked up with the roles of its person, so that a role taken away is gone within 60 s.
  */
 import * as z from "zod";
-import { type Digest, fromBase64Url, fromHex, sha256, toBase64Url, toHex } from "../../shared/digest.ts";
+import { fromBase64Url, fromHex, sha256, toBase64Url, toHex } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { subscriberOf } from "../../shared/networks.ts";
 import { isoTime } from "../../shared/time.ts";
 import { isToken, makeShortToken } from "../../shared/token.ts";
+import { equalTexts } from "./authenticate.ts";
 import type { FailureLimit } from "./failure-limit.ts";
 import type { Redeemer } from "./login-provider.ts";
 import type { Caller, Claims, Person, Ports } from "./ports.ts";
@@ -47,7 +48,7 @@ export class PeopleLogin {
     const untilMs = this.#ports.clock.now() + LOGIN_SECONDS * 1000;
     const begun = { state, nonce, verifier, place: place !== undefined && PLACE.test(place) ? place : "/", untilMs };
     const url = new URL(authorizationUrl);
-    const challenge = toBase64Url(await digestBytes(verifier));
+    const challenge = toBase64Url(fromHex(await sha256(verifier)));
     const asked = { response_type: "code", client_id: clientId, redirect_uri: redirectUrl, scope, state, nonce };
     for (const [name, value] of Object.entries({ ...asked, code_challenge: challenge, code_challenge_method: "S256" }))
       url.searchParams.set(name, value);
@@ -64,7 +65,7 @@ export class PeopleLogin {
     await this.#rates.spendOf((address === null ? null : subscriberOf(address)) ?? "unknown", this.#ports.limits.exchangesPerMinute);
     try {
       const begun = await this.#begun(given.cookie);
-      if (given.code === undefined || given.state === undefined || !isEqual(given.state, begun.state))
+      if (given.code === undefined || given.state === undefined || !equalTexts(given.state, begun.state))
         throw invalid("the login is another one");
       const token = await this.#redeemer.redeem(given.code, begun.verifier);
       if (token === null) throw invalid("the identity provider does not take its code");
@@ -77,7 +78,7 @@ export class PeopleLogin {
 
   async #begun(cookie: string | undefined): Promise<z.infer<typeof Begun>> {
     const [text = "", mac = ""] = (cookie ?? "").slice(0, 4_000).split(".");
-    if (text === "" || !isEqual(mac, await this.#mac("login", text))) throw invalid("no login was begun in this browser");
+    if (text === "" || !equalTexts(mac, await this.#mac("login", text))) throw invalid("no login was begun in this browser");
     const begun = Begun.parse(JSON.parse(new TextDecoder().decode(fromBase64Url(text))));
     if (begun.untilMs <= this.#ports.clock.now()) throw invalid("the login took too long");
     return begun;
@@ -126,7 +127,7 @@ export class PeopleLogin {
   }
 
   async isProven(secret: string, csrf: string | undefined): Promise<boolean> {
-    return csrf !== undefined && isEqual(csrf, await this.csrfOf(secret));
+    return csrf !== undefined && equalTexts(csrf, await this.csrfOf(secret));
   }
 
   async #mac(what: string, text: string): Promise<string> {
@@ -142,18 +143,6 @@ function personIn(claims: Claims, groupsClaim: string): Person {
     email: typeof email === "string" && isVerified === true ? email : null,
     groups: Array.isArray(groups) ? groups.filter((group) => typeof group === "string").slice(0, GROUPS_MAX) : [],
   };
-}
-
-async function digestBytes(text: string): Promise<Uint8Array> {
-  const hex: Digest = await sha256(text);
-  return fromHex(hex);
-}
-
-/** In time that depends on the length alone. */
-function isEqual(a: string, b: string): boolean {
-  let difference = a.length ^ b.length;
-  for (let at = 0; at < a.length; at++) difference |= a.charCodeAt(at) ^ b.charCodeAt(at);
-  return difference === 0;
 }
 
 function invalid(problem: string): FerryError {
