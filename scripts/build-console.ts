@@ -101,7 +101,7 @@ async function writeChanged(path: string, bytes: Uint8Array): Promise<void> {
 }
 
 async function removeOthers(kept: ReadonlySet<string>): Promise<void> {
-  for (const entry of await readdir(CONSOLE_FOLDER, { recursive: true, withFileTypes: true })) {
+  for (const entry of await readdir(join(CONSOLE_FOLDER, BELOW), { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name);
     if (entry.isFile() && !entry.name.endsWith(".new") && !kept.has(relative(CONSOLE_FOLDER, path))) await rm(path, { force: true });
   }
