@@ -2,9 +2,9 @@
  * The present set: markers in the replica store's own bucket, one object each, that name the envelope which says where the chunks are. A
  * marker is written last and removed first. Nothing else tells that a store has a revision, so nothing can tell it wrongly.
  */
-import type { RepositoryId } from "../../../shared/contract/repositories.ts";
+import { RepositoryId } from "../../../shared/contract/repositories.ts";
 import type { RevisionId } from "../../../shared/names.ts";
-import { readyKey, readyOfKey, readyPrefix, readyRevisionPrefix } from "../layout.ts";
+import { READY_PREFIX, readyKey, readyOfKey, readyPrefix, readyRevisionPrefix } from "../layout.ts";
 import { pagesOf } from "../listing.ts";
 import type { Bucket } from "../ports.ts";
 
@@ -27,6 +27,18 @@ export async function listMarkers(bucket: Bucket, id: RepositoryId): Promise<Rea
     }
   }
   return markers;
+}
+
+/** Repositories with any marker: one listing of one key for each. */
+export async function* idsWithMarkers(bucket: Bucket): AsyncGenerator<RepositoryId> {
+  for (let after = READY_PREFIX; ; ) {
+    const { objects } = await bucket.list(READY_PREFIX, { after, limit: 1 });
+    const id = RepositoryId.safeParse(objects[0]?.key.slice(READY_PREFIX.length).split("/")[0]);
+    if (!id.success) return;
+    yield id.data;
+    // '~' comes after all that names of markers are made of.
+    after = `${readyPrefix(id.data)}~`;
+  }
 }
 
 /** One listing of one key: cheap enough to be asked for every page of downloads. */

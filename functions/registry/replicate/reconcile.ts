@@ -8,12 +8,12 @@ import { toHex } from "../../../shared/digest.ts";
 import { matchesGlob, RepositoryName, type RevisionId, type StoreId } from "../../../shared/names.ts";
 import { withWhole } from "../log.ts";
 import { repositoryLog, systemLog } from "../logs.ts";
-import type { Ports, Standing } from "../ports.ts";
+import type { Bucket, Ports, Standing } from "../ports.ts";
 import { completeJob, PLAN_MS_MAX } from "./complete.ts";
 import { problemOf } from "./copy.ts";
 import { type Base, jobId, planReplica } from "./plan.ts";
 import type { JobState } from "./ports.ts";
-import { listReady, type Ready, unmarkReady } from "./ready.ts";
+import { idsWithMarkers, listMarkers, listReady, type Ready, unmarkReady } from "./ready.ts";
 import { shipLogs } from "./ship.ts";
 import { findEntry, type Want, wantedOf } from "./wanted.ts";
 
@@ -98,18 +98,22 @@ function isDue({ after, sweptAtMs, problems }: Progress, nowMs: number): boolean
 async function sweep(look: Look, progress: Progress): Promise<Progress> {
   const { ports, done, deadlineMs } = look;
   let { after } = progress;
+  const isWhole = after === null;
+  const living = new Set<RepositoryId>();
   const had = progress.after !== null && progress.problems;
   for (;;) {
     const query = { limit: PAGE, ...(after === null ? {} : { after }) };
     const page = await withWhole(systemLog(ports), () => ports.system.listRepositories(query));
     for (const repository of page) {
       await reconcileRepository(look, repository);
+      living.add(repository.id);
       after = repository.repository;
       if (ports.clock.now() >= deadlineMs) return { after, sweptAtMs: progress.sweptAtMs, problems: had || done.problems.length > 0 };
     }
     if (page.length < PAGE) break;
   }
   await shipToAll(look);
+  if (isWhole) await dropEnded(look, living);
   return { after: null, sweptAtMs: ports.clock.now(), problems: had || done.problems.length > 0 };
 }
 
@@ -119,6 +123,29 @@ async function shipToAll({ ports, standing, done, deadlineMs }: Look): Promise<v
     if (store === ports.stores.home.profile.id || !ports.stores.all().some(({ profile }) => profile.id === store)) continue;
     await shipLogs(ports, store, null, deadlineMs).catch((error: unknown) => done.problems.push(problemOf(store, error)));
   }
+}
+
+/** Replicas of repositories that were purged. Only a look that began with the first repository and came to the last knows all living ones. */
+async function dropEnded({ ports, done, deadlineMs }: Look, living: ReadonlySet<RepositoryId>): Promise<void> {
+  for (const { profile, bucket } of ports.stores.all()) {
+    if (profile.id === ports.stores.home.profile.id) continue;
+    try {
+      for await (const id of idsWithMarkers(bucket)) {
+        if (ports.clock.now() >= deadlineMs) return;
+        if (!living.has(id)) done.evicted += await dropIfEnded(ports, bucket, id);
+      }
+    } catch (error) {
+      done.problems.push(problemOf(profile.id, error));
+    }
+  }
+}
+
+async function dropIfEnded(ports: Ports, bucket: Bucket, id: RepositoryId): Promise<number> {
+  const state = await withWhole(repositoryLog(ports, id), () => ports.repositories.refs(id));
+  if (!state.ended) return 0;
+  const markers = await listMarkers(bucket, id);
+  await unmarkReady(bucket, id, markers);
+  return markers.length;
 }
 
 async function reconcileRepository(look: Look, repository: RepositorySummary): Promise<void> {

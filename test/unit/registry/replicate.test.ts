@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { repositoryLogPrefix, SYSTEM_LOG_PREFIX } from "../../../functions/registry/layout.ts";
 import { listAll } from "../../../functions/registry/listing.ts";
+import { syncRepository } from "../../../functions/registry/replicate/bell.ts";
 import type { LeasedTask } from "../../../shared/contract/replication.ts";
 import { FerryError } from "../../../shared/errors.ts";
 import { downloadUrl, ticketRequest } from "../../../shared/tickets.ts";
@@ -239,4 +240,56 @@ test("verify finds chunks that a store lost; the replica is none until it is who
   await assert.rejects(assertReadable(world, "main", FILES, { store: "west" }), { code: "REPLICA_NOT_READY" });
   await ring(world, 6);
   await assertReadable(world, "main", FILES, { store: "west" });
+});
+
+test("F30: home is down: who reads near a store that has it is served, and nobody gets another's bytes", async () => {
+  const world = await replicaWorld();
+  await addPolicy(world, "all", ["west"]);
+  await world.pusher.push(MODEL, FILES);
+  await settle(world);
+  const { bucket } = world.app.stores.home;
+  for (const name of ["get", "head", "list", "put", "create"] as const)
+    bucket[name] = async () => {
+      throw new FerryError("STORAGE_UNAVAILABLE", { store: "home", problem: "a black hole" });
+    };
+  assert.equal(await assertReadable(world, "main", FILES, { near: "west" }), "west");
+});
+
+test("F29: events twice, in any order, or lost, and a new index between them: one replica each, copied once", async () => {
+  const world = await replicaWorld();
+  await addPolicy(world, "all", ["west"]);
+  let writes = 0;
+  const { chunks } = world.app.stores.get("west");
+  const write = chunks.write.bind(chunks);
+  chunks.write = async (...given) => {
+    writes++;
+    return write(...given);
+  };
+  for (let at = 0; at < 12; at++) {
+    await world.pusher.push(MODEL, { ...FILES, n: `number ${at}` });
+    const woken = world.app.background.splice(0);
+    if (at % 3 === 0) world.app.indexes.jobs.stores.clear();
+    if (at % 2 === 0) await Promise.all([...woken, syncRepository(world.app.ports, MODEL), syncRepository(world.app.ports, MODEL)]);
+  }
+  await ring(world, 6);
+  assert.ok((await markersIn(world, "west")).length >= 12 - 11);
+  const { replicas } = await world.app.admin.call("syncStatus", { query: { repository: MODEL } });
+  assert.deepEqual(replicas.find(({ refs }) => refs.includes("main"))?.stores[0]?.state, "ready");
+  const stored = (await chunksIn(world, "west")).length;
+  assert.ok(writes <= stored * 2, `${writes} writes for ${stored} chunks`);
+  await assertReadable(world, "main", { ...FILES, n: "number 11" }, { store: "west" });
+});
+
+test("a purged repository leaves no replica behind", async () => {
+  const world = await replicaWorld();
+  await addPolicy(world, "all", ["west"]);
+  await world.pusher.push(MODEL, FILES);
+  await settle(world);
+  const { id } = await world.app.admin.call("describeRepository", { repository: MODEL });
+  await world.app.admin.call("deleteRepository", { repository: MODEL, query: { operationId: operationId() } });
+  await ring(world, 6);
+  assert.equal((await markersIn(world, "west")).length, 1, "in the trash it may come back");
+  await world.app.admin.call("purgeRepository", { params: { id }, body: { now: true, operationId: operationId() } });
+  await ring(world, 6);
+  assert.deepEqual(await markersIn(world, "west"), []);
 });
