@@ -1,6 +1,7 @@
 /** An app with a repository, and what tests of events and webhooks ask of it. */
-import { MemoryOutbound } from "../../support/memory-hooks.ts";
+
 import { type MemoryApp, memoryApp, operationId, repositoryName } from "../../support/memory-app.ts";
+import { MemoryOutbound } from "../../support/memory-hooks.ts";
 import { Pusher } from "../../support/pusher.ts";
 
 export const MODEL = repositoryName("team/model");
