@@ -245,6 +245,12 @@ export const ERRORS = {
     message: "{repository} has no tag {tag}",
     next: "See `ferry show {repository}` for its tags.",
   },
+  SETTINGS_CHANGED: {
+    status: 409,
+    retryable: false,
+    message: "the settings of {repository} are not what was expected: somebody changed them",
+    next: "Look at them again, then decide.",
+  },
   BRANCH_MOVED: {
     status: 409,
     retryable: false,

@@ -47,7 +47,7 @@ async function protect(cli: Cli, { args: [repository], signedTags, formats, secr
     ...(formats === undefined ? {} : { formats }),
     ...(secrets === undefined ? {} : { secrets }),
   };
-  if (Object.keys(changes).length > 0) settings = await changeSettings(client, repository, { ...settings, ...changes });
+  if (Object.keys(changes).length > 0) settings = await changeSettings(client, repository, settings, changes);
   cli.answer({ repository, settings }, settingsText(settings));
 }
 

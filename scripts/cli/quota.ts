@@ -45,7 +45,7 @@ async function quota(cli: Cli, flags: Quota): Promise<void> {
     const open: Limits = { logicalBytes: null, storedBytes: null, objects: null };
     const wanted: Limits = { ...open, ...limits, ...Object.fromEntries(given) };
     const closed = !none && Object.values(wanted).some((limit) => limit !== null);
-    limits = (await changeSettings(client, repository, { ...settings, quota: closed ? wanted : null })).quota;
+    limits = (await changeSettings(client, repository, settings, { quota: closed ? wanted : null })).quota;
   }
   cli.answer({ repository, quota: limits, usage }, quotaText(limits, usage));
 }

@@ -65,7 +65,7 @@ async function retention(cli: Cli, flags: Retention): Promise<void> {
   const client = await cli.connect();
   const { settings } = await client.call("describeRepository", { repository });
   const { retention: kept } =
-    flags.none || rules !== null ? await changeSettings(client, repository, { ...settings, retention: rules }) : settings;
+    flags.none || rules !== null ? await changeSettings(client, repository, settings, { retention: rules }) : settings;
   cli.answer({ repository, retention: kept }, rulesText(kept));
 }
 

@@ -1,4 +1,4 @@
-/** A repository's settings, which the server replaces whole. */
+/** A repository's settings, which the server replaces whole, if they still are what was looked at. */
 import type { FerryClient } from "../../shared/client.ts";
 import type { RepositorySettings } from "../../shared/contract/repositories.ts";
 import type { RepositoryName } from "../../shared/names.ts";
@@ -7,7 +7,9 @@ import { newOperationId } from "./operation.ts";
 export async function changeSettings(
   client: FerryClient,
   repository: RepositoryName,
-  settings: RepositorySettings,
+  expected: RepositorySettings,
+  changes: Partial<RepositorySettings>,
 ): Promise<RepositorySettings> {
-  return (await client.call("setSettings", { repository, body: { settings, operationId: newOperationId() } })).settings;
+  const body = { settings: { ...expected, ...changes }, expected, operationId: newOperationId() };
+  return (await client.call("setSettings", { repository, body })).settings;
 }

@@ -224,8 +224,8 @@ export type RepositoryPurgeRequest = z.output<typeof RepositoryPurgeRequest>;
 
 // ---- settings and retention -------------------------------------------------------------------------------------------------
 
-/** Replaces them whole. */
-export const SettingsRequest = z.strictObject({ settings: RepositorySettings, operationId });
+/** Replaces them whole. `expected`: what they must be now, so that nobody takes back unknowingly what another has just changed. */
+export const SettingsRequest = z.strictObject({ settings: RepositorySettings, expected: RepositorySettings.optional(), operationId });
 export const Settings = z.object({ settings: RepositorySettings });
 
 /** `retention`: these rules instead of the repository's. `force`: also when they keep nothing, or name a metric that no revision has. */

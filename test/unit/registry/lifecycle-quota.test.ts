@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Quota } from "../../../shared/contract/repositories.ts";
+import type { Quota, RepositorySettings } from "../../../shared/contract/repositories.ts";
 import { operationId, refName } from "../../support/memory-app.ts";
 import type { Files } from "../../support/pusher.ts";
 import { COPY, calls, codeOf, MAIN, MODEL, makeWorld, purgeNow, records, type World } from "./lifecycle-world.ts";
@@ -138,4 +138,24 @@ test("settings take an administrator, are told by the description, and come back
   world.app.indexes.wipe();
   assert.deepEqual((await world.admin.call("describeRepository", { repository: MODEL })).settings, settings);
   assert.equal(await codeOf(world.push(FILES, { branch: MAIN })), "QUOTA_EXCEEDED");
+});
+
+test("two administrators who change settings on one look: the second is told, and takes nothing back", async () => {
+  const world = await makeWorld();
+  const look = async () => (await world.admin.call("describeRepository", { repository: MODEL })).settings;
+  const change = (expected: RepositorySettings, changes: Partial<RepositorySettings>) =>
+    codeOf(
+      world.admin.call("setSettings", {
+        repository: MODEL,
+        body: { settings: { ...expected, ...changes }, expected, operationId: operationId() },
+      }),
+    );
+  const seen = await look();
+  const quota = { logicalBytes: 100, storedBytes: null, objects: null };
+  assert.equal(await change(seen, { quota }), "OK");
+  const before = await records(world);
+  assert.equal(await change(seen, { quota: null }), "SETTINGS_CHANGED");
+  assert.deepEqual(await records(world), before);
+  assert.deepEqual((await look()).quota, quota);
+  assert.equal(await change(await look(), { quota: null }), "OK");
 });
