@@ -96,11 +96,52 @@ test("repositories are listed and found by a part of their name", { skip }, asyn
   await watched.close();
 });
 
+test("of 10,000 repositories a page is shown, a search walks all of them, and never more than 200 rows are drawn", { skip }, async () => {
+  const names = Array.from({ length: 10_000 }, (_, at) => `team-${at % 100}/model-${String(at).padStart(5, "0")}`);
+  const watched = await openConsole(browser, live.stack.endpoint, { token: live.stack.token, allowed: stores() });
+  const { page } = watched;
+  let asked = 0;
+  await watched.context.route("**/api/v1/repositories?*", (route) => {
+    asked++;
+    const query = new URL(route.request().url()).searchParams;
+    const [from, limit] = [Number(query.get("cursor") ?? 0), Number(query.get("limit"))];
+    const row = (repository: string) => ({
+      repository,
+      id: repository.slice(-5).padStart(16, "0"),
+      createdAt: "2026-01-01T00:00:00Z",
+      createdBy: "x",
+      blocked: null,
+    });
+    const next = from + limit < names.length ? String(from + limit) : null;
+    return route.fulfill({ json: { repositories: names.slice(from, from + limit).map(row), next } });
+  });
+  await visit(watched, "#/repositories", "Repositories");
+  assert.equal(await page.getByRole("row").count(), 51);
+  await page.getByRole("button", { name: "Next" }).click();
+  await page.getByRole("link", { name: "model-00050" }).waitFor();
+  await page.getByRole("button", { name: "Previous" }).click();
+  await page.getByRole("link", { name: "model-00000" }).waitFor();
+  await page.getByLabel("Find").fill("model-09");
+  await page.keyboard.press("Enter");
+  await page.getByText("Only the first 200 are shown").waitFor();
+  assert.equal(await page.getByRole("row").count(), 201);
+  asked = 0;
+  await page.getByLabel("Find").fill("model-09999");
+  await page.keyboard.press("Enter");
+  await page.getByRole("link", { name: "model-09998" }).waitFor({ state: "detached" });
+  await page.getByRole("link", { name: "model-09999" }).waitFor();
+  await settled(page);
+  assert.equal(await page.getByRole("row").count(), 2);
+  assert.equal(asked, 10);
+  await watched.close();
+});
+
 test("the card is shown from README.md, with the front matter apart", { skip }, async () => {
   const watched = await open("#/repositories/team/demo", "team/demo");
   const { page } = watched;
   await page.getByRole("heading", { level: 2, name: "Demo model" }).waitFor();
   await page.getByText("apache-2.0").waitFor();
+  await page.getByText("Not signed.").waitFor();
   assert.equal(await page.locator("article strong").textContent(), "sees");
   await assertSound(watched, "card");
   await screenshot(watched, "card");

@@ -11,6 +11,7 @@ export const NAVIGATION: readonly Row[] = [
   { path: "upload", word: "nav.upload", load: () => import("./upload.tsx") },
   { path: "replication", word: "nav.replication", load: () => import("./replication.tsx") },
   { path: "nodes", word: "nav.nodes", load: () => import("./nodes.tsx") },
+  { path: "webhooks", word: "nav.webhooks", load: () => import("./webhooks.tsx") },
   { path: "trash", word: "nav.trash", load: () => import("./trash.tsx") },
   { path: "storage", word: "nav.storage", load: () => import("./storage.tsx") },
   { path: "tokens", word: "nav.tokens", load: () => import("./tokens.tsx") },

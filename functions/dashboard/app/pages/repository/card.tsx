@@ -12,6 +12,7 @@ import { StoredChunks } from "../../stored/chunks.ts";
 import { layoutOf } from "../../stored/layout.ts";
 import { storedSource } from "../../stored/source.ts";
 import type { TabProps } from "./repository.tsx";
+import { Trust } from "./trust.tsx";
 
 /** A longer card is shown up to here. */
 const CARD_BYTES_MAX = 512 * 1024;
@@ -23,6 +24,7 @@ export function CardTab({ repository, revision }: TabProps) {
       <CardText repository={repository.repository} revision={revision} />
       <aside>
         <About revision={revision} />
+        <Trust repository={repository.repository} revision={revision} />
       </aside>
     </div>
   );
