@@ -1,26 +1,39 @@
 /** An executor beside a store that the edge does not reach: the program, over HTTP only, between two stores of local R2. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import { Redis } from "ioredis";
 import type { SyncStep } from "../../shared/contract/replication.ts";
 import { StoreId } from "../../shared/names.ts";
 import { MiB } from "../../shared/units.ts";
-import { type Live, startLive, writeSafetensors } from "../support/live.ts";
+import { FaultProxy } from "../support/fault-proxy.ts";
+import { FERRY } from "../support/ferry-process.ts";
+import { type Live, seededBytes, startLive, writeSafetensors } from "../support/live.ts";
 import { repositoryName } from "../support/memory-app.ts";
 import { whyNoRedis } from "../support/stack.ts";
 import { snapshot, tempFolder } from "../support/trees.ts";
 
 const MODEL = repositoryName("team/model");
+const FILES = 200;
+const KILLS = 20;
+const PARALLEL = 4;
 
 describe("an executor over HTTP, real Redis and local R2", { skip: whyNoRedis() }, () => {
   const folder = tempFolder();
   const source = join(folder.path, "model");
   let live: Live;
+  let proxy: FaultProxy;
+  /** Chunks that somebody began to send to the store. */
+  let puts = 0;
   before(async () => {
+    proxy = await FaultProxy.start("http://127.0.0.1:9");
     live = await startLive({
       runtime: "node",
-      stores: (local) => local.map((store) => (store.id === "west" ? { ...store, reach: "agent" } : store)),
+      stores: (local) =>
+        local.map((store) => (store.id === "west" ? { ...store, reach: "agent", endpoint: behind(store.endpoint) } : store)),
     });
     const tensors = Object.fromEntries(Array.from({ length: 20 }, (_, at) => [`t${at}`, { sizeBytes: 6 * MiB, seed: `t${at}` }]));
     writeSafetensors(join(source, "model.safetensors"), tensors);
@@ -30,8 +43,21 @@ describe("an executor over HTTP, real Redis and local R2", { skip: whyNoRedis() 
   });
   after(async () => {
     await live?.stop();
+    await proxy?.close();
     folder.remove();
   });
+
+  function behind(endpoint: string): string {
+    const { origin, pathname } = new URL(endpoint);
+    proxy.retarget(origin);
+    const counted = (n: number) => {
+      puts = n;
+      return false;
+    };
+    const prefix = `${pathname.replace(/\/$/, "")}/west/chunks/`;
+    proxy.rules = [{ verb: "PUT", prefix, nth: counted, fault: { kind: "delay", ms: 0 } }];
+    return proxy.endpoint + pathname;
+  }
 
   test("the edge leaves the store alone, the executor fills it, and its token can do no more", { timeout: 60_000 }, async (t) => {
     const step: SyncStep = await live.admin.call("stepSync", {});
@@ -51,4 +77,43 @@ describe("an executor over HTTP, real Redis and local R2", { skip: whyNoRedis() 
     });
     await assert.rejects(member.call("stepSync", {}), { code: "PERMISSION_DENIED" });
   });
+
+  test("killed 20 times it sends again at most what was in flight", { timeout: 200_000 }, async (t) => {
+    const many = join(folder.path, "many");
+    mkdirSync(many);
+    for (let at = 0; at < FILES; at++) writeFileSync(join(many, `${at}.bin`), Buffer.concat([...seededBytes(`file ${at}`, 100_000)]));
+    await live.ferry(["push", many, "team/many"]);
+    await live.admin.call("stepSync", {});
+    const first = puts;
+    let kills = 0;
+    for (let round = 0; round < KILLS; round++) {
+      if (await killedAfter(puts + 1 + (round % 5))) kills++;
+      await endLeases();
+    }
+    const done = await live.ferry(["sync", "execute", "--stores", "west", "--once"]);
+    const sent = puts - first;
+    t.diagnostic(`${FILES} chunks, ${kills} kills: ${sent} PUTs`);
+    assert.deepEqual([done["ready"], kills], [1, KILLS]);
+    assert.ok(sent <= FILES + KILLS * PARALLEL, `${sent} PUTs`);
+    const seen = await live.ferry(["sync", "verify", "team/many", "--store", "west"]);
+    assert.deepEqual([seen["replicas"], seen["missing"]], [1, 0]);
+  });
+
+  /** Whether the executor was still at it when the store had been sent so many chunks. */
+  async function killedAfter(count: number): Promise<boolean> {
+    const argv = [FERRY, "sync", "execute", "--stores", "west", "--parallel", String(PARALLEL)];
+    const child = spawn(process.execPath, argv, { env: { PATH: process.env["PATH"] ?? "", ...live.env() }, stdio: "ignore" });
+    const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
+    for (let waits = 0; puts < count && waits < 3000; waits++) await wait(5);
+    child.kill("SIGKILL");
+    return (await ended) === null;
+  }
+
+  /** As if a minute and a half had passed. */
+  async function endLeases(): Promise<void> {
+    const redis = new Redis(live.stack.redis.url);
+    const queue = "mf:1:work:west:queue";
+    for (const task of await redis.zrange(queue, 0, -1)) await redis.call("ZADD", queue, "XX", 1, task);
+    redis.disconnect();
+  }
 });
