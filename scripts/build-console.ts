@@ -8,6 +8,8 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { FILE_HEADERS, HASHED_CACHING, HASHED_FOLDER, NAMED_CACHING } from "../functions/dashboard/policy.ts";
+import { VERSION } from "../functions/services.ts";
+import { openApi } from "../shared/contract/openapi.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const APP = "functions/dashboard/app";
@@ -20,6 +22,8 @@ export type BuiltConsole = { files: number; firstLoadGzipBytes: number; totalGzi
 /** Builds in memory, then writes what changed: stacks that start at the same time, or run already, never see half a file. */
 export async function buildConsole(): Promise<BuiltConsole> {
   const files = await bundle();
+  // Of the Worker, whose schemas can't tell of themselves (worker-parts/zod.ts).
+  files.set("openapi.json", Buffer.from(JSON.stringify(openApi(VERSION))));
   files.set("_headers", Buffer.from(headersFile(files.keys())));
   for (const [name, bytes] of files) await writeChanged(join(CONSOLE_FOLDER, name), bytes);
   await removeOthers(new Set(files.keys()));

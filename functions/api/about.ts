@@ -1,8 +1,8 @@
 import type { Hono } from "hono";
+import { openApi } from "../../shared/contract/openapi.ts";
 import { isoTime } from "../../shared/time.ts";
 import type { Edge } from "../http/edge.ts";
 import { mount } from "../http/mount.ts";
-import { openApi } from "../http/openapi.ts";
 
 export function mountAbout(app: Hono<Edge>): void {
   mount(app, "health", async () => ({ ok: true }));

@@ -1,6 +1,8 @@
 /** The console's page and files on both runtimes: the same bytes, the same headers, and nothing else is taken from the app. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { VERSION } from "../../functions/services.ts";
+import { openApi } from "../../shared/contract/openapi.ts";
 import { startTestStack, type TestStack, whyNoRedis } from "../support/stack.ts";
 
 for (const runtime of ["workerd", "node"] as const) {
@@ -56,7 +58,9 @@ for (const runtime of ["workerd", "node"] as const) {
         assert.doesNotMatch(await answer.text(), /<html|content-security/i, path);
       }
       assert.equal((await ask("/healthz")).status, 200);
-      assert.match((await ask("/openapi.json")).headers.get("content-type") ?? "", /json/);
+      const description = await ask("/openapi.json");
+      assert.match(description.headers.get("content-type") ?? "", /json/);
+      assert.deepEqual(await description.json(), JSON.parse(JSON.stringify(openApi(VERSION))));
     });
   });
 }

@@ -1,6 +1,6 @@
 /** OpenAPI 3.1 of the route table: schemas come from the same zod objects that parse requests. */
 import * as z from "zod";
-import { Problem, ROUTES, type RouteSpec } from "../../shared/contract/routes.ts";
+import { Problem, ROUTES, type RouteSpec } from "./routes.ts";
 
 type Node = Record<string, unknown>;
 
