@@ -12,6 +12,7 @@ import { addCollect } from "./collect.ts";
 import { addCompletion } from "./completion.ts";
 import { addDiff } from "./diff.ts";
 import { addDoctor } from "./doctor.ts";
+import { addEvents } from "./events.ts";
 import { type ExitName, exitCode } from "./exit.ts";
 import { addFsck } from "./fsck.ts";
 import type { Host } from "./host.ts";
@@ -44,6 +45,7 @@ import { addUser } from "./user.ts";
 import { VERSION } from "./version.ts";
 import { addWarm } from "./warm.ts";
 import { addWatch } from "./watch.ts";
+import { addWebhook } from "./webhook.ts";
 
 /** Runs one command line. Returns the exit code; everything that goes wrong is told on standard error. */
 export async function runFerry(argv: readonly string[], host: Host): Promise<number> {
@@ -132,6 +134,8 @@ function addCommands(program: Command, act: Act): void {
   addPolicy(program, act);
   addSync(program, act);
   addPromote(program, act);
+  addEvents(program, act);
+  addWebhook(program, act);
   addCollect(program, act);
   addRebuild(program, act);
   addFsck(program, act);
