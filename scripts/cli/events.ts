@@ -1,7 +1,7 @@
 /** `ferry events`: what happens in the deployment, in order, and as it happens. */
 import type { Command } from "commander";
 import * as z from "zod";
-import { EVENTS_PAGE_MAX, EventCursor, type FeedEvent } from "../../shared/contract/events.ts";
+import { EVENTS_PAGE_MAX, EventCursor, type EventPage, type FeedEvent } from "../../shared/contract/events.ts";
 import { EventGlob, matchesEvent } from "../../shared/contract/hooks.ts";
 import type { Act } from "./act.ts";
 import { type Cli, GlobalFlags } from "./cli.ts";
