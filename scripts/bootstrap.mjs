@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 const PROGRAMS = {
   start: ["scripts/dev.ts", "start"],
   stop: ["scripts/dev.ts", "stop"],
-  serve: ["functions/server.ts"],
+  serve: ["scripts/serve.ts"],
   test: ["scripts/test.ts"],
   check: ["scripts/check.ts"],
   bench: ["scripts/bench.ts"],

@@ -1,8 +1,9 @@
-/** `npm run build`: what is shipped, in dist/. `ferry.mjs` is the command line in one file, for Node 20 and later. */
+/** `npm run build`: what is shipped, in dist/. `console` is the web console; `ferry.mjs` is the command line in one file, for Node 20 and later. */
 import { chmod, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BuildOptions, build, type Plugin } from "esbuild";
+import { buildConsole, CONSOLE_FOLDER } from "./build-console.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
@@ -76,6 +77,8 @@ const undiciOfProgram: Plugin = {
 };
 
 if (import.meta.main) {
+  const { files, totalGzipBytes } = await buildConsole();
+  console.log(`${CONSOLE_FOLDER}: ${files} files, ${Math.round(totalGzipBytes / 1024)} KiB gzip`);
   const outfile = join(ROOT, "dist", "ferry.mjs");
   const sizeBytes = await buildFerry(outfile);
   console.log(`${outfile}: ${Math.round(sizeBytes / 1024)} KiB`);
