@@ -75,13 +75,13 @@ export const ERRORS = {
     status: 401,
     retryable: false,
     message: "the identity token is not accepted: {problem}",
-    next: "Compare its issuer, audience and claims with the deployment's IDENTITY_ISSUERS.",
+    next: "Compare its issuer, audience and claims with the deployment's IDENTITY_ISSUERS; of a login, begin it again.",
   },
   IDENTITY_UNAVAILABLE: {
     status: 503,
     retryable: true,
     message: "the keys of {issuer} can't be read now",
-    next: "Try again in a moment; if it stays, the jwksUrl in IDENTITY_ISSUERS is not reachable.",
+    next: "Try again in a moment; if it stays, the jwksUrl in IDENTITY_ISSUERS, or an address in LOGIN, is not reachable.",
   },
 
   REPOSITORY_UNKNOWN: {
