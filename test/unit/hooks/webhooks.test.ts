@@ -1,6 +1,7 @@
 /** Webhooks out: what is sent, how it is signed, what happens when it does not arrive. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { hooksRound } from "../../../functions/registry/hooks/bell.ts";
 import type { Post } from "../../../functions/registry/hooks/ports.ts";
 import { SYSTEM_LOG_PREFIX } from "../../../functions/registry/layout.ts";
@@ -24,13 +25,23 @@ function problemOf({ headers, body }: Post, secrets: string[], nowMs: number): P
   return webhookProblem(secrets, signed, headers["webhook-signature"] ?? "", nowMs);
 }
 
+/** Rounds until nothing is claimed: the round that an act woke may be the one that sends. */
+async function settle({ app }: HookWorld): Promise<void> {
+  const isClaimed = () =>
+    [...app.indexes.deliveries.entries.values()].some((entry) => entry.fence > 0 && entry.attempts > 0 && entry.last === null);
+  do {
+    await hooksRound(app.ports);
+    await setImmediate();
+  } while (isClaimed());
+}
+
 const statesOf = async ({ app }: HookWorld) =>
   (await app.admin.call("listDeliveries", { params: { webhook: "ci" } })).deliveries.map(({ state }) => state);
 
 test("an event is sent once, signed, thin; nothing from before the webhook was made", async () => {
   const { world, secret } = await withWebhook();
   await tag(world, "v1");
-  for (let i = 0; i < 3; i++) await hooksRound(world.app.ports);
+  for (let i = 0; i < 3; i++) await settle(world);
   const { posts } = world.outbound;
   assert.equal(posts.length, 1);
   const [post] = posts;
@@ -48,7 +59,7 @@ test("only events and repositories that the webhook names are sent", async () =>
   await tag(world, "v1");
   const other = { repository: "other/model", operationId: operationId() };
   await world.app.admin.call("createRepository", { body: other as never });
-  await hooksRound(world.app.ports);
+  await settle(world);
   assert.equal(world.outbound.posts.length, 1);
   const [post] = world.outbound.posts;
   assert.equal(post?.headers["content-type"], "application/cloudevents+json");
@@ -85,7 +96,7 @@ test("redirects are answers like others that are not 2xx, and are not followed",
   const { world } = await withWebhook();
   world.outbound.answer = () => ({ status: 302, retryAfterSeconds: null });
   await tag(world, "v1");
-  await hooksRound(world.app.ports);
+  await settle(world);
   assert.deepEqual(await statesOf(world), ["waiting"]);
 });
 
@@ -93,15 +104,15 @@ test("410 disables a webhook until its secret is rotated", async () => {
   const { world } = await withWebhook();
   world.outbound.answer = () => ({ status: 410, retryAfterSeconds: null });
   await tag(world, "v1");
-  await hooksRound(world.app.ports);
+  await settle(world);
   assert.match((await world.app.admin.call("readWebhook", { params: { webhook: "ci" } })).disabled ?? "", /410/);
   await tag(world, "v2");
-  await hooksRound(world.app.ports);
+  await settle(world);
   assert.equal(world.outbound.posts.length, 1);
   world.outbound.answer = () => ({ status: 200, retryAfterSeconds: null });
   await world.app.admin.call("rotateWebhook", { params: { webhook: "ci" }, body: { operationId: operationId() } });
   await tag(world, "v3");
-  await hooksRound(world.app.ports);
+  await settle(world);
   assert.match(world.outbound.posts.at(-1)?.body ?? "", /"v3"/);
 });
 
@@ -114,7 +125,10 @@ test("after a rotation both secrets sign for the overlap, then the new one alone
     const before = world.outbound.posts.length;
     await tag(world, name);
     // The round that the act woke may be the one that sends it.
-    for (let i = 0; i < 1_000 && world.outbound.posts.length === before; i++) await hooksRound(world.app.ports);
+    while (world.outbound.posts.length === before) {
+      await settle(world);
+      await setImmediate();
+    }
     const post = world.outbound.posts.at(-1);
     assert.ok(post !== undefined);
     const nowMs = world.app.clock.now();
@@ -128,7 +142,7 @@ test("after a rotation both secrets sign for the overlap, then the new one alone
 test("two bells at once send each delivery once", async () => {
   const { world } = await withWebhook();
   for (let i = 0; i < 20; i++) await tag(world, `v${i}`);
-  await Promise.all(Array.from({ length: 4 }, () => hooksRound(world.app.ports)));
+  await Promise.all(Array.from({ length: 4 }, () => settle(world)));
   const ids = world.outbound.posts.map(({ headers }) => headers["webhook-id"]);
   assert.deepEqual([ids.length, new Set(ids).size], [20, 20]);
 });
@@ -139,12 +153,15 @@ test("an attempt whose sender died is made again when its claim ends", async () 
   world.outbound.answer = () => {
     throw new Error("the process is gone");
   };
-  await assert.rejects(hooksRound(world.app.ports));
+  while (world.outbound.posts.length === 0) {
+    await hooksRound(world.app.ports).catch(() => undefined);
+    await setImmediate();
+  }
   world.outbound.answer = () => ({ status: 200, retryAfterSeconds: null });
   await hooksRound(world.app.ports);
   assert.equal(world.outbound.posts.length, 1, "the claim still holds");
   world.app.clock.advance(30_001);
-  await hooksRound(world.app.ports);
+  await settle(world);
   assert.deepEqual(await statesOf(world), ["delivered"]);
 });
 
@@ -178,11 +195,11 @@ test("a removed webhook is sent nothing, and its deliveries are gone", async () 
   const { world } = await withWebhook();
   world.outbound.answer = () => ({ status: 500, retryAfterSeconds: null });
   await tag(world, "v1");
-  await hooksRound(world.app.ports);
+  await settle(world);
   await world.app.admin.call("removeWebhook", { params: { webhook: "ci" }, query: { operationId: operationId() } });
   world.app.clock.advance(HOUR_MS);
   await tag(world, "v2");
-  await hooksRound(world.app.ports);
+  await settle(world);
   assert.equal(world.outbound.posts.length, 1);
   assert.equal(await world.app.ports.deliveries.waiting(), 0);
 });
