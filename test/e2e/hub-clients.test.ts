@@ -1,0 +1,132 @@
+/** Real clients of the Hub, unmodified, against a running system. FERRY_WRITE_DOCS=1 writes what they could do into docs/huggingface.md. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { writeTable } from "../support/hub/matrix.ts";
+import { pythonWith } from "../support/hub/python.ts";
+import { fileSha256, type Live, startLive, writeSafetensors } from "../support/live.ts";
+import { whyNoRedis } from "../support/stack.ts";
+import { snapshot, tempFolder } from "../support/trees.ts";
+
+const PUSHED = "team/pushed";
+const SCRIPTS = fileURLToPath(new URL("../support/hub", import.meta.url));
+const CLIENT_MS = 170_000;
+const seen = new Map<string, Map<string, string | null>>();
+
+type Client = { name: string; packages: string[]; script: string; argv: (stand: Stand, name: string) => string[] };
+type Stand = { live: Live; folder: string; remove(): void };
+
+const toAll: Client["argv"] = ({ folder }, name) => [PUSHED, folder, name];
+const PYTHON_CLIENTS: Client[] = [
+  { name: "huggingface_hub", packages: ["huggingface_hub==1.33.*"], script: "client.py", argv: toAll },
+  { name: "huggingface_hub", packages: ["huggingface_hub==2.*"], script: "client.py", argv: toAll },
+  { name: "transformers", packages: ["transformers==5.*", "jinja2"], script: "transformers_client.py", argv: (_, name) => [name] },
+];
+
+async function startStand(runtime: "workerd" | "node"): Promise<Stand> {
+  const temporary = tempFolder();
+  const folder = join(temporary.path, "model");
+  mkdirSync(join(folder, "sub"), { recursive: true });
+  writeFileSync(join(folder, "config.json"), '{"a":1}');
+  writeFileSync(join(folder, "sub", "empty.txt"), "");
+  writeFileSync(join(folder, "sub", "small.txt"), "small");
+  writeSafetensors(join(folder, "model.safetensors"), {
+    a: { sizeBytes: 80e6, seed: "a" },
+    b: { sizeBytes: 50e6, seed: "b" },
+    c: { sizeBytes: 1000, seed: "c" },
+  });
+  const live = await startLive({ runtime });
+  await live.ferry(["push", folder, PUSHED, "-m", "first"]);
+  return { live, folder, remove: temporary.remove };
+}
+
+/** Runs a client in a home of its own; lines that are JSON tell of its operations. */
+async function run(
+  command: string,
+  argv: string[],
+  live: Live,
+): Promise<{ exit: number; lines: Record<string, string | null>[]; stderr: string }> {
+  const home = tempFolder();
+  const env = {
+    PATH: process.env["PATH"] ?? "",
+    HOME: home.path,
+    HF_HOME: join(home.path, "hf"),
+    HF_ENDPOINT: live.stack.endpoint,
+    HF_TOKEN: live.stack.token,
+    HF_HUB_DISABLE_XET: "1",
+    HF_HUB_DISABLE_TELEMETRY: "1",
+    HF_HUB_DISABLE_PROGRESS_BARS: "1",
+  };
+  const child = spawn(command, argv, { env, stdio: ["ignore", "pipe", "pipe"], timeout: CLIENT_MS, killSignal: "SIGKILL" });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+  });
+  const exit = await new Promise<number>((resolve) => child.once("close", (code) => resolve(code ?? 137)));
+  home.remove();
+  const lines = stdout.split("\n").filter((line) => line.startsWith("{"));
+  return { exit, lines: lines.map((line) => JSON.parse(line) as Record<string, string | null>), stderr };
+}
+
+async function tellsOfSuccess(name: string, command: string, argv: string[], live: Live): Promise<void> {
+  const { lines, stderr, exit } = await run(command, argv, live);
+  const [{ version = "?" } = {}, ...results] = lines;
+  assert.ok(results.length > 0 && exit === 0, stderr.slice(-2000));
+  seen.set(`${name} ${version}`, new Map(results.map(({ operation, error }) => [operation ?? "?", error ?? null])));
+  assert.deepEqual(
+    results.filter(({ error }) => error !== null),
+    [],
+  );
+}
+
+for (const runtime of ["workerd", "node"] as const) {
+  describe(`clients of the Hub on ${runtime}`, { skip: whyNoRedis() }, () => {
+    let stand: Stand;
+    before(async () => {
+      stand = await startStand(runtime);
+    });
+    after(async () => {
+      await stand?.live.stop();
+      stand?.remove();
+      if (process.env["FERRY_WRITE_DOCS"] === "1") writeTable(seen);
+    });
+
+    for (const [at, { name, packages, script, argv }] of PYTHON_CLIENTS.entries())
+      test(`${packages.join(" ")} does all it can`, async (t) => {
+        const python = pythonWith(packages);
+        if (typeof python === "string") return t.skip(python);
+        await tellsOfSuccess(name, python.bin("python"), [join(SCRIPTS, script), ...argv(stand, `team/new-${at}`)], stand.live);
+      });
+
+    test("@huggingface/hub does all it can", async () => {
+      const argv = [join(SCRIPTS, "client.mjs"), PUSHED, stand.folder, "team/new-js"];
+      await tellsOfSuccess("@huggingface/hub", process.execPath, argv, stand.live);
+    });
+
+    test("the hf command uploads and downloads; what it uploads, ferry pulls byte-identical, sharing chunks with what ferry pushed", async (t) => {
+      const python = pythonWith(["huggingface_hub==2.*"]);
+      if (typeof python === "string") return t.skip(python);
+      const { live, folder } = stand;
+      const hf = (...argv: string[]) => run(python.bin("hf"), argv, live);
+      assert.equal((await hf("auth", "whoami")).exit, 0);
+      const uploaded = await hf("upload", "team/by-hf", folder, ".");
+      assert.equal(uploaded.exit, 0, uploaded.stderr.slice(-2000));
+      const target = tempFolder();
+      await live.ferry(["pull", "team/by-hf", join(target.path, "native")]);
+      assert.equal(await fileSha256(join(target.path, "native", "model.safetensors")), await fileSha256(join(folder, "model.safetensors")));
+      const again = await live.ferry(["push", folder, "team/by-hf@main"]);
+      assert.equal(again["bytesSent"], 0, "the chunks are those that ferry makes");
+      const downloaded = await hf("download", PUSHED, "--local-dir", join(target.path, "hf"));
+      assert.equal(downloaded.exit, 0, downloaded.stderr.slice(-2000));
+      const got = snapshot(join(target.path, "hf"));
+      for (const [path, entry] of Object.entries(snapshot(folder))) assert.deepEqual(got[path], entry, path);
+      target.remove();
+    });
+  });
+}
