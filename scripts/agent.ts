@@ -218,12 +218,12 @@ class Agent {
 }
 
 const PROGRESS_MS = 3_000;
-const Progress = z.object({ bytes: z.int().nonnegative() });
+const Progress = z.object({ bytes: z.int().nonnegative(), readers: z.array(z.string()).max(64) });
 
-async function askProgress(url: string): Promise<number | null> {
+async function askProgress(url: string): Promise<z.infer<typeof Progress> | null> {
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(PROGRESS_MS) });
-    return answer.ok ? Progress.parse(await answer.json()).bytes : null;
+    return answer.ok ? Progress.parse(await answer.json()) : null;
   } catch {
     return null;
   }

@@ -14,6 +14,7 @@ const PROGRAMS = {
   test: ["scripts/test.ts"],
   check: ["scripts/check.ts"],
   bench: ["scripts/bench.ts"],
+  simulate: ["scripts/simulate.ts"],
   soak: ["scripts/soak.ts"],
   deploy: ["scripts/deploy.ts"],
   build: ["scripts/build.ts"],

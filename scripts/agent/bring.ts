@@ -19,9 +19,11 @@ import type { Fault, Peers } from "./peers.ts";
 
 /** How many peers are asked for one chunk. */
 const SOURCES_MAX = 4;
+/** How many of those who have it by then. */
+const READERS_MAX = 3;
 const ORIGIN_TRIES = 4;
 /** How long peers that are all busy are asked again. */
-const BUSY_MS_MAX = 20_000;
+const BUSY_MS_MAX = 60_000;
 const BUSY_PAUSE_MS = 250;
 
 /** A chunk on its way. `done` rejects when it does not come. */
@@ -36,7 +38,7 @@ export type BringerParts = {
   /** A ticket with which peers give it. */
   ticket: (wanted: Wanted) => Promise<string | null>;
   /** What a peer answers when it is asked how much it has; null: nothing that makes sense. */
-  progress: (url: string) => Promise<number | null>;
+  progress: (url: string) => Promise<{ bytes: number; readers: readonly string[] } | null>;
   originWidth: number;
   sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   random: () => number;
@@ -44,6 +46,9 @@ export type BringerParts = {
   log: (line: Record<string, string | number | boolean>) => void;
   signal: AbortSignal;
 };
+
+type Answer = "there" | "busy" | "no";
+type Asking = { wanted: Wanted; filling: Filling; pass: string };
 
 export type BringCounts = {
   originBytes: number;
@@ -107,43 +112,68 @@ export class Bringer {
   }
 
   async #fromPeers(wanted: Wanted, filling: Filling): Promise<boolean> {
-    const { ring, peers, ticket, nowMs, sleep, random, signal } = this.#parts;
+    const { ticket, nowMs, sleep, random, signal } = this.#parts;
     const pass = await ticket(wanted);
     if (pass === null) return false;
     const endMs = nowMs() + BUSY_MS_MAX;
     for (;;) {
-      const { ring: now, self } = ring();
-      // Those that are left alone for a while stay out, and others take their part.
-      const sources = now.sources(wanted.sha256, self, 4 * SOURCES_MAX).filter((peer) => peer.address !== "" && !peers.isLeft(peer));
-      let isBusy = false;
-      for (const peer of sources.slice(0, SOURCES_MAX)) {
-        const ended = await this.#fromPeer(peer, { wanted, filling, pass });
-        if (ended === "there") return true;
-        if (ended === "busy") isBusy = true;
-      }
-      if (!isBusy || nowMs() > endMs) return false;
+      const ended = await this.#askAll({ wanted, filling, pass });
+      if (ended === "there") return true;
+      if (ended === "no" || nowMs() > endMs) return false;
       await sleep(BUSY_PAUSE_MS * (0.5 + random()), signal);
     }
   }
 
-  async #fromPeer(
-    peer: RingPeer,
-    { wanted, filling, pass }: { wanted: Wanted; filling: Filling; pass: string },
-  ): Promise<"there" | "busy" | "no"> {
+  /** Everybody who may be asked, once. */
+  async #askAll(asking: Asking): Promise<Answer> {
+    const { ring: now, self } = this.#parts.ring();
+    const { peers } = this.#parts;
+    // Those that are left alone for a while stay out, and others take their part.
+    const better = now.sources(asking.wanted.sha256, self, 4 * SOURCES_MAX);
+    const sources = better.filter((peer) => peer.address !== "" && !peers.isLeft(peer)).slice(0, SOURCES_MAX);
+    let isBusy = false;
+    for (const peer of sources) {
+      const ended = await this.#fromPeer(peer, { ...asking, only: "any" });
+      if (ended === "there") return "there";
+      if (ended !== "busy") continue;
+      isBusy = true;
+      if (await this.#fromReaders(peer, asking)) return "there";
+    }
+    return isBusy ? "busy" : "no";
+  }
+
+  /** A peer that gives the chunk to many now knows some who have it. */
+  async #fromReaders(peer: RingPeer, { wanted, filling, pass }: Asking): Promise<boolean> {
+    const { ring: now, self } = this.#parts.ring();
+    const told = await this.#parts.progress(chunkAddress(`http://${peer.address}`, wanted, pass, { as: "progress" }));
+    const others = shuffled(told?.readers ?? [], this.#parts.random).filter((id) => id !== self.id);
+    const members = others.flatMap((id) => now.members.find((member) => member.id === id) ?? []);
+    for (const other of members.filter((member) => !this.#parts.peers.isLeft(member)).slice(0, READERS_MAX)) {
+      if ((await this.#fromPeer(other, { wanted, filling, pass, only: "here" })) === "there") return true;
+    }
+    return false;
+  }
+
+  async #fromPeer(peer: RingPeer, { wanted, filling, pass, only }: Asking & { only: "here" | "any" }): Promise<Answer> {
     const { peers, transport, signal } = this.#parts;
     const isOnly = filling.bytes === 0;
     const onBytes = (bytes: number) => {
       this.counts.peerBytes += bytes;
     };
-    const url = chunkAddress(`http://${peer.address}`, wanted, pass);
-    const asking = chunkAddress(`http://${peer.address}`, wanted, pass, "progress");
-    const suspicion = { patience: PATIENCE, bytesPerSecondMin: peers.rateMin, progress: () => this.#parts.progress(asking) };
+    const base = `http://${peer.address}`;
+    const url = chunkAddress(base, wanted, pass, { only, from: this.#parts.ring().self.id });
+    const asking = chunkAddress(base, wanted, pass, { as: "progress" });
+    const progress = async () => (await this.#parts.progress(asking))?.bytes ?? null;
+    const suspicion = { patience: PATIENCE, bytesPerSecondMin: peers.rateMin, progress };
     const startedMs = this.#parts.nowMs();
     const end = await fetchInto(filling, url, { transport, signal, onBytes }, suspicion);
     if (end.kind === "disk") throw end.error;
     if (end.kind === "slow") return this.#blame(peer, "crawled", "it gives too few bytes");
     if (end.kind === "broken") return this.#blame(peer, "died", end.problem);
-    if (end.kind === "answered") return end.status === 503 ? "busy" : this.#blame(peer, "refused", `it answered ${end.status}`);
+    if (end.kind === "answered")
+      return end.status === 503 || (only === "here" && end.status === 404)
+        ? "busy"
+        : this.#blame(peer, "refused", `it answered ${end.status}`);
     if (await this.#settle(wanted, filling, `agent ${peer.id}`)) {
       this.counts.peerChunks++;
       peers.praise(peer, wanted.size / Math.max(0.001, (this.#parts.nowMs() - startedMs) / 1000));
@@ -195,6 +225,11 @@ export class Bringer {
       return false;
     }
   }
+}
+
+function shuffled<T>(items: readonly T[], random: () => number): T[] {
+  const ranked = items.map((item) => ({ item, rank: random() }));
+  return ranked.sort((a, b) => a.rank - b.rank).map(({ item }) => item);
 }
 
 function problemOf(answer: StoreAnswer | { kind: "slow" }): string {

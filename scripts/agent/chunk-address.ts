@@ -19,18 +19,20 @@ const Named = z.object({
   as: z.enum(["content", "path", "progress"]).default("content"),
   /** `self`: the reader hashes what it gets, so it may have bytes of a chunk that is still coming. */
   checks: z.enum(["self", "agent"]).default("agent"),
+  /** The agent that asks: others may be sent to it. Empty: a pod. */
+  from: z.string().max(128).default(""),
+  /** `here`: only when its bytes are here, or coming. */
+  only: z.enum(["here", "any"]).default("any"),
 });
 
 export type ChunkQuestion = z.infer<typeof Named>;
 
-/** @param base such as `http://10.0.0.1:7077`. */
-export function chunkAddress(
-  base: string,
-  { sha256, size, repository, revision }: Wanted,
-  ticket: string,
-  as: ChunkQuestion["as"] = "content",
-): string {
-  return `${base}${CHUNKS_PATH}${sha256}?${new URLSearchParams({ size: String(size), repository, revision, ticket, as, checks: "self" })}`;
+type Manner = Partial<Pick<ChunkQuestion, "as" | "from" | "only">>;
+
+/** For who hashes what it gets. @param base such as `http://10.0.0.1:7077`. */
+export function chunkAddress(base: string, { sha256, size, repository, revision }: Wanted, ticket: string, manner: Manner = {}): string {
+  const asked = { size: String(size), repository, revision, ticket, checks: "self", ...manner };
+  return `${base}${CHUNKS_PATH}${sha256}?${new URLSearchParams(asked)}`;
 }
 
 /** Null: it is no chunk's address. */

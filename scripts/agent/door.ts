@@ -21,6 +21,7 @@ import type { Cache } from "./cache.ts";
 import { CHUNKS_PATH, type ChunkQuestion, parseChunkAddress } from "./chunk-address.ts";
 import type { ChunkFile } from "./chunk-file.ts";
 import type { Log } from "./log.ts";
+import { ChunkReaders } from "./readers.ts";
 import { SendBuffers, sendFile, sendFilling } from "./sending.ts";
 
 /** Answers with bytes at once; more are told to ask somebody else, or later. */
@@ -54,6 +55,7 @@ export type DoorParts = {
 export class Door {
   readonly #parts: DoorParts;
   readonly #buffers = new SendBuffers();
+  readonly #readers = new ChunkReaders();
   readonly #hosts: ReadonlySet<string>;
   readonly counts: DoorCounts = { requests: 0, refused: 0, busy: 0, servedBytes: 0, hits: 0, misses: 0, paths: 0 };
   #sending = 0;
@@ -97,19 +99,26 @@ export class Door {
     if (problem !== null) throw new FerryError("AGENT_TICKET_INVALID", { problem });
     if (method === "POST") return json(response, 200, { isRight: await this.#parts.cache.check(question, { again: true }) });
     if (question.as === "path") return this.#path(question, response);
-    if (question.as === "progress") return json(response, 200, { bytes: this.#progress(question) });
+    if (question.as === "progress") {
+      return json(response, 200, { bytes: this.#progress(question), readers: this.#readers.of(question.sha256) });
+    }
+    if (question.only === "here" && this.#progress(question) === 0) return text(response, 404, "it is not here\n");
     const range = rangeOf(request.headers.range, question.size);
     if (range === null) return text(response, 416, "not within the chunk\n");
-    if (this.#sending >= SENDING_MAX) {
+    const isAgent = question.from !== "";
+    if (this.#sending >= SENDING_MAX || (isAgent && this.#readers.isFull(question.sha256))) {
       this.counts.busy++;
       response.setHeader("retry-after", "1");
       return text(response, 503, "busy\n");
     }
     this.#sending++;
+    const end = isAgent ? this.#readers.begin(question.sha256, question.from) : () => {};
+    let isWhole = false;
     try {
-      await this.#content(question, range, response);
+      isWhole = await this.#content(question, range, response);
     } finally {
       this.#sending--;
+      end(isWhole);
     }
   }
 
@@ -134,7 +143,8 @@ export class Door {
     return cache.has(question) ? question.size : bringer.bytesOf(question.sha256);
   }
 
-  async #content(question: ChunkQuestion, range: Range, response: ServerResponse): Promise<void> {
+  /** Whether the reader got all of it. */
+  async #content(question: ChunkQuestion, range: Range, response: ServerResponse): Promise<boolean> {
     const { cache, bringer } = this.#parts;
     if (question.checks === "agent") {
       await bringer.bring(question, "live");
@@ -150,12 +160,15 @@ export class Door {
     const file = cache.read(question) ?? (await this.#whenClosed(question));
     if (file === null) {
       // The head when the first bytes are there: until then a failure can be told, and another be asked.
-      if (await sendFilling(response, bringer.fly(question, "live").filling, sent, onFirst)) response.end();
-      return;
+      const isSent = await sendFilling(response, bringer.fly(question, "live").filling, sent, onFirst);
+      if (isSent) response.end();
+      return isSent;
     }
     onFirst();
     try {
-      if (await sendFile(response, file, sent)) response.end();
+      const isSent = await sendFile(response, file, sent);
+      if (isSent) response.end();
+      return isSent;
     } finally {
       file.close();
     }

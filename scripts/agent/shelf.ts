@@ -21,7 +21,7 @@ const WELL_KNOWN_SOCKETS = ["/var/lib/modelferry/agent.sock", "/run/modelferry/a
 const WIDTH = 16;
 const ANSWER_BYTES_MAX = 64 * 1024;
 /** An agent that does not answer is left after so long: it had to bring the chunk, but not from the moon. */
-const ANSWER_MS = 10_000;
+const ANSWER_MS = 30_000;
 const BRING_BYTES_PER_SECOND_MIN = 4 * MiB;
 const FAILURES_MAX = 3;
 
@@ -91,7 +91,7 @@ export class AgentShelf implements ChunkShelf {
     await this.#window.take(1, signal);
     try {
       if (this.#isOff) return null;
-      const url = chunkAddress("", wanted, await this.#ticket(sha256, signal), "path");
+      const url = chunkAddress("", wanted, await this.#ticket(sha256, signal), { as: "path" });
       const answer = await this.#ask("GET", url, ANSWER_MS + (size / BRING_BYTES_PER_SECOND_MIN) * 1000, signal);
       const fd = this.#openAt(PathAnswer.parse(answer).path, { sha256, size });
       this.#failures = 0;

@@ -6,11 +6,10 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync 
 import { request } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { setTimeout as wait } from "node:timers/promises";
 import { pushFiles } from "../../scripts/node/transfer.ts";
 import { RefName, type RepositoryName } from "../../shared/names.ts";
 import { MiB } from "../../shared/units.ts";
-import { type AgentProcess, type AgentWorld, startAgentWorld } from "../support/agents.ts";
+import { type AgentProcess, type AgentWorld, startAgentWorld, until } from "../support/agents.ts";
 import { ferryProcess } from "../support/ferry-process.ts";
 import { seededBytes, writeSafetensors } from "../support/live.ts";
 import { operationId, repositoryName } from "../support/memory-app.ts";
@@ -62,6 +61,8 @@ describe("one agent", { timeout: 400_000 }, () => {
       .filter((path) => path.includes("/"))
       .map((path) => join(cache, "chunks", path));
 
+  const fillings = (cache: string) => readdirSync(join(cache, "filling")).length;
+
   test("a pull takes all chunks from the agent, a second one without asking the store again; files of one chunk share its disk", async (t) => {
     t.after(() => world.endAgents());
     const agent = await agentAt("plain");
@@ -85,7 +86,11 @@ describe("one agent", { timeout: 400_000 }, () => {
     for (let round = 0; round < KILLS; round++) {
       const agent = await world.start({ id: "killed", cache: join(world.folder, "killed") });
       const pulling = pull(agent);
-      await wait(randomInt(20, 600));
+      // In the middle of filling, each time elsewhere.
+      const wantedFiles = randomInt(0, 6);
+      await until(async () => chunkFiles(agent.cache).length >= wantedFiles && fillings(agent.cache) > 0, "a fill to be under way").catch(
+        () => {},
+      );
       if (agent.child.exitCode === null) killed++;
       await agent.end("SIGKILL");
       // Without its agent the pull goes to the store.
@@ -95,7 +100,7 @@ describe("one agent", { timeout: 400_000 }, () => {
         assert.equal(createHash("sha256").update(readFileSync(path)).digest("hex"), name);
         files++;
       }
-      if (round % 3 === 2) rmSync(join(agent.cache, "chunks"), { recursive: true });
+      rmSync(join(agent.cache, "chunks"), { recursive: true });
     }
     const agent = await agentAt("killed");
     const last = await pull(agent);

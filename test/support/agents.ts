@@ -176,6 +176,6 @@ export async function until(isSo: () => Promise<boolean>, what: string, patience
   const endMs = performance.now() + patienceMs;
   while (!(await isSo())) {
     if (performance.now() > endMs) throw new Error(`waited in vain for ${what}`);
-    await wait(50);
+    await wait(10);
   }
 }
