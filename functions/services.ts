@@ -1,6 +1,7 @@
 /** The services of a deployment on any ports, and what an isolate shares between requests. */
 import type { Action } from "../shared/contract/access.ts";
 import { sha256 } from "../shared/digest.ts";
+import { FerryError } from "../shared/errors.ts";
 import type { LogLine, Services } from "./http/edge.ts";
 import { HookWaker } from "./http/tell-hooks.ts";
 import { AuditLog } from "./registry/audit.ts";
@@ -9,7 +10,7 @@ import { FailureLimit } from "./registry/failure-limit.ts";
 import { IdentityExchange } from "./registry/identity.ts";
 import type { Redeemer } from "./registry/login-provider.ts";
 import { PeopleLogin } from "./registry/people-login.ts";
-import type { Ports } from "./registry/ports.ts";
+import type { Caller, Ports } from "./registry/ports.ts";
 import { RateLimits } from "./registry/rate-limits.ts";
 
 export const VERSION = "0.1.0";
@@ -43,6 +44,12 @@ export async function makeServices(ports: Ports, bootstrapToken: string, { log, 
     failures,
     hooks: new HookWaker(),
     audit: new AuditLog(ports),
-    authenticate: (bearer, address) => authentication.callerOf(bearer, address),
+    authenticate: async (bearer, address) => ofKind(await authentication.callerOf(bearer, address), false),
+    authenticateSession: async (secret, address) => ofKind(await authentication.callerOf(secret, address), true),
   };
+}
+
+function ofKind(caller: Caller, isSession: boolean): Caller {
+  if ((caller.kind === "session") === isSession) return caller;
+  throw new FerryError("TOKEN_INVALID");
 }

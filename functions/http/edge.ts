@@ -14,6 +14,8 @@ export type Services = {
   ports: Ports;
   /** Throws TOKEN_INVALID, ADDRESS_DENIED, RATE_LIMITED. */
   authenticate(bearer: string, address: string | null): Promise<Caller>;
+  /** The same for a session's secret, which is good in its cookie alone: neither takes what is the other's. */
+  authenticateSession(secret: string, address: string | null): Promise<Caller>;
   identity: IdentityExchange;
   /** Null: people can't log in here. */
   login: PeopleLogin | null;

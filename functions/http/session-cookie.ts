@@ -26,12 +26,10 @@ export function cookieOf(c: EdgeContext, name: string): string | undefined {
  * whoever made it ask. Throws CSRF_INVALID, TOKEN_INVALID.
  */
 export async function sessionCaller(c: EdgeContext): Promise<Caller | null> {
-  const { login, authenticate } = c.get("services");
+  const { login, authenticateSession } = c.get("services");
   const secret = cookieOf(c, SESSION);
   if (login === null || secret === undefined || secret === "") return null;
   const isRead = c.req.method === "GET" || c.req.method === "HEAD";
   if (!isRead && !(await login.isProven(secret, c.req.header(CSRF_HEADER)))) throw new FerryError("CSRF_INVALID");
-  const caller = await authenticate(secret, c.get("address"));
-  if (caller.kind !== "session") throw new FerryError("TOKEN_INVALID");
-  return caller;
+  return authenticateSession(secret, c.get("address"));
 }

@@ -68,6 +68,8 @@ test("its cookies are this host's alone; the secret is not readable, nor good as
   const secret = browser.cookies.get("__Host-ferry") ?? "";
   const bare = await app.fetch("http://ferry.test/api/v1/whoami", { headers: { authorization: `Bearer ${secret}` } });
   assert.equal(await codeOf(bare), "TOKEN_INVALID");
+  const hub = await app.fetch("http://ferry.test/api/whoami-v2", { headers: { authorization: `Bearer ${secret}` } });
+  assert.equal(hub.status, 401);
   const { token } = await app.admin.call("createToken", { body: { name: "x", scopes: [{ repositories: "team/*", actions: ["pull"] }] } });
   const swapped = await app.fetch("http://ferry.test/api/v1/whoami", { headers: { cookie: `__Host-ferry=${token}` } });
   assert.equal(await codeOf(swapped), "TOKEN_INVALID");
