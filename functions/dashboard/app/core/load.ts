@@ -28,6 +28,16 @@ export function useLoad<T>(work: Work<T>, keys: readonly unknown[]): Loading<T> 
   return { ...state, reload: useCallback(() => setRound((count) => count + 1), []) };
 }
 
+/** Asks again every so often, as long as somebody can see the answer. */
+export function useAgain(reload: () => void, everyMs: number): void {
+  useEffect(() => {
+    const timer = setInterval(() => {
+      if (!document.hidden) reload();
+    }, everyMs);
+    return () => clearInterval(timer);
+  }, [reload, everyMs]);
+}
+
 /** `run` starts it; one at a time. `problem` of the last one. */
 export type Acting = { busy: boolean; problem: unknown; run: (work: (client: FerryClient) => Promise<void>) => void };
 

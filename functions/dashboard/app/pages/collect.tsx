@@ -1,19 +1,23 @@
 /** Collection: what the newest run found, and starting one; a dry run first. */
 import { useState } from "preact/hooks";
 import type { CollectRun } from "../../../../shared/contract/collect.ts";
-import { useAct, useLoad } from "../core/load.ts";
+import { useAct, useAgain, useLoad } from "../core/load.ts";
 import { numberText } from "../core/text.ts";
 import { t } from "../core/words.ts";
 import { Badge, Button, Bytes, Facts, Loaded, Notice, Problem, Time } from "../parts/basics.tsx";
 import { Ask } from "../parts/forms.tsx";
 
-export function isOver({ phase }: CollectRun): boolean {
+/** A run goes on by the minute's bell. */
+const AGAIN_MS = 15_000;
+
+function isOver({ phase }: CollectRun): boolean {
   return phase === "done" || phase === "aborted";
 }
 
 /** The newest run, to be read only. */
 export function CollectTile() {
   const status = useLoad((client, signal) => client.call("collectStatus", {}, signal), []);
+  useAgain(status.reload, AGAIN_MS);
   return <Loaded of={status}>{({ run }) => (run === null ? <p class="empty">{t("collect.none")}</p> : <RunFacts of={run} />)}</Loaded>;
 }
 

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import type { AgentList } from "../../../../shared/contract/agents.ts";
-import { useLoad } from "../core/load.ts";
+import { useAgain, useLoad } from "../core/load.ts";
 import { refine } from "../core/route.ts";
 import { numberText, percentText } from "../core/text.ts";
 import { t } from "../core/words.ts";
@@ -14,6 +14,7 @@ type Agent = AgentList["agents"][number];
 
 /** A group may have 1,000. */
 const PAGE_ROWS = 100;
+const AGAIN_MS = 10_000;
 
 export default function Nodes({ query }: PageProps) {
   const group = query.get("group") ?? "default";
@@ -23,6 +24,7 @@ export default function Nodes({ query }: PageProps) {
     async (client, signal) => (await client.call("listAgents", { query: { group } }, signal)).agents.sort((a, b) => (a.id < b.id ? -1 : 1)),
     [group],
   );
+  useAgain(agents.reload, AGAIN_MS);
   return (
     <Page title={t("nav.nodes")} lead={t("nodes.lead")}>
       <Form onSend={() => refine({ group: typed.trim() })}>

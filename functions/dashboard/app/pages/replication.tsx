@@ -1,13 +1,16 @@
 /** Replication: policies, each with what it would copy, and the jobs that are under way. */
 import { useState } from "preact/hooks";
 import { Policy, type PolicyPreview, type PolicySummary, type ReplicaJobState } from "../../../../shared/contract/replication.ts";
-import { useAct, useLoad } from "../core/load.ts";
+import { useAct, useAgain, useLoad } from "../core/load.ts";
 import { operationId, session } from "../core/session.ts";
 import { bytesText, durationText, numberText } from "../core/text.ts";
 import { isAdmin } from "../core/usage.ts";
 import { t } from "../core/words.ts";
 import { Badge, Bar, Button, Bytes, type Column, Id, Loaded, Notice, Page, Problem, Section, Table, Time } from "../parts/basics.tsx";
 import { Ask, Field } from "../parts/forms.tsx";
+
+/** Jobs move by themselves. */
+const AGAIN_MS = 5000;
 
 export default function Replication() {
   const now = session.value;
@@ -19,6 +22,7 @@ function Administered() {
   const policies = useLoad((client, signal) => client.call("listPolicies", {}, signal), []);
   const jobs = useLoad((client, signal) => client.call("syncStatus", {}, signal), []);
   const stepping = useAct();
+  useAgain(jobs.reload, AGAIN_MS);
   const step = () =>
     stepping.run(async (client) => {
       await client.call("stepSync", {});
