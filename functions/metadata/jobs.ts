@@ -37,7 +37,7 @@ export class RedisReplicaJobs implements ReplicaJobs {
 
   async put(job: ReplicaJob, tasks: readonly TaskPlan[]): Promise<void> {
     const texts = tasks.map(({ places, bytes }) => `${bytes}|${places.join(",")}`);
-    integerOf(await this.#run(JOBS.put, job.store, [job.job, JSON.stringify(job), job.rank, ...texts]));
+    integerOf(await this.#run(JOBS.put, job.store, [job.job, JSON.stringify(job), job.copy, job.rank, ...texts]));
   }
 
   async get(store: StoreId, job: string): Promise<JobState | null> {

@@ -15,7 +15,7 @@
  *   repo:<id>:order             zset     !<mark>, :<seq12>:<revision> and <branch>:<seq12>:<revision>; all with score 0
  *   chunks:<hex digit>          hash     <sha256, base64url> → entry of 28 characters; 16 shards by the digest's first digit
  *   chunks-of:<store>:<hex digit>   hash  the same for a store that is not home
- *   work:<store>:jobs           hash     <job> → plan, <job>:left, :bytes, :failures, :problem    (docs/decisions/0017)
+ *   work:<store>:jobs           hash     <job> → plan, <job>:copy, :count, :left, :bytes, :failures, :problem    (docs/decisions/0017)
  *   work:<store>:queue          zset     <job>:<n>, scored by when it may be given out: its rank, or a time in ms
  *   work:<store>:tasks          hash     #, <job>:<n> → <fence>|<failures>|<bytes>|<places> or "done"
  *   events                      stream   e: an event as JSON; the newest thousands

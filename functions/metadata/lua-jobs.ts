@@ -16,19 +16,19 @@ local function clear(job)
     redis.call('HDEL', KEYS[3], job .. ':' .. n)
     redis.call('ZREM', KEYS[2], job .. ':' .. n)
   end
-  redis.call('HDEL', KEYS[1], job, job .. ':count', job .. ':left', job .. ':bytes', job .. ':failures', job .. ':problem')
+  redis.call('HDEL', KEYS[1], job, job .. ':copy', job .. ':count', job .. ':left', job .. ':bytes', job .. ':failures', job .. ':problem')
 end`;
 
-/** ARGV: job, plan, rank, then what each task is. */
+/** ARGV: job, plan, its envelope, rank, then what each task is. Who plans the same at the same time takes nothing from anybody. */
 const PUT = `
 local job = ARGV[1]
-if redis.call('HGET', KEYS[1], job) == ARGV[2] then return 0 end
+if redis.call('HGET', KEYS[1], job .. ':copy') == ARGV[3] then return 0 end
 clear(job)
-local count = #ARGV - 3
-redis.call('HSET', KEYS[1], job, ARGV[2], job .. ':count', count, job .. ':left', count)
+local count = #ARGV - 4
+redis.call('HSET', KEYS[1], job, ARGV[2], job .. ':copy', ARGV[3], job .. ':count', count, job .. ':left', count)
 for n = 0, count - 1 do
-  redis.call('HSET', KEYS[3], job .. ':' .. n, '0|0|' .. ARGV[n + 4])
-  redis.call('ZADD', KEYS[2], ARGV[3], job .. ':' .. n)
+  redis.call('HSET', KEYS[3], job .. ':' .. n, '0|0|' .. ARGV[n + 5])
+  redis.call('ZADD', KEYS[2], ARGV[4], job .. ':' .. n)
 end
 return 1`;
 

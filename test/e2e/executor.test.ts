@@ -113,7 +113,7 @@ describe("an executor over HTTP, real Redis and local R2", { skip: whyNoRedis() 
   async function endLeases(): Promise<void> {
     const redis = new Redis(live.stack.redis.url);
     const queue = "mf:1:work:west:queue";
-    for (const task of await redis.zrange(queue, 0, -1)) await redis.call("ZADD", queue, "XX", 1, task);
+    for (const task of await redis.zrange(queue, "0", "-1")) await redis.call("ZADD", queue, "XX", "1", task);
     redis.disconnect();
   }
 });

@@ -79,7 +79,7 @@ export function jobsSuite(name: string, make: MakeIndexes): void {
       await jobs.put(job, tasks);
       const lease = await take(jobs);
       assert.ok(lease !== null);
-      await jobs.put(job, tasks);
+      await jobs.put({ ...job, plannedAtMs: job.plannedAtMs + 1 }, tasks);
       assert.equal(await jobs.finish(heldOf(lease)), 1);
       await jobs.put({ ...job, copy: hex("other", 16) }, tasks);
       assert.equal((await jobs.get(STORE, job.job))?.left, 2);

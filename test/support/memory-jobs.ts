@@ -12,7 +12,7 @@ export class MemoryReplicaJobs implements ReplicaJobs {
   async put(job: ReplicaJob, tasks: readonly TaskPlan[]): Promise<void> {
     const jobs = this.stores.get(job.store) ?? new Map<string, Entry>();
     this.stores.set(job.store, jobs);
-    if (JSON.stringify(jobs.get(job.job)?.job) === JSON.stringify(job)) return;
+    if (jobs.get(job.job)?.job.copy === job.copy) return;
     const fresh = tasks.map((task): Task => ({ ...structuredClone(task), done: false, fence: 0, failures: 0, atMs: job.rank }));
     jobs.set(job.job, { job: { ...job }, tasks: fresh, doneBytes: 0, failures: 0, problem: null });
   }

@@ -37,7 +37,7 @@ export type JobState = { job: ReplicaJob; left: number; doneBytes: number; failu
 
 /** Tasks of replication, and who is at them. Times are the caller's, in milliseconds since 1970. */
 export interface ReplicaJobs {
-  /** Begins a job, in place of an older plan of it. The same plan again changes nothing. */
+  /** Begins a job, in place of another plan of it. One with the same envelope (`copy`) is the same plan, and changes nothing. */
   put(job: ReplicaJob, tasks: readonly TaskPlan[]): Promise<void>;
   get(store: StoreId, job: string): Promise<JobState | null>;
   list(store: StoreId): Promise<JobState[]>;

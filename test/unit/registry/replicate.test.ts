@@ -293,3 +293,20 @@ test("a purged repository leaves no replica behind", async () => {
   await ring(world, 6);
   assert.deepEqual(await markersIn(world, "west"), []);
 });
+
+test("two who compare at the same time copy once", async () => {
+  const world = await replicaWorld();
+  await world.pusher.push(MODEL, FILES);
+  let writes = 0;
+  const { chunks } = world.app.stores.get("west");
+  const write = chunks.write.bind(chunks);
+  chunks.write = async (...given) => {
+    writes++;
+    return write(...given);
+  };
+  await tag(world, "deploy/west");
+  await Promise.all([...world.app.background.splice(0), ...Array.from({ length: 4 }, () => syncRepository(world.app.ports, MODEL))]);
+  await ring(world, 6);
+  assert.equal(writes, 4);
+  await assertReadable(world, "main", FILES, { store: "west" });
+});
