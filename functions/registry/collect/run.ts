@@ -31,10 +31,17 @@ export async function collectStatus(ports: Ports): Promise<CollectAnswer> {
 export async function startCollect(ports: Ports, request: { dryRun: boolean; shareMax?: number | undefined }): Promise<CollectAnswer> {
   return leased(ports, async () => {
     const current = await newestRun(ports);
-    if (!isEnded(current)) return current;
+    if (hasBegun(current) && !isEnded(current)) return current;
+    // Whoever began it died at once: it knows no time to count from.
+    if (current !== null && !isEnded(current)) await saveEnd(ports, aborted(current, "it did not begin"));
     const state = emptyRun(ports, request, current);
     const storeNowMs = await saveRun(ports, state);
-    checkClock(ports, storeNowMs);
+    try {
+      checkClock(ports, storeNowMs);
+    } catch (error) {
+      await saveEnd(ports, abortedBy(state, error));
+      throw error;
+    }
     await tidy(ports, storeNowMs);
     const begun = { ...state, scanFromMs: storeNowMs };
     await saveRun(ports, begun);
@@ -47,6 +54,7 @@ export async function stepCollect(ports: Ports): Promise<CollectAnswer> {
   return leased(ports, async () => {
     const state = await newestRun(ports);
     if (state === null || isEnded(state)) return state;
+    if (!hasBegun(state)) return saveEnd(ports, aborted(state, "it did not begin"));
     const next = await advance(ports, state, ports.clock.now() + STEP_MS).catch((error: unknown) => abortedBy(state, error));
     return saveEnd(ports, next);
   });
@@ -65,8 +73,7 @@ export async function cancelCollect(ports: Ports, run: string): Promise<CollectA
   return leased(ports, async () => {
     const state = await loadRun(ports, run);
     if (state === null || isEnded(state)) return state;
-    const cancelled: CollectRun = { ...state, phase: "aborted", problem: "it was cancelled" };
-    return saveEnd(ports, cancelled);
+    return saveEnd(ports, aborted(state, "it was cancelled"));
   });
 }
 
@@ -105,7 +112,16 @@ async function waitStep(ports: Ports, state: CollectRun): Promise<CollectRun> {
 function abortedBy(state: CollectRun, error: unknown): CollectRun {
   const rail = error instanceof FerryError && (error.code === "COLLECT_REFUSED" || error.code === "LOG_DAMAGED");
   if (!rail && !(error instanceof RangeError)) throw error;
-  return { ...state, phase: "aborted", problem: error.message };
+  return aborted(state, error.message);
+}
+
+function aborted(state: CollectRun, problem: string): CollectRun {
+  return { ...state, phase: "aborted", problem };
+}
+
+/** A run counts its times from the store's clock, which its start has read. */
+function hasBegun(run: CollectRun | null): run is CollectRun {
+  return run !== null && run.scanFromMs !== null;
 }
 
 function checkClock(ports: Ports, storeNowMs: number): void {
