@@ -85,7 +85,7 @@ async function preview(cli: Cli, flags: z.infer<typeof Rule>): Promise<void> {
 function previewText({ matches, missing, bytes, more, replicas }: PolicyPreview): string {
   const rows = replicas.map(({ repository, refs, revision, store, sizeBytes }) => [
     `${repository}@${refs[0] ?? revision}`,
-    revision.slice(0, 12),
+    revision,
     `to ${store}`,
     bytesText(sizeBytes),
   ]);

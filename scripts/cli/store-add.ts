@@ -11,8 +11,8 @@ const IdValue = z.string().pipe(StoreId);
 const Add = GlobalFlags.extend({
   args: z.tuple([IdValue]),
   provider: z.enum(PROVIDERS).default("s3"),
-  endpoint: z.url({ protocol: /^https?$/ }),
-  publicEndpoint: z.url({ protocol: /^https?$/ }).optional(),
+  url: z.url({ protocol: /^https?$/ }),
+  publicUrl: z.url({ protocol: /^https?$/ }).optional(),
   region: z.string().default("auto"),
   bucket: z.string().min(3).max(63),
   prefix: z.string().optional(),
@@ -29,10 +29,10 @@ export function addStoreAdd(store: Command, act: Act): void {
     .command("add")
     .description("Print the settings of one more store; the deployment takes them with its next start.")
     .argument("<id>", "its id: lower-case letters, digits and '-'")
-    .requiredOption("--endpoint <url>", "of its S3 API, as the deployment reaches it")
+    .requiredOption("--url <url>", "of its S3 API, as the deployment reaches it")
     .requiredOption("--bucket <name>", "its bucket")
     .option("--provider <name>", `${PROVIDERS.join(", ")} (default: s3)`)
-    .option("--public-endpoint <url>", "as clients reach it, when that is another")
+    .option("--public-url <url>", "as clients reach it, when that is another")
     .option("--region <name>", "its region (default: auto)")
     .option("--prefix <prefix>", "keys of modelferry begin with this")
     .option("--near <names>", "networks that it is close to, parted by commas")
@@ -41,7 +41,7 @@ export function addStoreAdd(store: Command, act: Act): void {
 }
 
 async function add(cli: Cli, flags: Add): Promise<void> {
-  const { args, provider, endpoint, publicEndpoint, region, bucket, prefix, near, reach } = flags;
+  const { args, provider, url: endpoint, publicUrl: publicEndpoint, region, bucket, prefix, near, reach } = flags;
   const [id] = args;
   const { stores } = await (await cli.connect()).call("listStores", {});
   if (stores.some((store) => store.id === id)) throw new FerryError("USAGE_INVALID", { problem: `there is a store ${id} already` });

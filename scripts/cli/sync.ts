@@ -70,7 +70,7 @@ async function status(cli: Cli, { args: [repository] }: z.infer<typeof Status>):
 
 function statusText({ jobs, replicas }: SyncStatus, repository: RepositoryName | undefined): string {
   const rows = replicas.map(({ revision, refs, stores }) => [
-    revision.slice(0, 12),
+    revision,
     plain(refs.slice(0, 3).join(", ")),
     ...stores.map(({ store, state, wanted }) => `${store}: ${state}${state === "absent" && wanted ? ", wanted" : ""}`),
   ]);
@@ -83,14 +83,7 @@ function jobRow(job: ReplicaJobState): string[] {
   const percent = bytes === 0 ? 100 : Math.floor((100 * doneBytes) / bytes);
   const eta = etaSeconds === null ? "" : `${durationText(etaSeconds)} left`;
   const why = problem === null ? "" : `${plain(problem)} (${counted(failures, "failure")})`;
-  return [
-    `${repository ?? "?"}@${revision.slice(0, 12)}`,
-    `to ${store}`,
-    `${percent} % of ${bytesText(bytes)}`,
-    `${tasksLeft} tasks`,
-    eta,
-    why,
-  ];
+  return [`${repository ?? "?"}@${revision}`, `to ${store}`, `${percent} % of ${bytesText(bytes)}`, `${tasksLeft} tasks`, eta, why];
 }
 
 async function run(cli: Cli): Promise<void> {
