@@ -23,7 +23,7 @@ describe("collection beside pushes on workerd, real Redis and local R2", { skip:
   });
   after(() => live?.stop());
 
-  test(`${CYCLES} cycles beside ${PUSHERS} pushers: every revision that was acknowledged and kept reads back whole`, {
+  test(`F12: ${CYCLES} cycles beside ${PUSHERS} pushers: every revision that was acknowledged and kept reads back whole`, {
     timeout: 300_000,
   }, async (t) => {
     let running = true;

@@ -103,7 +103,7 @@ describe(`${RANKS} ranks, one revision`, { skip: whyNoRedis() }, () => {
     return keys.length - new Set(keys.map((key) => key.split("~")[0])).size;
   }
 
-  test("all parts become one revision at one moment: no other state of the branch is ever seen, and every rank prints the same", async (t) => {
+  test("F20: all parts become one revision at one moment: no other state of the branch is ever seen, and every rank prints the same", async (t) => {
     const startedAt = performance.now();
     const { result, looks, seen } = await watching(() => Promise.all(ALL.map((rank) => push(rank, { session: "run-100", step: "100" }))));
     const seconds = (performance.now() - startedAt) / 1000;
@@ -125,7 +125,7 @@ describe(`${RANKS} ranks, one revision`, { skip: whyNoRedis() }, () => {
     assert.equal(await storedTwice(), 0);
   });
 
-  test("a rank that is killed while it pushes: no revision, the others say whose part is missing, and the rerun completes", async (t) => {
+  test("F20: a rank that is killed while it pushes: no revision, the others say whose part is missing, and the rerun completes", async (t) => {
     const before = await revisionCount();
     const killWhenOthersSealed = async (child: ChildProcess) => {
       const others = async () => (await sessions()).some(({ session, sealed }) => session === "run-200" && sealed.length === RANKS - 1);

@@ -82,14 +82,14 @@ describe("Redis by REST that fails", () => {
   };
 
   for (const [name, behaviour] of Object.entries(FAULTS)) {
-    test(`every call throws INDEX_UNAVAILABLE when it ${name}`, async () => {
+    test(`F7: every call throws INDEX_UNAVAILABLE when it ${name}`, async () => {
       fault = behaviour;
       const calls = await indexCalls(connect());
       await Promise.all(calls.map(({ name: call, call: send }) => assert.rejects(send(), (error) => isUnavailable(error, call))));
     });
   }
 
-  test("every call throws INDEX_UNAVAILABLE when nothing listens", async () => {
+  test("F7: every call throws INDEX_UNAVAILABLE when nothing listens", async () => {
     const free = createServer().listen(0, "127.0.0.1");
     await new Promise<void>((resolve) => free.once("listening", resolve));
     const { port } = free.address() as AddressInfo;

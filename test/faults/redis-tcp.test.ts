@@ -21,13 +21,13 @@ const FAULTS: Record<string, (socket: Socket) => void> = {
 
 describe("Redis by TCP that fails", () => {
   for (const [name, behaviour] of Object.entries(FAULTS)) {
-    test(`every call throws INDEX_UNAVAILABLE when it ${name}`, async (t) => {
+    test(`F7: every call throws INDEX_UNAVAILABLE when it ${name}`, async (t) => {
       const { port } = await listen(behaviour, (stop) => t.after(stop));
       await assertUnavailable(port, (stop) => t.after(stop));
     });
   }
 
-  test("every call throws INDEX_UNAVAILABLE when nothing listens", async (t) => {
+  test("F7: every call throws INDEX_UNAVAILABLE when nothing listens", async (t) => {
     const stops: (() => void)[] = [];
     const { port } = await listen(
       () => undefined,
@@ -37,7 +37,7 @@ describe("Redis by TCP that fails", () => {
     await assertUnavailable(port, (stop) => t.after(stop));
   });
 
-  test("after Redis was killed and is back, the same commands go on, and what was acknowledged is there", {
+  test("F3: after Redis was killed and is back, the same commands go on, and what was acknowledged is there", {
     skip: whyNoRedis(),
   }, async (t) => {
     const redis = await startTestRedis();

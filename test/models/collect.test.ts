@@ -38,7 +38,7 @@ const SETUPS: Record<string, [Setup, Partial<Rules>?]> = {
   "commits that read finals too": [TWO, { narrowByFinal: true }],
 };
 for (const [name, [setup, rules]] of Object.entries(SETUPS)) {
-  test(`no committed revision loses a chunk: ${name}`, (t) => assertHolds(t, collectModel(setup, rules)));
+  test(`F37: no committed revision loses a chunk: ${name}`, (t) => assertHolds(t, collectModel(setup, rules)));
 }
 
 const SOAK: Record<string, [Setup, Partial<Rules>?]> = {
@@ -91,7 +91,7 @@ function unsafe(name: string, change: Partial<Rules>, setup = ONE): Mutant {
   return mutant(name, collectModel(setup, change), { problem: /lost its chunk/ });
 }
 
-test("each rule of commit and collection is needed", (t) => {
+test("F37: each rule of commit and collection is needed", (t) => {
   assertKilled(t, [
     unsafe("the envelope is written after the look at intents", { publishFirst: false }),
     unsafe("commits look at nothing", { check: "nothing" }),

@@ -20,7 +20,7 @@ test("the model of envelopes is no stand-still", () => {
   });
 });
 
-test("each rule about envelopes is needed", (t) => {
+test("F37: each rule about envelopes is needed", (t) => {
   const problem = /lost its envelope/;
   assertKilled(t, [
     mutant("the key does not say the day", envelopeModel({ key: "of the content" }), { problem }),

@@ -28,7 +28,7 @@ const SETUPS: Record<string, LogSetup> = {
 };
 
 for (const [name, setup] of Object.entries(SETUPS)) {
-  test(`every act happens once, on what it expects, is answered truly, and can always be answered: ${name}`, (t) => {
+  test(`F37: every act happens once, on what it expects, is answered truly, and can always be answered: ${name}`, (t) => {
     assertHolds(t, logModel(setup, {}, { goal: true }));
   });
 }
@@ -54,7 +54,7 @@ test("the model of the log is no stand-still", () => {
   });
 });
 
-test("each rule of the log is needed", (t) => {
+test("F37: each rule of the log is needed", (t) => {
   const broken = (name: string, setup: LogSetup, change: Partial<LogRules>, problem: RegExp) =>
     mutant(name, logModel(setup, change), { problem });
   assertKilled(t, [

@@ -31,7 +31,7 @@ test("the model of a run is no stand-still", () => {
   });
 });
 
-test("each rule of a run is needed", (t) => {
+test("F37: each rule of a run is needed", (t) => {
   const problem = /lost its chunk/;
   const unsafe = (name: string, setup: RunSetup, change: Partial<RunRules>) => mutant(name, runModel(setup, change), { problem });
   assertKilled(t, [

@@ -28,6 +28,7 @@ const SCRIPT = fileURLToPath(new URL("../../../shared/stores/ceph-rgw", import.m
 const PROGRAMS = ["ceph", "ceph-mon", "ceph-mgr", "ceph-osd", "radosgw", "radosgw-admin", "ceph-authtool", "monmaptool"];
 const MONITOR_PORT = 6789;
 const START_TIMEOUT_MS = 180_000;
+const START_ATTEMPTS = 3;
 
 /** Shared by every test process of this machine's user. */
 const folder = join(tmpdir(), "ferry-test-ceph");
@@ -83,9 +84,17 @@ async function running(): Promise<CephSettings | { reason: string }> {
     rmSync(settingsFile, { force: true });
   }
   // Its script would end a cluster of its own that is half there, but never somebody else's: then the port stays taken.
-  await down();
-  if (!(await isPortFree(MONITOR_PORT))) return { reason: `another Ceph runs on this machine (its monitor has port ${MONITOR_PORT})` };
-  return up();
+  let failed: { reason: string } = { reason: "it was not tried" };
+  for (let attempt = 0; attempt < START_ATTEMPTS; attempt++) {
+    await down();
+    if (!(await isPortFree(MONITOR_PORT))) return { reason: `another Ceph runs on this machine (its monitor has port ${MONITOR_PORT})` };
+    // A cluster that came up half leaves an identity which the next one would trip over ("wrong fsid").
+    rmSync(join(folder, "cluster"), { recursive: true, force: true, maxRetries: 3 });
+    const started = await up();
+    if (!("reason" in started)) return started;
+    failed = started;
+  }
+  return failed;
 }
 
 async function up(): Promise<CephSettings | { reason: string }> {

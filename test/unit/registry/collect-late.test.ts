@@ -49,7 +49,7 @@ async function runToEnd(app: MemoryApp) {
   throw new Error("no end");
 }
 
-test("a PUT of a live part that lands late, or a paused server's, takes nothing away: no living chunk becomes garbage", async () => {
+test("F13, F14: a PUT of a live part that lands late, or a paused server's, takes nothing away: no living chunk becomes garbage", async () => {
   const app = await eagerApp();
   const pusher = new Pusher(app.admin, app.stores.fetch);
   await pusher.create(MODEL);
@@ -83,7 +83,7 @@ test("a PUT of a live part that lands late, or a paused server's, takes nothing 
   assert.deepEqual(await missingChunks(app), []);
 });
 
-test("an index entry that Redis brings back after the delete never gets a missing chunk committed, however late the push", async () => {
+test("F5, F14: an index entry that Redis brings back after the delete never gets a missing chunk committed, however late the push", async () => {
   const app = await eagerApp();
   const pusher = new Pusher(app.admin, app.stores.fetch);
   await pusher.create(MODEL);

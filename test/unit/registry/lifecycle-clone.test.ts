@@ -123,7 +123,7 @@ test("a removed branch is made anew from a revision of it; a branch is never mad
   assert.equal(await codeOf(restore("v1")), "REQUEST_INVALID");
 });
 
-test("16 restores of one branch on one expectation: one wins, 15 are told that it moved", async () => {
+test("F18: 16 restores of one branch on one expectation: one wins, 15 are told that it moved", async () => {
   const world = await makeWorld();
   const old = await world.push(FILES);
   const head = await world.push({ next: "next" });

@@ -95,7 +95,7 @@ async function assertWhole(world: World, said: string): Promise<void> {
   }
 }
 
-test("purge, collection, clone, restore, tag, untrash and push of one revision at once: each ends whole or refused", async (t) => {
+test("F17: purge, collection, clone, restore, tag, untrash and push of one revision at once: each ends whole or refused", async (t) => {
   const tally = new Map<string, number>();
   let races = 0;
   const names = ["collect", "clone", "restore", "tag", "untrash", "push", "purge"];
@@ -136,7 +136,7 @@ const COPIES: Record<string, (world: World, old: RevisionId) => Promise<unknown>
 };
 
 for (const [name, copy] of Object.entries(COPIES)) {
-  test(`a ${name} whose source is purged and collected before it publishes is refused, and leaves nothing that is not whole`, async () => {
+  test(`F17: a ${name} whose source is purged and collected before it publishes is refused, and leaves nothing that is not whole`, async () => {
     const world = await makeWorld({ decorate: slowed(() => 0) });
     const old = await world.push(FILES);
     await world.push({ b: "second", shared: "shared" });
@@ -161,7 +161,7 @@ for (const [name, copy] of Object.entries(COPIES)) {
   });
 }
 
-test("a repository's restore and its purge at once: one of them happens, and what is restored is whole", async (t) => {
+test("F17: a repository's restore and its purge at once: one of them happens, and what is restored is whole", async (t) => {
   let [restored, purged] = [0, 0];
   await fc.assert(
     fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 6 }), { minLength: 30, maxLength: 30 }), fc.nat(60), async (delays, late) => {
