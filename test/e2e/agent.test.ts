@@ -17,6 +17,7 @@ import { snapshot } from "../support/trees.ts";
 
 const KILLS = Number(process.env["FERRY_AGENT_KILLS"] ?? 20);
 const MODEL_BYTES = 24 * MiB;
+const SPEED_BYTES = 256 * MiB;
 
 describe("one agent", { timeout: 400_000 }, () => {
   let world: AgentWorld;
@@ -29,6 +30,14 @@ describe("one agent", { timeout: 400_000 }, () => {
   });
   after(() => world?.stop());
 
+  async function pushTree(repository: RepositoryName, source: string): Promise<Record<string, string>> {
+    const control = { client: world.client(), onProgress: () => {}, signal: new AbortController().signal };
+    await world.app.admin.call("createRepository", { body: { repository, operationId: operationId() } });
+    const request = { repository, branch: RefName.parse("main"), message: "", sources: [source], create: false };
+    await pushFiles(request, control, { cacheDir: join(world.folder, "engine"), useStatCache: false, threads: 0 });
+    return snapshot(source);
+  }
+
   async function push(repository: RepositoryName, seed: string): Promise<Record<string, string>> {
     const source = join(world.folder, `source-${seed}`);
     mkdirSync(source, { recursive: true });
@@ -37,11 +46,7 @@ describe("one agent", { timeout: 400_000 }, () => {
       a: { sizeBytes: 4 * MiB, seed: `${seed} a` },
       b: { sizeBytes: 4 * MiB, seed: `${seed} b` },
     });
-    const control = { client: world.client(), onProgress: () => {}, signal: new AbortController().signal };
-    await world.app.admin.call("createRepository", { body: { repository, operationId: operationId() } });
-    const request = { repository, branch: RefName.parse("main"), message: "", sources: [source], create: false };
-    await pushFiles(request, control, { cacheDir: join(world.folder, "engine"), useStatCache: false, threads: 0 });
-    return snapshot(source);
+    return pushTree(repository, source);
   }
 
   /** A tree by way of the agent. */
@@ -169,6 +174,59 @@ describe("one agent", { timeout: 400_000 }, () => {
     assert.deepEqual(chunkFiles(agent.cache), []);
   });
 
+  test("a warm pull moves nothing; beside cp, by copy and by link, and what serving costs the agent", async (t) => {
+    t.after(() => world.endAgents());
+    const agent = await agentAt("speed");
+    const large = repositoryName("team/large");
+    const source = join(world.folder, "source-large");
+    mkdirSync(source);
+    const tensors = Object.fromEntries(["a", "b", "c", "d"].map((name) => [name, { sizeBytes: SPEED_BYTES / 8, seed: name }]));
+    writeSafetensors(join(source, "tensors.safetensors"), tensors);
+    for (let at = 0; at < 8; at++)
+      writeFileSync(join(source, `whole-${at}.bin`), Buffer.concat([...seededBytes(`whole ${at}`, SPEED_BYTES / 16)]));
+    const wanted = await pushTree(large, source);
+    await pull(agent, large, wanted);
+    const seconds = async (include: string) => {
+      const destinations = [join(world.folder, `speed-${++starts}`)];
+      const result = await world.pull({
+        repository: large,
+        destinations,
+        socketPath: agent.socket,
+        compareEach: 1e9,
+        expected: wanted,
+        include: [include],
+      });
+      assert.deepEqual([result.moved, result.notes], [0, []]);
+      return (result.times[0] ?? 0) / 1000;
+    };
+    const cpFrom = performance.now();
+    assert.equal(spawnSync("cp", [join(source, "tensors.safetensors"), join(world.folder, "copied")]).status, 0);
+    spawnSync("sync", ["-d", join(world.folder, "copied")]);
+    const cp = (performance.now() - cpFrom) / 1000;
+    const [copy, link] = [await seconds("*.safetensors"), await seconds("whole-*")];
+    const rate = (took: number) => `${Math.round(SPEED_BYTES / 2 / MiB / took)} MiB/s`;
+    t.diagnostic(`cp with sync ${rate(cp)}; warm pull by copy ${rate(copy)} (${(cp / copy).toFixed(2)} ×); by link ${rate(link)}`);
+    const cpu = await servingCost(agent, large);
+    t.diagnostic(`serving costs the agent ${cpu.toFixed(2)} CPU s/GiB`);
+  });
+
+  /** CPU seconds of the agent for a GiB that a reader who checks for itself takes over TCP. */
+  async function servingCost(agent: AgentProcess, repository: RepositoryName): Promise<number> {
+    const { revision } = await world.app.admin.call("resolve", { repository, params: { ref: "main" } });
+    const { manifest } = await world.app.admin.call("manifest", { repository, params: { ref: "main" } });
+    const chunks = manifest.files.flatMap((file) => ("chunk" in file && file.chunk !== undefined ? [file.chunk] : []));
+    const { items } = await world.app.admin.call("chunkTickets", { repository, params: { ref: "main" }, body: { chunks } });
+    const before = cpuSeconds(agent);
+    let bytes = 0;
+    while (bytes < 512 * MiB) {
+      for (const { sha256, size, ticket } of items) {
+        const query = new URLSearchParams({ size: String(size), repository, revision, ticket, checks: "self" });
+        bytes += (await ask(agent, `/v1/chunks/${sha256}?${query}`, {})).bytes.length;
+      }
+    }
+    return ((cpuSeconds(agent) - before) * 1024 * MiB) / bytes;
+  }
+
   test("the door takes only its own name, and a ticket for that chunk", async (t) => {
     t.after(() => world.endAgents());
     const agent = await agentAt("door");
@@ -265,6 +323,14 @@ function ask(agent: AgentProcess, path: string, headers: Record<string, string>)
     asked.once("error", reject);
     asked.end();
   });
+}
+
+/** Of user and system, in ticks of 10 ms. */
+function cpuSeconds({ child }: AgentProcess): number {
+  const fields = readFileSync(`/proc/${child.pid}/stat`, "utf8")
+    .replace(/^.*\) /, "")
+    .split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 function whyNoTmpfs(): string | false {

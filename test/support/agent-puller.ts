@@ -18,6 +18,7 @@ const Order = z.object({
   /** Compare every so many-th tree. */
   compareEach: z.int(),
   expected: z.record(z.string(), z.string()),
+  include: z.array(z.string()).optional(),
 });
 export type PullOrder = z.infer<typeof Order>;
 /** `given`: chunks that came from the agent. `moved`: bytes from the store. */
@@ -40,7 +41,7 @@ async function pullOne(
   const shelf = socketPath === null ? null : new AgentShelf({ socketPath }, client, (text) => pulled.notes.push(text));
   const startedMs = performance.now();
   const result = await pullFiles(
-    { repository, ref: "main", destination },
+    { repository, ref: "main", destination, ...(order.include === undefined ? {} : { include: order.include }) },
     { client, onProgress: () => {}, signal: new AbortController().signal },
     {
       cacheDir,

@@ -44,7 +44,7 @@ export type AgentWorld = {
   /** Until each of these sees so many in its ring. */
   joined(agents: readonly AgentProcess[], members: number): Promise<void>;
   /** In a process of its own, by way of the agent whose socket is given, or without one. */
-  pull(order: Pick<PullOrder, "repository" | "destinations" | "socketPath" | "compareEach" | "expected">): Promise<Pulled>;
+  pull(order: Pick<PullOrder, "repository" | "destinations" | "socketPath" | "compareEach" | "expected" | "include">): Promise<Pulled>;
   /** Kills those that run; the ring forgets them. */
   endAgents(): Promise<void>;
   stop(): Promise<void>;
