@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import type * as z from "zod";
 import { FerryClient } from "../../../../shared/client.ts";
 import type { WhoAmI } from "../../../../shared/contract/access.ts";
-import { FerryError } from "../../../../shared/errors.ts";
+import { FerryError, problemOf } from "../../../../shared/errors.ts";
 import { OperationId } from "../../../../shared/names.ts";
 import { keepToken, keptToken } from "./stored.ts";
 
@@ -37,16 +37,28 @@ export async function logIn(token: string | null): Promise<void> {
   }
 }
 
+/** Somebody is out when the deployment has forgotten the session, not before: who leaves a shared machine must be able to rely on it. */
 export function logOut(problem: unknown = null): void {
   const now = session.peek();
-  if (now.is === "in" && now.me.kind === "session" && problem === null) void endSession();
   keepToken(null);
-  session.value = { is: "out", problem };
+  if (now.is === "in" && now.me.kind === "session" && problem === null) void endSession();
+  else session.value = { is: "out", problem };
 }
 
-/** Whoever can't be reached forgets the session when its time is over. */
 async function endSession(): Promise<void> {
-  await fetch("/auth/logout", { method: "POST", headers: csrfHeader() }).catch(() => {});
+  session.value = { is: "asking" };
+  try {
+    const answer = await fetch("/auth/logout", { method: "POST", headers: csrfHeader(), keepalive: true });
+    session.value = {
+      is: "out",
+      problem: answer.ok ? null : new FerryError("ENDPOINT_UNREACHABLE", { endpoint: location.origin, problem: `status ${answer.status}` }),
+    };
+  } catch (cause) {
+    session.value = {
+      is: "out",
+      problem: new FerryError("ENDPOINT_UNREACHABLE", { endpoint: location.origin, problem: problemOf(cause) }),
+    };
+  }
 }
 
 function csrf(): string | null {
