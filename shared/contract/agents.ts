@@ -7,7 +7,6 @@ import { WarmReport, WarmTask } from "./warm.ts";
 
 export const CHUNK_TICKETS_MAX = 500;
 export const WARM_REPORTS_MAX = 64;
-export const AGENTS_MAX = 1000;
 
 const zoneRule = "at most 64 letters, digits, '.', '_', '/' and '-'";
 const AgentLabels = z.record(z.string().max(128), z.string().max(128)).refine((labels) => Object.keys(labels).length <= 32, "at most 32");
