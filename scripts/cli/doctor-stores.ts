@@ -113,7 +113,7 @@ async function signedUrl(client: FerryClient, store: StoreId, { repository, ref,
     const [item] = batch.items;
     return item === undefined ? null : downloadUrl(batch, item);
   } catch (error) {
-    if (error instanceof FerryError && !error.retryable) return null;
+    if (error instanceof FerryError && (!error.retryable || error.code === "REPLICA_NOT_READY")) return null;
     throw error;
   }
 }

@@ -12,7 +12,7 @@ const has = (shell: string) => spawnSync(shell, ["-c", "exit 0"]).status === 0;
 const OFFERS: [string[], string[], string[]][] = [
   [[""], ["push", "pull", "store", "token", "completion"], ["probe", "--json"]],
   [["pu"], ["push", "pull"], ["ls"]],
-  [["store", ""], ["ls", "probe", "setup"], ["push"]],
+  [["store", ""], ["ls", "probe", "setup", "add"], ["push"]],
   [["--json", "store", "pr"], ["probe"], ["ls"]],
   [["token", "create", "--"], ["--scope", "--expires", "--json", "--endpoint"], ["--force"]],
   [["push", "./model", "--m"], ["--message", "--memory"], ["--force"]],
@@ -57,6 +57,6 @@ function assertOffers(lines: string[], offered: string[], not: string[]): void {
 test("completion knows every command and every flag of the program", () => {
   const rows = wordTable(makeProgram(memoryHost().host));
   assert.equal(rows.find((row) => row.subject === "push")?.flags.includes("--no-cache"), true);
-  assert.deepEqual(rows.find((row) => row.subject === "store")?.subcommands, ["ls", "probe", "setup"]);
+  assert.deepEqual(rows.find((row) => row.subject === "store")?.subcommands, ["ls", "probe", "setup", "add"]);
   for (const row of rows) assert.ok(row.flags.includes("--json") && row.flags.includes("--help"), row.subject);
 });
