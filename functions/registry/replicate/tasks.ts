@@ -18,6 +18,8 @@ export type OpenTask = { held: Held; lease: Lease; source: Store; target: Store;
 
 const BACKOFF_MS = 5_000;
 const BACKOFF_MS_MAX = 300_000;
+/** Of one task, before anybody is told. */
+const FAILURES_TOLD = 5;
 
 /** The task that comes first; null: nothing to do now. */
 export async function openTask(ports: Ports, store: StoreId, leaseMs: number): Promise<OpenTask | null> {
@@ -76,10 +78,18 @@ export async function extendTask(ports: Ports, held: Held, leaseMs: number): Pro
 }
 
 /** Not done; it is given out again later, the later the oftener it failed. */
-export async function failTask(ports: Ports, held: Held, { failures }: Pick<Lease, "failures">, error: unknown): Promise<void> {
+export async function failTask(
+  ports: Ports,
+  held: Held,
+  { job, failures }: Pick<Lease, "job" | "failures">,
+  error: unknown,
+): Promise<void> {
   const problem = error instanceof FerryError ? error.message : "it failed";
   const pauseMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** Math.min(failures, 10));
   await ports.jobs.fail(held, problem.slice(0, 300), ports.clock.now() + pauseMs);
+  if (failures + 1 !== FAILURES_TOLD) return;
+  const { store, repositoryId, revision } = job;
+  await ports.events.record({ type: "replica.failed", about: { store, repositoryId, revision, problem: problem.slice(0, 300) } });
 }
 
 /**
