@@ -10,6 +10,7 @@ import { FerryError, problemOf } from "../../shared/errors.ts";
 import type { Extent } from "../../shared/ranges.ts";
 import { MiB } from "../../shared/units.ts";
 import type { Catalog, Source } from "./catalog.ts";
+import { type PartReader, partReader } from "./large-reads.ts";
 
 /** How near its end a piece is when the next one is opened, and how much of those to come is opened before. */
 const AHEAD_BYTES = 8 * MiB;
@@ -17,7 +18,7 @@ const AHEAD_PIECES = 3;
 const REOPENED_MAX = 4;
 
 type Piece = Extent<Source>;
-type Opened = Promise<ReadableStreamDefaultReader<Uint8Array>>;
+type Opened = Promise<PartReader>;
 export type ConcatenateOptions = { stallMs: number };
 
 export function concatenate(
@@ -57,7 +58,9 @@ class Chain {
   #at = 0;
   #read = 0;
   #reopened = 0;
-  #reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
+  #reader: PartReader | null = null;
+  #coming: ReturnType<PartReader["read"]> | null = null;
+  #hashed: Promise<void> | void = undefined;
   #hash: ReturnType<Catalog["startHash"]> | null = null;
 
   constructor(catalog: Pick<Catalog, "open" | "startHash">, pieces: readonly Piece[], signal: AbortSignal, stallMs: number) {
@@ -76,7 +79,8 @@ class Chain {
       if (bytes === null || bytes.length === 0) continue;
       this.#read += bytes.length;
       if (this.#read > piece.length) throw new FerryError("SIZE_INVALID", { what: "a chunk", expected: piece.length, actual: this.#read });
-      await this.#hash?.update(bytes);
+      await this.#hashed;
+      this.#hashed = this.#hash?.update(bytes);
       this.#openAhead(piece.length - this.#read);
       if (this.#read === piece.length) await this.#end(piece);
       return bytes;
@@ -92,14 +96,22 @@ class Chain {
   async #bytesOf(piece: Piece): Promise<Uint8Array | null> {
     try {
       this.#reader ??= await this.#begin(piece);
-      const { done, value } = await inTime(this.#reader.read(), this.#stallMs);
-      if (!done) return value;
+      const reader = this.#reader;
+      const { done, value } = await inTime(this.#coming ?? reader.read(), this.#stallMs);
+      this.#coming = null;
+      if (!done && value !== undefined) {
+        // One part is on its way while this one is hashed and sent on.
+        if (this.#read + value.length < piece.length) this.#coming = reader.read();
+        this.#coming?.catch(() => {});
+        return value;
+      }
       throw new FerryError("STORAGE_UNAVAILABLE", { store: "home", problem: "a chunk broke off" });
     } catch (error) {
       this.#signal.throwIfAborted();
       if (++this.#reopened > REOPENED_MAX)
         throw error instanceof FerryError ? error : new FerryError("STORAGE_UNAVAILABLE", { store: "home", problem: problemOf(error) });
       this.#reader?.cancel().catch(() => {});
+      this.#coming = null;
       this.#reader = await this.#open(piece, this.#read);
       return null;
     }
@@ -113,7 +125,7 @@ class Chain {
 
   async #open({ of, offset, length }: Piece, from: number): Opened {
     const opening = this.#catalog.open(of, { offset: offset + from, length: length - from }, this.#signal);
-    return (await inTime(opening, 2 * this.#stallMs)).getReader();
+    return partReader(await inTime(opening, 2 * this.#stallMs));
   }
 
   #openAhead(leftBytes: number): void {
@@ -133,6 +145,7 @@ class Chain {
 
   async #end(piece: Piece): Promise<void> {
     this.#reader?.cancel().catch(() => {});
+    await this.#hashed;
     const digest = await this.#hash?.digest();
     if (digest !== undefined && digest !== piece.of.sha256)
       throw new FerryError("DIGEST_INVALID", { what: "a chunk", expected: piece.of.sha256 ?? "" });

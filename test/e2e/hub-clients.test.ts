@@ -105,7 +105,7 @@ for (const runtime of ["workerd", "node"] as const) {
       });
 
     test("@huggingface/hub does all it can", async () => {
-      const argv = [join(SCRIPTS, "client.mjs"), PUSHED, stand.folder, "team/new-js"];
+      const argv = [fileURLToPath(import.meta.resolve("../support/hub/client.mjs")), PUSHED, stand.folder, "team/new-js"];
       await tellsOfSuccess("@huggingface/hub", process.execPath, argv, stand.live);
     });
 
