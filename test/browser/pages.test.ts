@@ -200,6 +200,25 @@ test("tokens: one is made, its secret shown once, and revoked", { skip }, async 
   await watched.close();
 });
 
+test("people: a role is given by an address, seen, and taken away", { skip }, async () => {
+  const watched = await open("#/tokens", "Tokens");
+  const { page } = watched;
+  const dialog = page.getByRole("dialog");
+  await page.getByText("Nobody has a role.").waitFor();
+  await page.getByRole("button", { name: "Give a role" }).click();
+  await dialog.getByLabel("Who").fill("ada@example.com");
+  await dialog.getByLabel("Role").selectOption("writer");
+  await dialog.getByLabel("Repositories").fill("team/*");
+  await assertSound(watched, "role");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  const row = page.getByRole("row", { name: /ada@example.com/ });
+  await row.getByText("writer").waitFor();
+  await row.getByRole("button", { name: "Remove" }).click();
+  await dialog.getByRole("button", { name: "Remove" }).click();
+  await page.getByText("Nobody has a role.").waitFor();
+  await watched.close();
+});
+
 test("audit: events, and only those that a filter lets through", { skip }, async () => {
   const watched = await open("#/audit", "Audit");
   const { page } = watched;

@@ -7,6 +7,7 @@ import { isAdmin } from "../core/usage.ts";
 import { t } from "../core/words.ts";
 import { Badge, type Column, Facts, Loaded, Notice, Page, Section, Table, Time } from "../parts/basics.tsx";
 import { Ask, Check, Choice, Field, Snippet } from "../parts/forms.tsx";
+import { People } from "./people.tsx";
 
 export default function Tokens() {
   const now = session.value;
@@ -37,6 +38,7 @@ export default function Tokens() {
         />
       </Section>
       {isAdmin(now.me) && <All key={round} />}
+      {isAdmin(now.me) && <People />}
     </Page>
   );
 }
