@@ -9,6 +9,7 @@ import { mountEvents } from "./api/events.ts";
 import { mountHooks } from "./api/hooks.ts";
 import { mountIdentity } from "./api/identity.ts";
 import { mountLifecycle } from "./api/lifecycle.ts";
+import { mountMetrics } from "./api/metrics.ts";
 import { mountParts } from "./api/parts.ts";
 import { mountPeople } from "./api/people.ts";
 import { mountRecovery } from "./api/recovery.ts";
@@ -60,6 +61,7 @@ export function createApp(services: (env: unknown) => Services, addressOf: (c: E
   mountAgents(app);
   mountEvents(app);
   mountHooks(app);
+  mountMetrics(app);
   mountHub(app);
   app.notFound((c) => {
     throw unknownRoute(app.routes, c.req.method, c.req.path);

@@ -38,6 +38,8 @@ const Settings = z.object({
   LOGIN_CLIENT_SECRET: z.string().min(1).optional(),
   /** Names or addresses, parted by commas, that webhooks may be sent to although they are private; also without TLS. */
   WEBHOOK_PRIVATE_HOSTS: z.string().default(""),
+  /** Who reads /metrics; without it only tokens that may administer the deployment do. */
+  FERRY_METRICS_TOKEN: z.string().min(16).optional(),
   /** On Node: networks of proxies, parted by commas, whose X-Forwarded-For is believed. */
   TRUSTED_PROXIES: z.string().default(""),
 });
@@ -49,6 +51,7 @@ export type Config = {
   limits: Limits;
   proxies: string[];
   privateHosts: string[];
+  metricsToken: string | null;
   trusts: Trust[];
   login: { provider: LoginProvider; clientSecret: string | null } | null;
   stores: StoreConfig[];
@@ -79,6 +82,7 @@ export function parseConfig(env: unknown): Config {
     generation: values.GENERATION,
     margins: parseJsonSetting("COLLECT_MARGINS", Margins, values.COLLECT_MARGINS),
     proxies: parseProxies(values.TRUSTED_PROXIES),
+    metricsToken: values.FERRY_METRICS_TOKEN ?? null,
     privateHosts: partsOf(values.WEBHOOK_PRIVATE_HOSTS).map((host) => host.toLowerCase()),
     trusts: parseJsonSetting("IDENTITY_ISSUERS", Trusts, values.IDENTITY_ISSUERS),
     login: parseLogin(values),

@@ -65,5 +65,5 @@ export async function connect(config: Config, commands: RedisCommands, world: Wo
     hasher,
   };
   const login = config.login === null ? null : redeemer(config.login.provider, config.login.clientSecret, world);
-  return makeServices(ports, config.bootstrapToken, { ...world, login });
+  return makeServices(ports, config.bootstrapToken, { ...world, login, metricsToken: config.metricsToken });
 }

@@ -6,6 +6,7 @@ import type { LogLine, Services } from "./http/edge.ts";
 import { HookWaker } from "./http/tell-hooks.ts";
 import { AuditLog } from "./registry/audit.ts";
 import { Authentication, type Bootstrap } from "./registry/authenticate.ts";
+import { Tally } from "./registry/counters.ts";
 import { FailureLimit } from "./registry/failure-limit.ts";
 import { IdentityExchange } from "./registry/identity.ts";
 import type { Redeemer } from "./registry/login-provider.ts";
@@ -17,10 +18,14 @@ export const VERSION = "0.1.0";
 
 const ALL_ACTIONS: Action[] = ["pull", "push", "tag", "delete", "admin"];
 
-type Beside = { login?: Redeemer | null; log: (line: LogLine) => void; sleep: (ms: number) => Promise<void> };
+type Beside = { metricsToken?: string | null; login?: Redeemer | null; log: (line: LogLine) => void; sleep: (ms: number) => Promise<void> };
 
 /** `ports` may be any: the real ones of connect.ts, or memory in tests. */
-export async function makeServices(ports: Ports, bootstrapToken: string, { log, sleep, login = null }: Beside): Promise<Services> {
+export async function makeServices(
+  ports: Ports,
+  bootstrapToken: string,
+  { log, sleep, login = null, metricsToken = null }: Beside,
+): Promise<Services> {
   const bootstrap: Bootstrap = {
     tokenId: "bootstrap",
     name: "bootstrap",
@@ -43,6 +48,8 @@ export async function makeServices(ports: Ports, bootstrapToken: string, { log, 
     rates,
     failures,
     hooks: new HookWaker(),
+    tally: new Tally(ports),
+    metricsToken,
     audit: new AuditLog(ports),
     authenticate: async (bearer, address) => ofKind(await authentication.callerOf(bearer, address), false),
     authenticateSession: async (secret, address) => ofKind(await authentication.callerOf(secret, address), true),

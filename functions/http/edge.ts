@@ -2,6 +2,7 @@
 import type { Context } from "hono";
 import type { RepositorySummary } from "../../shared/contract/repositories.ts";
 import type { AuditLog } from "../registry/audit.ts";
+import type { Tally } from "../registry/counters.ts";
 import type { FailureLimit } from "../registry/failure-limit.ts";
 import type { IdentityExchange } from "../registry/identity.ts";
 import type { PeopleLogin } from "../registry/people-login.ts";
@@ -22,6 +23,9 @@ export type Services = {
   rates: RateLimits;
   failures: FailureLimit;
   hooks: HookWaker;
+  tally: Tally;
+  /** Of whoever reads /metrics; null: only administrators do. */
+  metricsToken: string | null;
   audit: AuditLog;
   sleep(ms: number): Promise<void>;
   version: string;

@@ -23,6 +23,7 @@ import { authenticated, demandSigning, scoped } from "./authorize.ts";
 import { BODY_BYTES_MAX, PUBLIC_BODY_BYTES_MAX, readJson } from "./body.ts";
 import type { Edge, EdgeContext, Services } from "./edge.ts";
 import { parsed, queryOf } from "./input.ts";
+import { measure } from "./measure.ts";
 import { costOf, REFUSAL_COST, spend } from "./spend.ts";
 import { wakeReplication } from "./wake.ts";
 
@@ -55,6 +56,7 @@ export function mount<N extends RouteName>(app: Hono<Edge>, name: N, handle: Han
       const answer = await answerOf(c, name, handle, seen);
       seen.answer = answer;
       await audit(c, name, seen, null);
+      measure(c, name, answer);
       wakeReplication(c, name, seen.named);
       c.get("services").hooks.wake(c, name);
       return route.status === 204 ? c.body(null, 204) : c.json(answer as object, route.status);

@@ -2,6 +2,7 @@
 import { createMiddleware } from "hono/factory";
 import { toHex } from "../../shared/digest.ts";
 import type { Edge } from "./edge.ts";
+import { measureRequest } from "./measure.ts";
 import { tellBudgets } from "./spend.ts";
 
 const REQUEST_ID = /^[A-Za-z0-9_-]{8,64}(?![\s\S])/;
@@ -19,6 +20,9 @@ export const observe = createMiddleware<Edge>(async (c, next) => {
   headers.set("referrer-policy", "no-referrer");
   tellBudgets(headers, c.get("budgets") ?? []);
   if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
+  const ms = services.ports.clock.now() - startedAtMs;
+  headers.append("server-timing", `total;dur=${ms}`);
+  measureRequest(c, c.req.routePath, ms);
   services.log({
     event: "request",
     requestId,
@@ -26,7 +30,7 @@ export const observe = createMiddleware<Edge>(async (c, next) => {
     // The matched pattern, never the path: upload names and refs stay out of logs.
     route: c.req.routePath,
     status: c.res.status,
-    ms: services.ports.clock.now() - startedAtMs,
+    ms,
     caller: c.get("caller")?.tokenId ?? null,
   });
 });

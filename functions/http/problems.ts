@@ -3,9 +3,11 @@ import { HTTPException } from "hono/http-exception";
 import type { Problem } from "../../shared/contract/routes.ts";
 import { ERRORS, type ErrorDetails, FerryError } from "../../shared/errors.ts";
 import type { EdgeContext } from "./edge.ts";
+import { measureProblem } from "./measure.ts";
 
 export function answerProblem(c: EdgeContext, thrown: unknown): Response {
   const error = asFerryError(thrown);
+  measureProblem(c, error);
   // None yet when the deployment's own settings are what failed.
   const requestId = c.get("requestId") ?? crypto.randomUUID();
   const problem: Problem = {

@@ -3,6 +3,7 @@ import type { RouteName } from "../../shared/contract/routes.ts";
 import { hooksRound } from "../registry/hooks/bell.ts";
 import { afterAnswer } from "./after-answer.ts";
 import type { EdgeContext } from "./edge.ts";
+import { measureRound } from "./measure.ts";
 
 const ACTS: ReadonlySet<RouteName> = new Set([
   ...(["commit", "commitSession", "clone", "restoreBranch", "setTag", "deleteTag", "rollbackTag"] as const),
@@ -20,8 +21,10 @@ export class HookWaker {
   wake(c: EdgeContext, name: RouteName): void {
     const { clock } = c.get("services").ports;
     if (!ACTS.has(name) || clock.now() < this.#idleUntilMs) return;
-    afterAnswer(c, "webhooks", async ({ ports, log }) => {
+    afterAnswer(c, "webhooks", async (services) => {
+      const { ports, log } = services;
       const { webhooks, missed, ...round } = await hooksRound(ports);
+      measureRound(services, round);
       if (webhooks === 0) this.#idleUntilMs = ports.clock.now() + IDLE_MS;
       if (round.sent > 0 || missed) log({ event: "webhooks.round", missed, ...round });
     });

@@ -1,6 +1,7 @@
 /** What the minute's bell wakes. Everything here is also done by hand or by the next bell: a lost one changes only the delay. */
 import { problemOf } from "../../shared/errors.ts";
 import type { Services } from "../http/edge.ts";
+import { measureRound } from "../http/measure.ts";
 import { sealAudit } from "../registry/audit-seal.ts";
 import { isEnded, startCollect, stepCollect } from "../registry/collect/run.ts";
 import { newestRun } from "../registry/collect/state.ts";
@@ -15,6 +16,8 @@ import { upkeepStep } from "../registry/upkeep.ts";
 import { tendWarmups } from "../registry/warm/schedules.ts";
 
 const DAY_MS = 86_400_000;
+/** Nobody waits for the bell, and its work is mostly waiting. */
+const BELL_COPY_MS = 45_000;
 const MINUTE_MS = 60_000;
 /** A commit gives up after 10 minutes. */
 const CLAIMS_AGE_MS = 15 * MINUTE_MS;
@@ -29,13 +32,14 @@ export async function onMinute(services: Services): Promise<void> {
   await ring(services, "index", checkIndex);
   await ring(services, "claims", verifyClaims);
   await ring(services, "upkeep", keepUp);
-  await ring(services, "sync", sync);
   await ring(services, "collect", collect);
   await ring(services, "collect-replicas", collectStores);
   await ring(services, "warmups", warm);
   await ring(services, "staging", sweepSlots);
   await ring(services, "webhooks", sendHooks);
   await ring(services, "audit", keepTrail);
+  // The last, for it may take most of the minute.
+  await ring(services, "sync", sync);
 }
 
 async function ring(services: Services, job: string, work: (services: Services) => Promise<void>): Promise<void> {
@@ -65,7 +69,7 @@ async function keepUp({ ports, log }: Services): Promise<void> {
 }
 
 async function sync({ ports, log }: Services): Promise<void> {
-  const { problems, ...step } = await syncStep(ports);
+  const { problems, ...step } = await syncStep(ports, { copyMs: BELL_COPY_MS });
   if (step.opened + step.tasks + step.evicted + problems.length > 0) log({ event: "sync.step", ...step, problems: problems.join("; ") });
 }
 
@@ -106,8 +110,11 @@ async function sweepSlots({ ports, log }: Services): Promise<void> {
   if (removed > 0) log({ event: "staging.swept", objects: removed });
 }
 
-async function sendHooks({ ports, log }: Services): Promise<void> {
+async function sendHooks(services: Services): Promise<void> {
+  const { ports, log, tally } = services;
   const { webhooks, missed, ...round } = await hooksRound(ports);
+  measureRound(services, round);
+  await tally.flush();
   if (webhooks > 0 && (round.sent > 0 || missed)) log({ event: "webhooks.round", missed, ...round });
 }
 

@@ -4,6 +4,7 @@ import { RedisMeters, RedisShortTokens, RedisTokenUses } from "./access.ts";
 import { RedisBoards } from "./agents.ts";
 import { RedisChunkIndex } from "./chunks.ts";
 import type { RedisCommands } from "./commands.ts";
+import { RedisCounters } from "./counters.ts";
 import { RedisEvents } from "./events.ts";
 import { RedisDeliveries } from "./hooks.ts";
 import { RedisReplicaJobs } from "./jobs.ts";
@@ -24,6 +25,7 @@ export function redisIndexes({ commands, generation }: { commands: RedisCommands
     chunksAt: (store: StoreId) => new RedisChunkIndex(commands, { ...keys, chunks: (digit) => keys.chunksOf(store, digit) }),
     jobs: new RedisReplicaJobs(commands, keys),
     events: new RedisEvents(commands, keys),
+    counters: new RedisCounters(commands, keys),
     deliveries: new RedisDeliveries(commands, keys),
     uploads: new RedisUploads(commands, keys),
     leases: new RedisLeases(commands, keys),

@@ -19,6 +19,7 @@
  *   work:<store>:queue          zset     <job>:<n>, scored by when it may be given out: its rank, or a time in ms
  *   work:<store>:tasks          hash     #, <job>:<n> → <fence>|<failures>|<bytes>|<places> or "done"
  *   events                      stream   e: an event as JSON; the newest thousands
+ *   counters                    hash     <metric>{<labels>} → count
  *   hooks:queue                 zset     <delivery>, scored by when it is due in ms
  *   hooks:deliveries            hash     <delivery> → what it is as JSON, <delivery>:s → <fence>|<attempts>|<state>|<last attempt>
  *   hooks:of:<webhook>          zset     <delivery>, scored by when it was made in ms; the newest thousands
@@ -63,6 +64,7 @@ export function keysOf(generation: string) {
       return { jobs: `${work}:jobs`, queue: `${work}:queue`, tasks: `${work}:tasks` };
     },
     events: `${prefix}events`,
+    counters: `${prefix}counters`,
     hooks: {
       queue: `${prefix}hooks:queue`,
       deliveries: `${prefix}hooks:deliveries`,

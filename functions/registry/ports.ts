@@ -21,6 +21,7 @@ import type { TicketBatch, TicketMode } from "../../shared/contract/uploads.ts";
 import type { Digest } from "../../shared/digest.ts";
 import type { OperationId, RefName, RepositoryName, RevisionId, StoreId } from "../../shared/names.ts";
 import type { Margins } from "./collect/margins.ts";
+import type { Counters } from "./counters.ts";
 import type { Events } from "./events/ports.ts";
 import type { Deliveries, Outbound } from "./hooks/ports.ts";
 import type { Limits } from "./limits.ts";
@@ -400,6 +401,7 @@ export type Ports = {
   jobs: ReplicaJobs;
   events: Events;
   deliveries: Deliveries;
+  counters: Counters;
   outbound: Outbound;
   /** The home store is a replica of another deployment's, which alone writes, until it is promoted. */
   follower: boolean;

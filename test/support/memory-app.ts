@@ -84,6 +84,7 @@ export async function memoryApp(
     jobs: indexes.jobs,
     events: indexes.events,
     deliveries: indexes.deliveries,
+    counters: indexes.counters,
     outbound: new MemoryOutbound(),
     follower: options.follower ?? false,
     margins: Margins.parse({}),

@@ -8,6 +8,7 @@ import type { Digest } from "../../shared/digest.ts";
 import type { StoreId } from "../../shared/names.ts";
 import { MemoryMeters, MemoryShortTokens, MemoryTokenUses } from "./memory-access.ts";
 import { MemoryBoards } from "./memory-boards.ts";
+import { MemoryCounters } from "./memory-counters.ts";
 import { MemoryEvents } from "./memory-events.ts";
 import { MemoryDeliveries } from "./memory-hooks.ts";
 import { MemoryReplicaJobs } from "./memory-jobs.ts";
@@ -177,6 +178,7 @@ export type MemoryIndexes = {
   jobs: MemoryReplicaJobs;
   events: MemoryEvents;
   deliveries: MemoryDeliveries;
+  counters: MemoryCounters;
   /** As if Redis were new. */
   wipe(): void;
   /** As if one key had vanished. Spelled as in functions/metadata/keys.ts without the prefix: `sys`, `sys:names`, `repo:<id>:order`, … */
@@ -198,6 +200,7 @@ export function memoryIndexes({ clock }: { clock: Clock }): MemoryIndexes {
     jobs: new MemoryReplicaJobs(),
     events,
     deliveries: new MemoryDeliveries(clock),
+    counters: new MemoryCounters(),
     system: new MemorySystemIndex((record) => events.tell(eventOfSystem(record))),
     repositories: new MemoryRepositoryIndex((record) => events.tell(eventOfRepository(record))),
     chunks: new MemoryChunkIndex(),
@@ -224,6 +227,7 @@ function wipe({
   jobs,
   events,
   deliveries,
+  counters,
   system,
   repositories,
   chunks,
@@ -243,6 +247,7 @@ function wipe({
   events.events.length = 0;
   deliveries.entries.clear();
   deliveries.came.clear();
+  counters.counts.clear();
   uploads.uploads.clear();
   uploads.unfinished.clear();
   uploads.begun.clear();
