@@ -3,6 +3,7 @@ import type { Context } from "hono";
 import { FerryError } from "../../../shared/errors.ts";
 import type { Catalog } from "../catalog.ts";
 import type { Gate, Visit } from "../gate.ts";
+import { openToPages, preflight } from "./browsers.ts";
 import { asFerryError, hubProblem } from "./errors.ts";
 import { type Answering, authCheck, commits, listModels, modelInfo, pathsInfo, refs, tree, validateYaml, whoAmI } from "./models.ts";
 import { resolveFile } from "./resolve.ts";
@@ -28,6 +29,16 @@ export function mountHubRead(app: AnyApp, gate: Gate<Catalog>): void {
   get("/:namespace/:name/raw/*", resolveFile, { act: "hub.download", recorded: "later" });
   app.on("POST", `${MODEL}/paths-info/*`, (c) => opened(c, gate, QUIETLY, pathsInfo));
   app.on("POST", "/api/validate-yaml", (c) => opened(c, gate, QUIETLY, validateYaml));
+  for (const path of [
+    "/api/models/*",
+    "/api/repos/*",
+    "/api/whoami-v2",
+    "/api/validate-yaml",
+    "/:namespace/:name/resolve/*",
+    "/:namespace/:name/raw/*",
+    "/:namespace/:name/info/*",
+  ])
+    app.on("OPTIONS", path, async () => preflight());
   for (const path of ["/api/models/:name", "/api/datasets/*", "/api/spaces/*", "/datasets/*", "/spaces/*"]) get(path, nothingThere);
 }
 
@@ -43,10 +54,10 @@ export async function opened<C extends Catalog>(
   answer: (c: Context, catalog: C, told: { repository: string | null; about: Record<string, string> }) => Promise<Response>,
 ): Promise<Response> {
   try {
-    return await gate(c, visit, (catalog, told) => answer(c, catalog, told));
+    return openToPages(c, await gate(c, visit, (catalog, told) => answer(c, catalog, told)));
   } catch (thrown) {
     const error = asFerryError(thrown);
     const revision = error.code === "FILE_UNKNOWN" ? error.details["revision"] : undefined;
-    return hubProblem(error, c.req.method, typeof revision === "string" ? { "x-repo-commit": revision } : {});
+    return openToPages(c, hubProblem(error, c.req.method, typeof revision === "string" ? { "x-repo-commit": revision } : {}));
   }
 }

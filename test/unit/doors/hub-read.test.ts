@@ -113,6 +113,18 @@ test("a tree is walked or not, in pages with an absolute next link; paths-info t
   assert.deepEqual(await paths(await hub.ask("POST", info, { body: { paths: ["config.json"], expand: true } })), ["config.json"]);
 });
 
+test("a page in a browser may ask, and sees the headers that clients look for", async () => {
+  const { hub } = await world();
+  const path = `/${NAME}/resolve/main/config.json`;
+  const asked = await hub.ask("OPTIONS", path, { token: null, headers: { origin: "https://page.test" } });
+  assert.deepEqual([asked.status, asked.headers.get("access-control-allow-origin")], [204, "*"]);
+  for (const token of [hub.token, null]) {
+    const answer = await hub.ask("GET", path, { token, headers: { origin: "https://page.test" } });
+    assert.match(answer.headers.get("access-control-expose-headers") ?? "", /X-Linked-ETag/);
+    assert.equal(answer.headers.get("access-control-allow-credentials"), null);
+  }
+});
+
 test("nothing of Xet is said anywhere", async () => {
   const { hub } = await world();
   for (const path of [
