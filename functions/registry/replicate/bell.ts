@@ -12,13 +12,13 @@ import { type Reconciled, reconcileOne, reconcileSome, standingOf } from "./reco
 const COMPARE_MS = 8_000;
 const STEP_MS = 18_000;
 
-/** `now`: compares although nothing says that it is time. */
-export async function syncStep(ports: Ports, { now = false } = {}): Promise<SyncStep> {
+/** `now`: compares although nothing says that it is time. `copyMs`: no task is begun later than this. */
+export async function syncStep(ports: Ports, { now = false, copyMs = STEP_MS } = {}): Promise<SyncStep> {
   if (!(await isActive(ports))) return stepOf(NOTHING, NO_COPIES);
   await runDue(ports);
   const begunAtMs = ports.clock.now();
   const compared = await reconcileSome(ports, begunAtMs + COMPARE_MS, { now });
-  return stepOf(compared, await copySome(ports, begunAtMs + STEP_MS));
+  return stepOf(compared, await copySome(ports, begunAtMs + copyMs));
 }
 
 /** After a commit or a move of a tag. */

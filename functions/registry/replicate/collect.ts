@@ -11,9 +11,11 @@ import { newestRun } from "../collect/state.ts";
 import { ENVELOPE_PREFIX } from "../layout.ts";
 import type { Bucket, Ports, RepositoryIndex } from "../ports.ts";
 import { atStore } from "./at-store.ts";
-import { listMarkers } from "./ready.ts";
+import { listMarkers, type Ready } from "./ready.ts";
 
 const DAY_MS = 86_400_000;
+/** Of the newest revisions of a repository, some have markers. */
+const WITNESSES = 200;
 
 /** Goes on with the store's run, or begins one when the last began a day ago; null: nothing to do. */
 export async function collectAt(ports: Ports, store: StoreId): Promise<CollectAnswer | null> {
@@ -32,18 +34,31 @@ export function collectView(ports: Ports, store: StoreId): Ports {
   return { ...view, repositories: markedOnly(ports.repositories, ports.stores.get(store).bucket) };
 }
 
-/** Of one step: an envelope's fate is that of its marker. A marker that comes meanwhile is of an envelope too young to be judged. */
+/**
+ * Of one step: an envelope's fate is that of its marker, and revisions are those with markers, at the envelopes that these name: so they are
+ * witnesses of what the listing of envelopes left out. A marker that comes meanwhile is of an envelope too young to be judged.
+ */
 function markedOnly(index: RepositoryIndex, bucket: Bucket): RepositoryIndex {
-  const copies = new Map<RepositoryId, Promise<Set<string>>>();
-  const copiesOf = (id: RepositoryId) => {
-    const known = copies.get(id) ?? listMarkers(bucket, id).then((markers) => new Set(markers.map(({ copy }) => copy)));
-    copies.set(id, known);
-    return known;
+  const known = new Map<RepositoryId, Promise<Ready[]>>();
+  const markersOf = (id: RepositoryId) => {
+    const markers = known.get(id) ?? listMarkers(bucket, id);
+    known.set(id, markers);
+    return markers;
+  };
+  const own: Pick<RepositoryIndex, "envelopeFate" | "listRevisions"> = {
+    envelopeFate: async (id, attempt) => ((await markersOf(id)).some(({ copy }) => copy === attempt) ? { state: "living" } : null),
+    listRevisions: async (id, query) => {
+      const copies = new Map((await markersOf(id)).map(({ revision, copy }) => [revision, copy]));
+      const entries = await index.listRevisions(id, { ...query, limit: Math.max(query.limit, WITNESSES) });
+      return entries.flatMap((entry) => {
+        const copy = copies.get(entry.revision);
+        return copy === undefined ? [] : [{ ...entry, attempt: copy }];
+      });
+    },
   };
   return new Proxy(index, {
     get(target, name) {
-      if (name === "envelopeFate")
-        return async (id: RepositoryId, attempt: string) => ((await copiesOf(id)).has(attempt) ? { state: "living" } : null);
+      if (name === "envelopeFate" || name === "listRevisions") return own[name];
       const value: unknown = Reflect.get(target, name);
       return typeof value === "function" ? value.bind(target) : value;
     },
