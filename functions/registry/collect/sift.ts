@@ -8,7 +8,7 @@ import { pooled, STORE_WIDTH } from "../pool.ts";
 import type { ObjectInfo, Ports } from "../ports.ts";
 import { readEnvelopes } from "./scan.ts";
 import { checkWitnesses } from "./witnesses.ts";
-import { fingerprintOfKey, intentOf, partitionsOf, readKeys, readLive, writeKeys } from "./work.ts";
+import { fingerprintOfKey, intentOf, type LiveKind, partitionsOf, readKeys, readLive, writeKeys } from "./work.ts";
 
 /** Partitions from the state's `part` on, until the time is up. Moves on to `publish`, or `done` for a dry run. */
 export async function siftStep(ports: Ports, state: CollectRun, deadlineMs: number): Promise<CollectRun> {
@@ -101,28 +101,30 @@ export async function publishStep(ports: Ports, state: CollectRun): Promise<Coll
 
 /** Every chunk of some live envelopes must be known as live: catches a scan and a sift that spell keys in two ways. */
 async function checkCanaries(ports: Ports, state: CollectRun): Promise<void> {
-  const isLive = liveness(ports, state);
-  for (const key of state.canaries) {
-    const chunk = await isLive(key);
-    if (chunk !== null && !chunk) throw new FerryError("COLLECT_REFUSED", { problem: `a chunk of ${key} was not seen` });
-  }
-  await checkWitnesses(ports, state, async (key) => (await isLive(key)) === true);
+  const isLive = seenBy(ports, state, ["live"]);
+  for (const key of state.canaries)
+    if ((await isLive(key)) === false) throw new FerryError("COLLECT_REFUSED", { problem: `a chunk of ${key} was not seen` });
+  // What was named only after the scan had read it is pending there, and as safe.
+  const isSafe = seenBy(ports, state, ["live", "pending"]);
+  await checkWitnesses(ports, state, async (key) => (await isSafe(key)) === true);
 }
 
-/** Tells whether all chunks of an envelope are known as live; null when there is no such envelope. */
-function liveness(ports: Ports, state: CollectRun): (key: string) => Promise<boolean | null> {
-  const partitions = new Map<string, Promise<Uint8Array>>();
-  const liveOf = (partition: string) => {
-    const live = partitions.get(partition) ?? readLive(ports.stores.home.bucket, state.run, "live", partition);
-    partitions.set(partition, live);
-    return live;
+/** Tells whether the scan has seen all chunks of an envelope, as one of these kinds; null when there is no such envelope. */
+function seenBy(ports: Ports, state: CollectRun, kinds: readonly LiveKind[]): (key: string) => Promise<boolean | null> {
+  const partitions = new Map<string, Promise<Uint8Array[]>>();
+  const seenIn = (partition: string) => {
+    const read = () => Promise.all(kinds.map((kind) => readLive(ports.stores.home.bucket, state.run, kind, partition)));
+    const seen = partitions.get(partition) ?? read();
+    partitions.set(partition, seen);
+    return seen;
   };
   return async (key) => {
     const [read] = await readEnvelopes(ports, [{ key, sizeBytes: 0, modifiedAtMs: 0 }]);
     if (read === undefined) return null;
     for (const [sha256, , tag] of read.envelope.placement) {
-      const live = await liveOf(sha256.slice(0, state.digits));
-      if (!holdsFingerprint(live, fingerprintOfKey(chunkKey(sha256, tag)))) return false;
+      const fingerprint = fingerprintOfKey(chunkKey(sha256, tag));
+      const seen = await seenIn(sha256.slice(0, state.digits));
+      if (!seen.some((set) => holdsFingerprint(set, fingerprint))) return false;
     }
     return true;
   };

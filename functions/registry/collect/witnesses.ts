@@ -1,6 +1,6 @@
 /**
  * What the scan can't vouch for itself: a listing that came back short makes garbage of all that it left out, and the scan's own canaries are
- * from the same listing. So some revisions that the logs name are looked up on their own, and every chunk of theirs must be known as live.
+ * from the same listing. So some revisions that the logs name are looked up on their own, and every chunk of theirs must be one that the run keeps.
  */
 import type { CollectRun } from "../../../shared/contract/collect.ts";
 import type { RepositoryId } from "../../../shared/contract/repositories.ts";
@@ -17,15 +17,15 @@ const REPOSITORIES = 20;
 const REVISIONS = 5;
 const PAGE = 1000;
 
-/** `isLive`: whether all chunks that this envelope names are known as live. Throws COLLECT_REFUSED. */
-export async function checkWitnesses(ports: Ports, state: CollectRun, isLive: (envelopeKey: string) => Promise<boolean>): Promise<void> {
+/** `isSafe`: whether the run keeps all chunks that this envelope names. Throws COLLECT_REFUSED. */
+export async function checkWitnesses(ports: Ports, state: CollectRun, isSafe: (envelopeKey: string) => Promise<boolean>): Promise<void> {
   const repositories = await withWhole(systemLog(ports), () => ports.system.listRepositories({ limit: PAGE }));
   const [a = 0, b = 0] = ports.random.bytes(2);
   const start = ((a << 8) | b) % Math.max(1, repositories.length);
   const chosen = [...repositories.slice(start), ...repositories.slice(0, start)].slice(0, REPOSITORIES);
   await pooled(chosen, STORE_WIDTH, async ({ id }) => {
     const witness = await witnessOf(ports, state, id);
-    if (witness === null || (await isLive(envelopeKey(witness.manifest, witness.attempt)))) return;
+    if (witness === null || (await isSafe(envelopeKey(witness.manifest, witness.attempt)))) return;
     if (await isStillNamed(ports, id, witness))
       throw new FerryError("COLLECT_REFUSED", { problem: `revision ${witness.revision} was not seen by the scan` });
   });
