@@ -13,6 +13,7 @@ import type { RepositoryName, RevisionId } from "../../shared/names.ts";
 import { Window } from "../../shared/transfer/semaphore.ts";
 import { MiB } from "../../shared/units.ts";
 import type { ChunkShelf } from "../node/chunk-cache.ts";
+import { fsCode } from "../node/fs-errors.ts";
 import { chunkAddress } from "./chunk-address.ts";
 import type { Chunk } from "./filling.ts";
 
@@ -167,7 +168,15 @@ export class AgentShelf implements ChunkShelf {
     return new Map(items.map((item) => [item.sha256, item.ticket]));
   }
 
-  #ask(method: "GET" | "POST", path: string, timeoutMs: number, signal: AbortSignal): Promise<unknown> {
+  async #ask(method: "GET" | "POST", path: string, timeoutMs: number, signal: AbortSignal): Promise<unknown> {
+    for (;;) {
+      const { answer, isStale } = await this.#askOnce(method, path, timeoutMs, signal);
+      // The agent ended a connection that was idle in the moment in which it was used again.
+      if (!isStale) return answer;
+    }
+  }
+
+  #askOnce(method: "GET" | "POST", path: string, timeoutMs: number, signal: AbortSignal): Promise<{ answer: unknown; isStale: boolean }> {
     return new Promise((resolve, reject) => {
       const asked = request({ ...this.#place, method, path, agent: this.#connections, signal });
       const timer = setTimeout(() => {
@@ -175,8 +184,12 @@ export class AgentShelf implements ChunkShelf {
         setImmediate(() => setImmediate(() => asked.destroy(new Error(`no answer within ${Math.round(timeoutMs / 1000)} s`))));
       }, timeoutMs);
       asked.once("close", () => clearTimeout(timer));
-      asked.once("error", reject);
-      asked.once("response", (response) => readJson(response).then(resolve, reject));
+      asked.once("error", (error) => {
+        const isStale = asked.reusedSocket && ["EPIPE", "ECONNRESET"].includes(fsCode(error));
+        if (isStale) resolve({ answer: null, isStale });
+        else reject(error);
+      });
+      asked.once("response", (response) => readJson(response).then((answer) => resolve({ answer, isStale: false }), reject));
       asked.end();
     });
   }
