@@ -12,7 +12,7 @@ const POLL_MS = 3_000;
 const PAGE = 100;
 
 export function mountEvents(app: Hono<Edge>): void {
-  app.get(ROUTES.listEvents.path, async (c, next) => {
+  app.use(ROUTES.listEvents.path, async (c, next) => {
     await next();
     if (c.res.status !== 200 || !wantsStream(c)) return;
     const first = EventPage.parse(await c.res.json());

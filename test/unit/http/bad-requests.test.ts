@@ -16,7 +16,8 @@ test("every route has a sample here that succeeds, each on a world of its own", 
     assert.equal(route.body !== undefined, body !== undefined, `${name}: add its body to samplesOf`);
     assert.equal(route.params !== undefined, params !== undefined || name === "cancelCollect", `${name}: add its parameters to samplesOf`);
     assert.equal(route.query !== undefined, query !== undefined, `${name}: add its query to samplesOf`);
-    if (name === "cancelCollect") continue;
+    // No run is under way; a message must be proven (test/unit/hooks/receive.test.ts).
+    if (name === "cancelCollect" || name === "receiveWebhook") continue;
     const response = await askSample(world, name);
     assert.equal(response.status, route.status, `${name}: ${await response.text()}`);
   }

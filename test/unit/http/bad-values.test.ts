@@ -63,7 +63,13 @@ const OPTIONAL = new Set([
   ...["kind", "networks", "overlapSeconds", "audience"],
 ]);
 /** Optional elsewhere, needed here. */
-const NEEDED = new Set(["setPolicy policy.stores", "previewPolicy policy.stores", "verifyReplica store", "createRepository repository"]);
+const NEEDED = new Set([
+  "setPolicy policy.stores",
+  "previewPolicy policy.stores",
+  "verifyReplica store",
+  "createRepository repository",
+  "setHookSource kind",
+]);
 /** May be left out here. */
 const LEFT_OUT = new Set([
   "commit attempt",
@@ -75,6 +81,8 @@ const LEFT_OUT = new Set([
   "startFsck verifyClaimed",
   "startFsck repair",
   "chunkTickets group",
+  ...["events", "repositories", "format"].map((at) => `createWebhook ${at}`),
+  ...["secret", "rules", "rules.0", "rules.0.event", "rules.0.from", "rules.0.ref"].map((at) => `setHookSource ${at}`),
   ...["refs", "trigger"].map((at) => `previewPolicy policy.${at}`),
   ...["refs", "trigger", "evict"].map((at) => `setPolicy policy.${at}`),
   "setPolicy yes",

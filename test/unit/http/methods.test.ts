@@ -27,7 +27,16 @@ test("what is mounted is what the route table says, the document of it, the cons
   assert.equal(new Set(table).size, table.length);
   assert.deepEqual(
     mounted.map(({ method, path }) => `${method} ${path}`).sort(),
-    [...table, ...hubRoutes(), "GET /", "GET /openapi.json", "GET /auth/login", "GET /auth/callback", "POST /auth/logout"].sort(),
+    [
+      ...table,
+      ...hubRoutes(),
+      "GET /",
+      "GET /openapi.json",
+      "GET /metrics",
+      "GET /auth/login",
+      "GET /auth/callback",
+      "POST /auth/logout",
+    ].sort(),
   );
 });
 
