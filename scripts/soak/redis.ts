@@ -51,7 +51,8 @@ export class SwitchedRedis {
 
   /** Killed with -9, and back with all that it had. */
   async kill(downMs: number): Promise<void> {
-    const { server, home } = this.#first;
+    const { server, raw, home } = this.#first;
+    raw.disconnect();
     await server.child.kill();
     await sleep(downMs);
     const again = await startRedis({ home, port: server.port, password: this.#password });
