@@ -4,9 +4,6 @@ import { FerryError } from "../../shared/errors.ts";
 import { afterAnswer } from "./after-answer.ts";
 import type { EdgeContext, Services } from "./edge.ts";
 
-/** How long counts wait for those of other requests. */
-const FLUSH_MS = 3_000;
-
 /** A method may be any word that a client likes. */
 const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"]);
 
@@ -34,7 +31,7 @@ export function measureRequest(c: EdgeContext, route: string, ms: number): void 
   const { tally } = c.get("services");
   tally.count("ferry_requests_total", { method: METHODS.has(c.req.method) ? c.req.method : "other", route, status: String(c.res.status) });
   tally.time("ferry_request_seconds", route, ms);
-  if (tally.needsFlush()) afterAnswer(c, "counters", ({ sleep }) => sleep(FLUSH_MS).then(() => tally.flush()));
+  if (tally.needsFlush()) afterAnswer(c, "counters", () => tally.flush());
 }
 
 /** Attempts of one round of webhooks. */

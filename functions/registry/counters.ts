@@ -1,6 +1,6 @@
 /**
- * Counts of what an isolate saw. They wait here and are added to those of all isolates in one step, some seconds after an answer, so a
- * request costs no command of its own. An isolate that ends before loses what waited: counters say how things go, not who owes what.
+ * Counts of what an isolate saw. They wait here and are added to those of all isolates in one step, after an answer and at most every ten
+ * seconds, so a request costs no command of its own. An isolate that ends before loses what waited: counters say how things go, not who owes what.
  */
 import type { Ports } from "./ports.ts";
 
