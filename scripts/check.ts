@@ -4,7 +4,14 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const CHECKS = [["biome", "check"], ["tsc", "-p", "functions"], ["tsc", "-p", "functions/dashboard/app"], ["tsc", "-p", "scripts"], ["tsc", "-p", "test"], ["knip"]];
+const CHECKS = [
+  ["biome", "check"],
+  ["tsc", "-p", "functions"],
+  ["tsc", "-p", "functions/dashboard/app"],
+  ["tsc", "-p", "scripts"],
+  ["tsc", "-p", "test"],
+  ["knip"],
+];
 
 const began = performance.now();
 const failed = (await Promise.all(CHECKS.map(check))).filter((ok) => !ok).length;

@@ -9,7 +9,8 @@ test("every row has a status of a failure, a sentence and a next step; what may 
     assert.match(code, /^[A-Z]+(_[A-Z]+)*$/);
     assert.ok(status >= 400 && status < 600, code);
     assert.ok(!retryable || status >= 500 || status === 429, `${code} is ${status} and would be repeated`);
-    assert.match(message, /^(\{\w+\}|[a-z])/, code);
+    // Or an initialism, such as LFS.
+    assert.match(message, /^(\{\w+\}|[a-z]|[A-Z]{2,} )/, code);
     assert.doesNotMatch(message, /\.$/, code);
     assert.match(next, /^[A-Z].*[.?]$/, code);
   }

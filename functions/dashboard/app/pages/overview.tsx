@@ -1,8 +1,8 @@
 /** The deployment at one glance: what it holds and saves, what happened in the last day, what runs, what needs somebody. */
 import type { FerryClient } from "../../../../shared/client.ts";
 import type { DeploymentUsage } from "../../../../shared/contract/lifecycle.ts";
+import { to } from "../core/address.ts";
 import { useLoad } from "../core/load.ts";
-import { to } from "../core/route.ts";
 import { session } from "../core/session.ts";
 import { numberText, percentText } from "../core/text.ts";
 import { type Activity, isAdmin, lastDay, wholeUsage } from "../core/usage.ts";

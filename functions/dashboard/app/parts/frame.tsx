@@ -1,7 +1,8 @@
 /** What stands around every page: the ways to all of them, who is here, language and theme. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { route, to } from "../core/route.ts";
+import { to } from "../core/address.ts";
+import { route } from "../core/route.ts";
 import { logOut, session } from "../core/session.ts";
 import { THEMES, theme, wear } from "../core/theme.ts";
 import { LANGUAGES, language, speak, t } from "../core/words.ts";

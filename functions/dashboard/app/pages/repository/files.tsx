@@ -2,8 +2,8 @@
 import { useState } from "preact/hooks";
 import type { FerryClient } from "../../../../../shared/client.ts";
 import { type ContentEntry, type FileEntry, parseManifest } from "../../../../../shared/manifest.ts";
+import { to } from "../../core/address.ts";
 import { useLoad } from "../../core/load.ts";
-import { to } from "../../core/route.ts";
 import { t } from "../../core/words.ts";
 import { Bytes, type Column, Id, Loaded, Table } from "../../parts/basics.tsx";
 import { Pager } from "../../parts/forms.tsx";

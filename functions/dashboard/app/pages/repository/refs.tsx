@@ -2,8 +2,8 @@
 import { useState } from "preact/hooks";
 import type { Repository } from "../../../../../shared/contract/repositories.ts";
 import { RefName, RevisionId } from "../../../../../shared/names.ts";
+import { to } from "../../core/address.ts";
 import { useLoad } from "../../core/load.ts";
-import { to } from "../../core/route.ts";
 import { operationId } from "../../core/session.ts";
 import { t } from "../../core/words.ts";
 import { Badge, Button, type Column, Id, Loaded, Section, Table, Time } from "../../parts/basics.tsx";

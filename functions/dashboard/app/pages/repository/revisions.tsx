@@ -1,8 +1,9 @@
 /** The history of a repository, newest first, or what of it fits; what of it goes into the trash, and comes back. */
 import { useState } from "preact/hooks";
 import type { RevisionSummary } from "../../../../../shared/contract/repositories.ts";
+import { to } from "../../core/address.ts";
 import { useLoad } from "../../core/load.ts";
-import { refine, to } from "../../core/route.ts";
+import { refine } from "../../core/route.ts";
 import { operationId } from "../../core/session.ts";
 import { t } from "../../core/words.ts";
 import { Badge, Bytes, type Column, Id, Loaded, Table, Time } from "../../parts/basics.tsx";

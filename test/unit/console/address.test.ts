@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { parseRoute, to } from "../../../functions/dashboard/app/core/route.ts";
+import { parseRoute, to } from "../../../functions/dashboard/app/core/address.ts";
 
 const part = fc.string({ minLength: 1, unit: "grapheme" }).filter((text) => text.isWellFormed());
 
