@@ -85,6 +85,7 @@ async function leave(server: ServerType, services: Services, closeRedis: () => v
     if ("closeIdleConnections" in server) server.closeIdleConnections();
   });
   await services.audit.flush().catch(() => log({ event: "audit.failed" }));
+  await services.tally.flush().catch(() => log({ event: "counters.failed" }));
   closeRedis();
   process.exit(0);
 }
