@@ -20,7 +20,7 @@ import {
   statSync,
   utimesSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { fsProblem } from "../node/fs-errors.ts";
@@ -37,6 +37,13 @@ const REMOTE_SYSTEMS: ReadonlyMap<number, string> = new Map([
   [0x0bd00bd0, "Lustre"],
 ]);
 
+/** One by one: where nothing can be made (/proc), Node's own way of making all of them never ends. */
+function makeFolders(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  if (dirname(path) !== path) makeFolders(dirname(path));
+  mkdirSync(path, { mode: 0o755 });
+}
+
 export type FoundChunk = { sha256: Digest; size: number; usedAtMs: number };
 
 export class CacheFolder {
@@ -51,7 +58,7 @@ export class CacheFolder {
   /** Makes what is missing. Throws AGENT_CACHE_UNFIT. @param anySystem also where a file system is no local one. */
   static open(path: string, { anySystem }: { anySystem: boolean }): CacheFolder {
     try {
-      mkdirSync(path, { recursive: true, mode: 0o755 });
+      makeFolders(resolve(path));
       const folder = new CacheFolder(realpathSync(path));
       mkdirSync(join(folder.path, "chunks"), { recursive: true });
       mkdirSync(join(folder.path, "filling"), { recursive: true });
