@@ -7,23 +7,12 @@
  *
  * Pulls read `chunks/` themselves where they see it (scripts/node/chunk-cache.ts), so its form is a contract.
  */
-import {
-  accessSync,
-  constants,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statfsSync,
-  statSync,
-  utimesSync,
-} from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { accessSync, constants, lstatSync, readdirSync, realpathSync, renameSync, rmSync, statfsSync, statSync, utimesSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { fsProblem } from "../node/fs-errors.ts";
+import { makeFolders } from "../node/make-folders.ts";
 import { yieldToOthers } from "../node/read-at.ts";
 
 /** Of statfs(2). There, a name that was given is not at once everybody's, or each read crosses a network: no cache. */
@@ -36,13 +25,6 @@ const REMOTE_SYSTEMS: ReadonlyMap<number, string> = new Map([
   [0x01021997, "9P"],
   [0x0bd00bd0, "Lustre"],
 ]);
-
-/** One by one: where nothing can be made (/proc), Node's own way of making all of them never ends. */
-function makeFolders(path: string): void {
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
-  if (dirname(path) !== path) makeFolders(dirname(path));
-  mkdirSync(path, { mode: 0o755 });
-}
 
 export type FoundChunk = { sha256: Digest; size: number; usedAtMs: number };
 
@@ -60,8 +42,8 @@ export class CacheFolder {
     try {
       makeFolders(resolve(path));
       const folder = new CacheFolder(realpathSync(path));
-      mkdirSync(join(folder.path, "chunks"), { recursive: true });
-      mkdirSync(join(folder.path, "filling"), { recursive: true });
+      makeFolders(join(folder.path, "chunks"));
+      makeFolders(join(folder.path, "filling"));
       for (const below of ["", "chunks", "filling"]) accessSync(join(folder.path, below), constants.W_OK | constants.X_OK);
       folder.#check(anySystem);
       return folder;
@@ -94,7 +76,7 @@ export class CacheFolder {
 
   /** Gives a durable file its name as a chunk. */
   settle(filling: string, sha256: Digest): void {
-    mkdirSync(join(this.path, "chunks", sha256.slice(0, 2)), { recursive: true });
+    makeFolders(join(this.path, "chunks", sha256.slice(0, 2)));
     renameSync(filling, this.chunkPath(sha256));
   }
 

@@ -1,9 +1,10 @@
 /** A symbolic link that leads to the newest complete pull, for programs that serve from it: it always leads to a whole tree. */
 import { randomBytes } from "node:crypto";
-import { lstatSync, mkdirSync, realpathSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import { lstatSync, realpathSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { FerryError } from "../../shared/errors.ts";
 import { unwritable } from "./fs-errors.ts";
+import { makeFolders } from "./make-folders.ts";
 
 /** Before the work: throws FILE_UNWRITABLE when something else has that name. */
 export function checkCurrent(link: string): void {
@@ -16,7 +17,7 @@ export function checkCurrent(link: string): void {
 export function switchCurrent(link: string, destination: string): void {
   checkCurrent(link);
   try {
-    mkdirSync(dirname(resolve(link)), { recursive: true });
+    makeFolders(dirname(resolve(link)));
     const folder = realpathSync(dirname(resolve(link)));
     const there = realpathSync(destination);
     const path = relative(folder, there);

@@ -7,7 +7,6 @@ import {
   fchmodSync,
   ftruncateSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readlinkSync,
@@ -28,6 +27,7 @@ import { findHeld } from "./find-held.ts";
 import { Folders } from "./folders.ts";
 import { fsCode, unwritable } from "./fs-errors.ts";
 import { Journal, type LeftPart } from "./journal.ts";
+import { makeFolders } from "./make-folders.ts";
 import { partName, runOfPart } from "./marks.ts";
 import { availableMemoryBytes } from "./memory.ts";
 import type { Movers } from "./movers.ts";
@@ -78,7 +78,7 @@ export class DiskTarget implements Target {
     this.#isDirect = this.#direct === "always" || (this.#direct === "auto" && bytes > availableMemoryBytes() / 2);
     try {
       const path = resolve(this.#destination);
-      const isNew = mkdirSync(path, { recursive: true }) !== undefined;
+      const isNew = makeFolders(path);
       const folders = new Folders(realpathSync(path), true, isNew);
       const journal = await Journal.open(folders, this.#run).catch((error: unknown) => {
         folders.close();

@@ -13,6 +13,7 @@ const SENTENCES: Readonly<Record<string, string>> = {
   EISDIR: "a folder is there",
   ENOTEMPTY: "a folder is there",
   ENOTDIR: "something that is not a folder is in its way",
+  EEXIST: "something that is not a folder is in its way",
   ELOOP: "a symbolic link is in its way",
   EXDEV: "its folder is on another disk",
   EMFILE: "too many files are open",
