@@ -1,6 +1,9 @@
 /**
  * `npm test`: brings redis-server, then runs every test file, two at a time. `npm test -- contract bridge` runs the files whose path
  * has one of the words; `npm test -- --name=PATTERN` only the tests whose name matches. Ends with `N passed, N failed, N skipped`.
+ *
+ * Tests with real processes share the machine with each other, and may fail for want of time. A file of them that failed is run once more,
+ * alone, when all others are through: what fails then is counted, and what does not is told.
  */
 import { globSync } from "node:fs";
 import { relative } from "node:path";
@@ -13,11 +16,17 @@ import { StackProblem } from "./stack/problem.ts";
 import { ensureRedisServer } from "./stack/redis-install.ts";
 
 type Counts = { passed: number; failed: number; skipped: number };
+/** `failures`: by file, where there were any. */
+type Run = { counts: Counts; failures: Map<string, number> };
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** Quick ones first, so that a plain mistake is seen at once. */
 const KINDS = ["unit", "models", "contract", "edge", "faults", "e2e", "browser"];
 const FILES_AT_ONCE = 2;
+/** Their tests start processes, and wait for them. */
+const CROWDED_KINDS = ["contract", "edge", "faults", "e2e", "browser"];
+/** More have a reason in common. */
+const AGAIN_MAX = 5;
 const TEST_TIMEOUT_MS = 180_000;
 const FILE_TIMEOUT_MS = 600_000;
 
@@ -32,7 +41,7 @@ async function main(): Promise<number> {
   // Read by the tests' processes: one Ceph for the whole run, no look-ups, no questions.
   Object.assign(process.env, { FERRY_TEST_CEPH: "keep", CLOUDFLARE_CF_FETCH_ENABLED: "false", WRANGLER_SEND_METRICS: "false" });
   try {
-    const counts = await runFiles(files, values.name);
+    const counts = await runAll(files, values.name);
     console.log(`${counts.passed} passed, ${counts.failed} failed${counts.skipped > 0 ? `, ${counts.skipped} skipped` : ""}`);
     return counts.failed === 0 && counts.passed > 0 ? 0 : 1;
   } finally {
@@ -56,28 +65,41 @@ function bringRedis(): void {
   }
 }
 
-async function runFiles(files: string[], names: string[] | undefined): Promise<Counts> {
+async function runAll(files: string[], names: string[] | undefined): Promise<Counts> {
+  const { counts, failures } = await runFiles(files, names, FILES_AT_ONCE);
+  const again = [...failures.keys()].filter((file) => CROWDED_KINDS.some((kind) => file.startsWith(`test/${kind}/`)));
+  if (files.length === 1 || again.length === 0 || again.length > AGAIN_MAX) return counts;
+  console.log(`\nOnce more, alone: ${again.join(", ")}`);
+  const alone = await runFiles(again, names, 1);
+  const before = again.reduce((sum, file) => sum + (failures.get(file) ?? 0), 0);
+  const passedAlone = Math.max(0, before - alone.counts.failed);
+  console.log(`Of ${before} failures beside other tests, ${alone.counts.failed} stay.`);
+  return { ...counts, passed: counts.passed + passedAlone, failed: counts.failed - passedAlone };
+}
+
+async function runFiles(files: string[], names: string[] | undefined, concurrency: number): Promise<Run> {
   const abort = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => abort.abort());
   const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const failures = new Map<string, number>();
   const events = run({
     cwd: ROOT,
     files,
-    concurrency: FILES_AT_ONCE,
+    concurrency,
     timeout: FILE_TIMEOUT_MS,
     // A test that timed out may leave something running, which must not hold up the file.
     execArgv: [`--test-timeout=${TEST_TIMEOUT_MS}`, "--test-force-exit"],
     signal: abort.signal,
     ...(names === undefined ? {} : { testNamePatterns: names.map((name) => new RegExp(name)) }),
   });
-  events.on("test:summary", (summary) => {
+  events.on("test:summary", ({ file, counts: { passed, skipped, tests, todo } }) => {
+    const failed = tests - passed - skipped - todo;
     // The last one, without a file, sums up all of them.
-    if (summary.file !== undefined) return;
-    const { passed, skipped, tests, todo } = summary.counts;
-    Object.assign(counts, { passed, skipped, failed: tests - passed - skipped - todo });
+    if (file === undefined) Object.assign(counts, { passed, skipped, failed });
+    else if (failed > 0) failures.set(relative(ROOT, file), failed);
   });
   for await (const text of events.compose(new spec())) process.stdout.write(text);
-  return counts;
+  return { counts, failures };
 }
 
 process.exit(await main());

@@ -18,7 +18,7 @@ import { snapshot, tempFolder } from "../support/trees.ts";
 
 const MODEL = repositoryName("team/model");
 const FILES = 200;
-const KILLS = 20;
+const KILLS = Number(process.env["FERRY_KILLS"] ?? 20);
 const PARALLEL = 4;
 
 describe("an executor over HTTP, real Redis and local R2", { skip: whyNoRedis() }, () => {

@@ -46,7 +46,7 @@ const TRICKS = [
 /** Not what the route is about, or not of its form; what a URL parser resolves may end at no route, or at one of another method. */
 const ANSWERS: ErrorCode[] = [
   ...(["REQUEST_INVALID", "ROUTE_UNKNOWN", "METHOD_NOT_ALLOWED", "REPOSITORY_UNKNOWN", "REF_UNKNOWN", "TAG_UNKNOWN"] as const),
-  ...(["BRANCH_UNKNOWN", "UPLOAD_UNKNOWN", "TOKEN_UNKNOWN", "STORE_UNKNOWN", "HOOK_SOURCE_UNKNOWN"] as const),
+  ...(["BRANCH_UNKNOWN", "UPLOAD_UNKNOWN", "TOKEN_UNKNOWN", "STORE_UNKNOWN", "HOOK_SOURCE_UNKNOWN", "WEBHOOK_UNKNOWN"] as const),
 ];
 
 for (const name of ROUTE_NAMES) {
