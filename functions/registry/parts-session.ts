@@ -14,6 +14,7 @@ import { End, Opening } from "./parts-records.ts";
 import { pooled, STORE_WIDTH } from "./pool.ts";
 import type { Caller, Ports } from "./ports.ts";
 import { decodeRecord, encodeRecord } from "./records.ts";
+import { demandHome } from "./replicate/follow.ts";
 import { openSharedSession, SESSION_SECONDS_MAX, type SharedSession, sealSession } from "./sessions.ts";
 import { describeUpload, ticketMode } from "./upload.ts";
 
@@ -26,6 +27,7 @@ export async function joinSession(
   repository: RepositorySummary,
   request: JoinRequest,
 ): Promise<JoinedSession> {
+  if (ports.follower) await demandHome(ports);
   const mode = await ticketMode(ports, undefined);
   const { seq, branches, tags } = await livingState(ports, repository);
   const { session, branch, parts } = request;

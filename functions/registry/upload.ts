@@ -28,11 +28,14 @@ import { systemLog } from "./logs.ts";
 import { pooled, STORE_WIDTH } from "./pool.ts";
 import type { Caller, ChunkEntry, Ports, Proof, UploadKey } from "./ports.ts";
 import { refuseOverQuota } from "./quota.ts";
+import { demandHome } from "./replicate/follow.ts";
 import { findBase } from "./revisions.ts";
 import { type OwnSession, openSession, readSession, SESSION_SECONDS_MAX, type Session, sealSession } from "./sessions.ts";
 
 /** Opens an upload, or offers the caller's unfinished one of this branch again, so that a killed push goes on with no local state. */
 export async function openUpload(ports: Ports, caller: Caller, repository: RepositorySummary, branch: RefName): Promise<Upload> {
+  // What can't be committed here is not to be sent.
+  if (ports.follower) await demandHome(ports);
   const mode = await ticketMode(ports, undefined);
   const { seq, branches, tags } = await livingState(ports, repository);
   if (valueAt(tags, branch) !== undefined) throw new FerryError("REQUEST_INVALID", { problem: `branch: ${branch} is a tag` });
