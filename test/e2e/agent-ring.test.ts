@@ -14,7 +14,7 @@ import { snapshot } from "../support/trees.ts";
 
 const MODEL_BYTES = Number(process.env["FERRY_AGENT_MIB"] ?? 64) * MiB;
 const AGENTS = 10;
-const PULLS = 20;
+const PULLS = Number(process.env["FERRY_AGENT_PULLS"] ?? 20);
 const FILES = 62;
 const RSS_MAX = 256 * MiB;
 
