@@ -34,7 +34,9 @@ function isProgram(path: string): boolean {
 export async function startBrowser(): Promise<Browser> {
   const executablePath = findChromium();
   assert.ok(executablePath !== null);
-  return chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+  // Without a locale of UTF-8 it can't read the names of dropped files.
+  const env = { ...process.env, LC_ALL: "C.UTF-8" } as Record<string, string>;
+  return chromium.launch({ executablePath, env, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
 }
 
 export type Watched = {
