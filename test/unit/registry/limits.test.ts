@@ -260,7 +260,7 @@ function deepName(at: number): string {
 }
 
 for (const { name, route, body, codes } of BOMBS) {
-  test(`${route}: ${name} ends as ${codes.join(" or ")}, with nothing asked or stored`, { timeout: 120_000 }, async (t) => {
+  test(`S7: ${route}: ${name} ends as ${codes.join(" or ")}, with nothing asked or stored`, { timeout: 120_000 }, async (t) => {
     const here = await ground();
     const before = await keysOf(here);
     here.asked.count = 0;
