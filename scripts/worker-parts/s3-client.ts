@@ -43,6 +43,7 @@ const noEndpointRules: Plugin = {
 /** `[_name]:` becomes `"text":` where `const _name = "text";` stands. */
 function spellKeys(source: string): string {
   const texts = new Map([...source.matchAll(/^const (_\w+) = ("[^"\\]*");$/gm)].map(([, name = "", text = ""]) => [name, text]));
+  if (texts.size === 0) throw new Error("the schemas of @aws-sdk/client-s3 are not written as they were");
   return source.replace(/\[(_\w+)\]:/g, (whole, name: string) => (texts.has(name) ? `${texts.get(name)}:` : whole));
 }
 
