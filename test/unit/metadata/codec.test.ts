@@ -115,7 +115,8 @@ test("repositories, tokens and revisions come back as they were, whatever people
       assert.ok(created.op === "repository.create");
       const repository = repositoryOf({ ...created, actor });
       assert.deepEqual(decodeRepository("team/llama", encodeRepository(repository)), repository);
-      const blocked = { at: "2026-02-03T04:05:06.007Z", by: text, reason: `${actor} ${text}` };
+      // Blank reasons are refused at the door.
+      const blocked = { at: "2026-02-03T04:05:06.007Z", by: text, reason: `because ${actor} ${text}` };
       assert.deepEqual(decodeRepository("team/llama", encodeRepository({ ...repository, blocked })), { ...repository, blocked });
 
       const deletedAt = "2026-02-03T04:05:06.007Z";
