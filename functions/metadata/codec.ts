@@ -27,14 +27,14 @@ export function encodeRepository({ id, createdAt, createdBy, blocked }: Reposito
 }
 
 export function decodeRepository(repository: string, text: string): RepositorySummary {
-  const [, id, createdAt, block = "", createdBy] = /^(\S+) (\S+) (\S+) ([\s\S]*)$/.exec(text) ?? [];
+  const [, id, createdAt, block = "", createdBy] = /^([^ ]+) ([^ ]+) ([^ ]+) ([\s\S]*)$/.exec(text) ?? [];
   const blocked = block === NO_BLOCK ? null : read(Block, parseJson(block));
   return read(RepositorySummary, { repository, id, createdAt, createdBy, blocked });
 }
 
 const NO_BLOCK = "-";
 
-/** A text without spaces. */
+/** A text without the space that parts entries; other blanks of Unicode stay. */
 export function encodeBlock(block: Block | null): string {
   return block === null ? NO_BLOCK : withoutSpaces(block);
 }

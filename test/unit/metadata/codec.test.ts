@@ -107,6 +107,16 @@ test("hex comes back as it was packed, and what is no hex is refused", () => {
   for (const text of ["0", "00", "ABC", "00g", "00 ", "00\n"]) assert.throws(() => packHex(text), RangeError, text);
 });
 
+test("names and reasons may hold every blank of Unicode", async () => {
+  const { record: created } = await record.systemChain().add(record.create("team/llama"));
+  assert.ok(created.op === "repository.create");
+  for (const blank of ["\u00a0", "\u3000", "\u2003", "\u2028", "\ufeff", "\t", "\n"]) {
+    const blocked = { at: "2026-02-03T04:05:06.007Z", by: `a${blank}b`, reason: `${blank}c${blank}` };
+    const repository = { ...repositoryOf({ ...created, actor: `d${blank}e` }), blocked };
+    assert.deepEqual(decodeRepository("team/llama", encodeRepository(repository)), repository);
+  }
+});
+
 test("repositories, tokens and revisions come back as they were, whatever people wrote into them", async () => {
   const texts = fc.string({ unit: "grapheme", maxLength: 50 });
   await fc.assert(
@@ -115,8 +125,7 @@ test("repositories, tokens and revisions come back as they were, whatever people
       assert.ok(created.op === "repository.create");
       const repository = repositoryOf({ ...created, actor });
       assert.deepEqual(decodeRepository("team/llama", encodeRepository(repository)), repository);
-      // Blank reasons are refused at the door.
-      const blocked = { at: "2026-02-03T04:05:06.007Z", by: text, reason: `because ${actor} ${text}` };
+      const blocked = { at: "2026-02-03T04:05:06.007Z", by: text, reason: `${actor} ${text}` };
       assert.deepEqual(decodeRepository("team/llama", encodeRepository({ ...repository, blocked })), { ...repository, blocked });
 
       const deletedAt = "2026-02-03T04:05:06.007Z";
