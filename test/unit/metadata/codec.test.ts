@@ -21,7 +21,7 @@ import {
 import { repositoryOf, revisionOf, tokenOf } from "../../../functions/metadata/entries.ts";
 import { packDigest, packHex, unpackHex } from "../../../functions/metadata/packing.ts";
 import type { ChunkEntry, Proof } from "../../../functions/registry/ports.ts";
-import { RepositoryId } from "../../../shared/contract/repositories.ts";
+import { RepositoryId, type RepositorySummary } from "../../../shared/contract/repositories.ts";
 import * as record from "../../support/chain.ts";
 import { digestOf, nameOf, repositoryIdOf } from "../../support/chain.ts";
 
@@ -112,7 +112,7 @@ test("names and reasons may hold every blank of Unicode", async () => {
   assert.ok(created.op === "repository.create");
   for (const blank of ["\u00a0", "\u3000", "\u2003", "\u2028", "\ufeff", "\t", "\n"]) {
     const blocked = { at: "2026-02-03T04:05:06.007Z", by: `a${blank}b`, reason: `${blank}c${blank}` };
-    const repository = { ...repositoryOf({ ...created, actor: `d${blank}e` }), blocked };
+    const repository: RepositorySummary = { ...repositoryOf({ ...created, actor: `d${blank}e` }), blocked };
     assert.deepEqual(decodeRepository("team/llama", encodeRepository(repository)), repository);
   }
 });
