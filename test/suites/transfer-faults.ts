@@ -142,7 +142,7 @@ function wrongBytes(check: Check): void {
   }
 
   check(
-    "an answer that ignores the range after a cut is taken from its start (F11)",
+    "huggingface_hub #3778: an answer that ignores the range after a cut is taken from its start (F11)",
     async ({ source, destination, proxy, push, pull }) => {
       plant(source, manyFiles(1, MiB));
       await push();

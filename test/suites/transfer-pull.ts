@@ -129,7 +129,7 @@ export function pullSuite(check: Check): void {
     assert.deepEqual(snapshot(bench.destination), snapshot(bench.source));
   });
 
-  check("two pulls into one folder at once both end well", async (bench) => {
+  check("huggingface_hub #4306: two pulls into one folder at once both end well", async (bench) => {
     plant(bench.source, { "a.bin": randomTensor(3 * MiB), "sub/b.bin": randomTensor(5 * MiB) });
     await bench.push();
     await Promise.all([bench.pull(), bench.pull(), bench.pull()]);
