@@ -1,7 +1,8 @@
 /** `ferry usage`: what a repository, or all of them, weigh; and how much of that is shared. */
 import type { Command } from "commander";
 import * as z from "zod";
-import type { DeploymentUsage, RepositoryUsage } from "../../shared/contract/lifecycle.ts";
+import type { RepositoryUsage } from "../../shared/contract/lifecycle.ts";
+import { type UsageSum, wholeUsage } from "../../shared/deployment-usage.ts";
 import type { RepositoryName } from "../../shared/names.ts";
 import type { Act } from "./act.ts";
 import { type Cli, GlobalFlags } from "./cli.ts";
@@ -47,25 +48,11 @@ function savedText({ logicalBytes, storedBytes }: { logicalBytes: number; stored
 }
 
 async function deployment(cli: Cli): Promise<void> {
-  const client = await cli.connect();
-  let sum: Omit<DeploymentUsage, "next"> = { repositories: 0, revisions: 0, logicalBytes: 0, storedBytes: 0, objects: 0, measured: null };
-  let cursor: string | null = null;
-  do {
-    const page: DeploymentUsage = await client.call("usage", { query: cursor === null ? {} : { cursor } });
-    sum = {
-      repositories: sum.repositories + page.repositories,
-      revisions: sum.revisions + page.revisions,
-      logicalBytes: sum.logicalBytes + page.logicalBytes,
-      storedBytes: sum.storedBytes + page.storedBytes,
-      objects: sum.objects + page.objects,
-      measured: page.measured,
-    };
-    cursor = page.next;
-  } while (cursor !== null);
+  const sum = await wholeUsage(await cli.connect());
   cli.answer(sum, deploymentText(sum));
 }
 
-function deploymentText(sum: Omit<DeploymentUsage, "next">): string {
+function deploymentText(sum: UsageSum): string {
   const { measured } = sum;
   return facts([
     ["repositories", `${sum.repositories}`],

@@ -6,7 +6,7 @@ import { ERRORS, type ErrorCode, FerryError } from "../../../shared/errors.ts";
 import { type MemoryApp, memoryApp } from "../../support/memory-app.ts";
 import { ask, refusal } from "./requests.ts";
 
-const SECRET = "redis://default:s3cr3t@index.internal:6379 at /work/main/x.ts:1:1";
+const SECRET = "redis://default:s3cr3t@index.internal:6379 at /home/somebody/x.ts:1:1";
 const LIST = { method: "GET", path: "/api/v1/repositories" };
 
 /** An app whose list of repositories fails like this, and the token to ask for it. */

@@ -1,9 +1,8 @@
-/** What a whole deployment weighs, and what happened in it, summed up of pages. */
+/** What happened in a deployment in the last day, summed up of pages of its trail. */
 
 import type * as z from "zod";
 import type { FerryClient } from "../../../../shared/client.ts";
 import type { AuditEvent } from "../../../../shared/contract/audit.ts";
-import type { DeploymentUsage } from "../../../../shared/contract/lifecycle.ts";
 import { FerryError } from "../../../../shared/errors.ts";
 
 const PAGE = 1000;
@@ -11,24 +10,6 @@ const PAGE = 1000;
 const EVENT_PAGES_MAX = 20;
 const HOUR_MS = 3_600_000;
 export const HOURS = 24;
-
-export async function wholeUsage(client: FerryClient, signal: AbortSignal): Promise<Omit<DeploymentUsage, "next">> {
-  let sum: Omit<DeploymentUsage, "next"> = { repositories: 0, revisions: 0, logicalBytes: 0, storedBytes: 0, objects: 0, measured: null };
-  let cursor: string | null = null;
-  do {
-    const page: DeploymentUsage = await client.call("usage", { query: { limit: PAGE, ...(cursor === null ? {} : { cursor }) } }, signal);
-    sum = {
-      repositories: sum.repositories + page.repositories,
-      revisions: sum.revisions + page.revisions,
-      logicalBytes: sum.logicalBytes + page.logicalBytes,
-      storedBytes: sum.storedBytes + page.storedBytes,
-      objects: sum.objects + page.objects,
-      measured: page.measured,
-    };
-    cursor = page.next;
-  } while (cursor !== null);
-  return sum;
-}
 
 /** By hour, the oldest first; `from`: when the first begins. `complete`: false when there were more events than were looked at. */
 export type Activity = { fromMs: number; pushes: number[]; pulls: number[]; failures: number; complete: boolean };

@@ -1,11 +1,13 @@
 /** The deployment at one glance: what it holds and saves, what happened in the last day, what runs, what needs somebody. */
+
 import type { FerryClient } from "../../../../shared/client.ts";
 import type { DeploymentUsage } from "../../../../shared/contract/lifecycle.ts";
+import { wholeUsage } from "../../../../shared/deployment-usage.ts";
 import { to } from "../core/address.ts";
 import { useLoad } from "../core/load.ts";
 import { session } from "../core/session.ts";
 import { numberText, percentText } from "../core/text.ts";
-import { type Activity, isAdmin, lastDay, wholeUsage } from "../core/usage.ts";
+import { type Activity, isAdmin, lastDay } from "../core/usage.ts";
 import { t } from "../core/words.ts";
 import { Bytes, Loaded, Notice, Page, Section, Tile } from "../parts/basics.tsx";
 import { HourBars } from "../parts/hour-bars.tsx";
