@@ -4,12 +4,14 @@
  *   sys                         hash     head of the system log's index: seq, hash, replayTo, mark:names, mark:tokens,
  *                                        r0 … r255 (ring of operations: <seq>:<operationId>), K:<key id> → entry,
  *                                        X:<key id> → when it was revoked, G:<grant id> → entry
- *   sys:names                   hash     #, n:<name> → summary, i:<repository id> → name, b:<blocked repository id>;
+ *   sys:names                   hash     #, n:<name> → summary, i:<repository id> → name, b:<blocked repository id>,
+ *                                        m:<former name> → repository id;
  *                                        in the trash: t:<repository id> → entry
  *   sys:order                   zset     !<mark>, n:<name>, t:<repository id>; all with score 0, so in order of their bytes
  *   sys:tokens                  hash     #, count, t:<token id> → entry, h:<hash of a secret> → token id, k:<1 … count> → token id
  *   repo:<id>                   hash     head of a repository's index: as `sys`, mark:revisions, revisionCount,
- *                                        b:<branch> → revision, t:<tag> → <revision>:<seq>, l:<locked tag>, settings, usage, ended
+ *                                        b:<branch> → revision, t:<tag> → <revision>:<seq>, l:<locked tag>, d:<revision> → stores,
+ *                                        settings, usage, ended
  *   repo:<id>:revisions         hash     #, <revision> → entry, e:<attempt> → <commit seq>[ <purge seq>],
  *                                        s:<manifest> → signatures, a line each
  *   repo:<id>:order             zset     !<mark>, :<seq12>:<revision> and <branch>:<seq12>:<revision>; all with score 0

@@ -4,8 +4,8 @@ import { FENCE, logScripts, script } from "./lua.ts";
 const SHAPE = "local shape = {{'hash', 'revisions'}, {'zset', 'revisions'}}";
 
 /**
- * ARGV 5: op, then commit: branch, revision, entry, seq as 12 digits, attempt, sizeBytes, newBytes, newChunks · tag: tag, revision ·
- * untag, lock, unlock: tag · unbranch: branch · label: revision, line · sign: manifest, key, line · settings: text · delete, undelete, purge: time or '', revisions
+ * ARGV 5: op, then commit: branch, revision, entry, seq as 12 digits, attempt, sizeBytes, newBytes, newChunks, stores · tag: tag,
+ * revision · untag, lock, unlock: tag · unbranch: branch · label: revision, line, stores · sign: manifest, key, line · settings: text · delete, undelete, purge: time or '', revisions
  * (at most 1,000, each once) · end: nothing.
  *
  * What a script needs of an entry is its first line (codec.ts): since when it is in the trash, its place in the order, its attempt, what
@@ -21,6 +21,11 @@ local name = ARGV[6]
 local function use(sizeBytes, newBytes, newChunks)
   local logical, stored, objects = string.match(redis.call('HGET', head, 'usage') or '0 0 0', '^(%S+) (%S+) (%S+)$')
   note('usage', string.format('%.0f %.0f %.0f', logical + sizeBytes, stored + newBytes, objects + newChunks))
+end
+
+-- Stores that its labels ask for a revision in.
+local function deploy(revision, stores)
+  if stores == '' then redis.call('HDEL', head, 'd:' .. revision) else note('d:' .. revision, stores) end
 end
 
 local function named()
@@ -57,6 +62,7 @@ change['commit'] = function()
     redis.call('HSET', revisions, 'e:' .. ARGV[10], ARGV[9])
     redis.call('HINCRBY', head, 'revisionCount', 1)
     use(tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13]))
+    deploy(ARGV[7], ARGV[14])
   end
   note('b:' .. name, ARGV[7])
   mark('revisions', revisions, order)
@@ -72,6 +78,7 @@ change['label'] = function()
     local first = string.find(entry, '\\n', 1, true)
     local second = string.find(entry, '\\n', first + 1, true)
     redis.call('HSET', revisions, name, string.sub(entry, 1, first) .. ARGV[7] .. string.sub(entry, second))
+    deploy(name, ARGV[8])
   end
   mark('revisions', revisions, order)
 end
@@ -103,6 +110,7 @@ change['purge'] = function()
     redis.call('HDEL', revisions, unpack(gone))
     redis.call('ZREM', order, unpack(places))
     redis.call('HSET', revisions, unpack(fates))
+    for _, revision in ipairs(gone) do deploy(revision, '') end
     use(-sizeBytes, -newBytes, -newChunks)
   end
   mark('revisions', revisions, order)
@@ -111,7 +119,7 @@ change['end'] = function()
   redis.call('UNLINK', revisions, order)
   local gone = {'settings', 'usage', 'revisionCount'}
   for _, field in ipairs(redis.call('HKEYS', head)) do
-    if string.match(field, '^[btl]:') then gone[#gone + 1] = field end
+    if string.match(field, '^[btld]:') then gone[#gone + 1] = field end
   end
   for from = 1, #gone, 4000 do redis.call('HDEL', head, unpack(gone, from, math.min(from + 3999, #gone))) end
   note('ended', ARGV[1])

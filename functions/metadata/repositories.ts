@@ -1,7 +1,8 @@
 /** The indexes of the repositories' logs on Redis: refs, revisions and their order. */
+import { deployStores } from "../../shared/contract/replication.ts";
 import { type RepositoryId, Usage } from "../../shared/contract/repositories.ts";
 import type { Digest } from "../../shared/digest.ts";
-import { type OperationId, type RefName, RevisionId } from "../../shared/names.ts";
+import { type OperationId, type RefName, RevisionId, StoreId } from "../../shared/names.ts";
 import { eventOfRepository } from "../registry/events/of-record.ts";
 import type {
   EnvelopeFate,
@@ -138,8 +139,9 @@ function argumentsOf({ record, hash }: Hashed<RepositoryRecord>): Command {
 function changeOf(record: RepositoryRecord): Command {
   switch (record.op) {
     case "commit": {
-      const { op, branch, revision, attempt, sizeBytes, newBytes, newChunks } = record;
-      return [op, branch, revision, encodeRevision(revisionOf(record)), seq12(record.seq), attempt, sizeBytes, newBytes, newChunks];
+      const { op, branch, revision, attempt, sizeBytes, newBytes, newChunks, labels } = record;
+      const sums = [sizeBytes, newBytes, newChunks, deployStores(labels).join(" ")];
+      return [op, branch, revision, encodeRevision(revisionOf(record)), seq12(record.seq), attempt, ...sums];
     }
     case "tag":
       return [record.op, record.tag, record.revision];
@@ -150,7 +152,7 @@ function changeOf(record: RepositoryRecord): Command {
     case "unbranch":
       return [record.op, record.branch];
     case "label":
-      return [record.op, record.revision, encodeChanges(changesOf(record))];
+      return [record.op, record.revision, encodeChanges(changesOf(record)), deployStores(record.labels).join(" ")];
     case "sign":
       return [record.op, record.manifest, record.keyId, JSON.stringify(signatureOf(record))];
     case "settings":
@@ -178,6 +180,7 @@ function stateOf(answer: readonly Reply[]): RepositoryState {
     tags: {},
     tagSeqs: {},
     lockedTags: [],
+    deploys: {},
     settings: decodeSettings(fields.get("settings") ?? null),
     usage: usageOf(fields.get("usage") ?? "0 0 0"),
     ended: fields.has("ended"),
@@ -188,6 +191,7 @@ function stateOf(answer: readonly Reply[]): RepositoryState {
     if (field.startsWith("t:")) state.tags[name] = revisionIdOf(value.slice(0, 40));
     if (field.startsWith("t:")) state.tagSeqs[name] = integerOf(value.slice(41));
     if (field.startsWith("l:")) state.lockedTags.push(name);
+    if (field.startsWith("d:")) state.deploys[revisionIdOf(name)] = value.split(" ").map((store) => StoreId.parse(store));
   }
   state.lockedTags.sort();
   return state;

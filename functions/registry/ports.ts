@@ -174,6 +174,8 @@ export interface SystemIndex {
   findRepository(name: RepositoryName): Promise<RepositorySummary | null>;
   /** Names of living repositories; absent from the map: none, or one whose downloads are blocked. */
   namesOf(ids: readonly RepositoryId[]): Promise<Map<RepositoryId, RepositoryName>>;
+  /** What a repository that had this name is called now; null when none had it, or it is not living. */
+  findMoved(name: RepositoryName): Promise<RepositoryName | null>;
   /** A repository in the trash, by id. */
   findTrashed(id: RepositoryId): Promise<TrashedRepository | null>;
   /** The trash, in order of id, after `after`. */
@@ -212,13 +214,14 @@ export type SignatureEntry = { keyId: string; signature: string; by: string; at:
 /** A revision and where its envelope is. */
 export type RevisionEntry = RevisionSummary & { attempt: string };
 
-/** `tagSeqs`: seq of the record that set each tag. `ended`: purged for good. */
+/** `tagSeqs`: seq of the record that set each tag. `deploys`: stores that labels ask for revisions in. `ended`: purged for good. */
 export type RepositoryState = Refs & {
   seq: number;
   /** Without those in the trash. */
   revisionCount: number;
   tagSeqs: Record<string, number>;
   lockedTags: string[];
+  deploys: Record<RevisionId, StoreId[]>;
   settings: RepositorySettings;
   usage: Usage;
   ended: boolean;

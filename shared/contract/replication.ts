@@ -12,8 +12,19 @@ export const PINS_MAX = 200;
 /** Above this a policy is saved only by somebody who says that it is meant. */
 export const POLICY_BYTES_MAX = 100 * 2 ** 40;
 export const TASK_CHUNKS_MAX = 32;
-/** A tag below this prefix asks for its revision in the store that it names. */
+/** A tag below this prefix, or a label whose key is, asks for its revision in the store that it names. */
 export const DEPLOY_PREFIX = "deploy/";
+
+/** Stores that labels ask for a revision in, whatever their values. */
+export function deployStores(labels: Readonly<Record<string, string>>): StoreId[] {
+  return Object.keys(labels).flatMap((key) => deployStore(key) ?? []);
+}
+
+/** The store that a tag, or a label's key, names; null: none. */
+export function deployStore(name: string): StoreId | null {
+  const store = name.startsWith(DEPLOY_PREFIX) ? StoreId.safeParse(name.slice(DEPLOY_PREFIX.length)) : null;
+  return store?.success ? store.data : null;
+}
 
 export const RefGlob = z
   .string()

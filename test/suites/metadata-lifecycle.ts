@@ -90,6 +90,22 @@ function tagsAndSettings(make: MakeIndexes): void {
 }
 
 function labels(make: MakeIndexes): void {
+  test("labels that name stores are kept together, until they are taken away or the revision is purged", async () => {
+    const { repositories } = make();
+    const chain = await begun(repositories);
+    const deploys = async () => (await repositories.refs(ID)).deploys;
+    const ask = (seed: string, labels: Record<string, string>) =>
+      add(repositories, chain, { ...record.label(ID, seed, ""), op: "label", labels } as ReturnType<typeof record.label>);
+    await ask("c1", { "deploy/west": "", "deploy/oss-sh": "yes", "deploy/No Store": "", deploy: "east" });
+    await ask("c2", { "deploy/west": "later" });
+    assert.deepEqual(await deploys(), { [revisionOf("c1")]: ["west", "oss-sh"], [revisionOf("c2")]: ["west"] });
+    await ask("c2", { stage: "test" });
+    await add(repositories, chain, record.trash(ID, "c1"));
+    assert.deepEqual(Object.keys(await deploys()), [revisionOf("c1")]);
+    await add(repositories, chain, record.purge(ID, "c1"));
+    assert.deepEqual(await deploys(), {});
+  });
+
   test("a label replaces labels and metrics, says who and when, and changes nothing else, in the trash too", async () => {
     const { repositories } = make();
     const chain = await begun(repositories);
@@ -206,6 +222,7 @@ function end(make: MakeIndexes): void {
       tags: {},
       tagSeqs: {},
       lockedTags: [],
+      deploys: {},
       settings: { retention: null, quota: null },
       usage: NONE,
       ended: true,

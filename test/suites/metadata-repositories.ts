@@ -98,6 +98,7 @@ function reads(make: MakeIndexes): void {
       tags: {},
       tagSeqs: {},
       lockedTags: [],
+      deploys: {},
       settings: { retention: null, quota: null },
       usage: { logicalBytes: 0, storedBytes: 0, objects: 0 },
       ended: false,

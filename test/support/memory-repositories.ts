@@ -11,6 +11,7 @@ import type {
   SignatureEntry,
 } from "../../functions/registry/ports.ts";
 import type { RepositoryRecord } from "../../functions/registry/records.ts";
+import { deployStores } from "../../shared/contract/replication.ts";
 import { type RepositoryId, RepositorySettings, type Usage } from "../../shared/contract/repositories.ts";
 import type { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
@@ -82,6 +83,7 @@ export class MemoryRepositoryIndex implements RepositoryIndex {
       tags: Object.fromEntries([...tags].map(([name, tag]) => [name, tag.revision])),
       tagSeqs: Object.fromEntries([...tags].map(([name, tag]) => [name, tag.seq])),
       lockedTags: [...locked].sort(),
+      deploys: deploysOf([...revisions.values()]),
       settings: structuredClone(settings),
       usage: usageOf([...revisions.values()]),
       ended: endedSeq !== null,
@@ -138,6 +140,11 @@ function emptyState(): State {
     signatures: new Map(),
     endedSeq: null,
   };
+}
+
+function deploysOf(revisions: readonly RevisionEntry[]): RepositoryState["deploys"] {
+  const asked = revisions.map(({ revision, labels }) => [revision, deployStores(labels)] as const);
+  return Object.fromEntries(asked.filter(([, stores]) => stores.length > 0));
 }
 
 function usageOf(revisions: readonly RevisionEntry[]): Usage {

@@ -1,7 +1,7 @@
-/** The wanted set of one repository: which revisions should be in which stores, by policies and by tags that name a store. */
-import { DEPLOY_PREFIX, type Policy, type StoredPolicy } from "../../../shared/contract/replication.ts";
+/** The wanted set of one repository: which revisions should be in which stores, by policies, and by tags and labels that name a store. */
+import { DEPLOY_PREFIX, deployStore, type Policy, type StoredPolicy } from "../../../shared/contract/replication.ts";
 import type { RepositorySummary } from "../../../shared/contract/repositories.ts";
-import { matchesGlob, type RevisionId, StoreId } from "../../../shared/names.ts";
+import { matchesGlob, RevisionId, type StoreId } from "../../../shared/names.ts";
 import { withWhole } from "../log.ts";
 import { repositoryLog } from "../logs.ts";
 import type { Ports, RepositoryState, RevisionEntry } from "../ports.ts";
@@ -30,8 +30,11 @@ export async function wantedOf(
   };
   const named = namedIn(state);
   for (const ref of named) {
-    const store = ref.isTag && ref.name.startsWith(DEPLOY_PREFIX) ? StoreId.safeParse(ref.name.slice(DEPLOY_PREFIX.length)) : null;
-    if (store?.success) add(store.data, ref);
+    const store = ref.isTag ? deployStore(ref.name) : null;
+    if (store !== null) add(store, ref);
+  }
+  for (const [revision, stores] of Object.entries(state.deploys)) {
+    for (const store of stores) add(store, { name: `label ${DEPLOY_PREFIX}${store}`, revision: RevisionId.parse(revision), isTag: true });
   }
   for (const policy of policies) {
     for (const ref of await matchesOf(ports, repository, named, policy)) for (const store of policy.stores) add(store, ref);

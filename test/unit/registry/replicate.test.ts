@@ -57,6 +57,24 @@ test("a tag that names a store is a policy of its own; other revisions stay at h
   assert.equal((await markersIn(world, "west")).length, 1);
 });
 
+test("so is a label, also of a revision that no branch or tag names any more", async () => {
+  const world = await replicaWorld();
+  const first = await world.pusher.push(MODEL, FILES);
+  await world.pusher.push(MODEL, LATER);
+  await settle(world);
+  assert.deepEqual(await markersIn(world, "west"), []);
+  const { revision } = first.revision;
+  const body = { labels: { "deploy/west": "" }, merge: true, operationId: operationId() };
+  await world.app.admin.call("setLabels", { repository: MODEL, params: { ref: revision }, body });
+  await settle(world);
+  assert.equal((await markersIn(world, "west")).length, 1);
+  await assertReadable(world, revision, FILES, { store: "west" });
+  const { replicas } = await world.app.admin.call("syncStatus", { query: { repository: MODEL } });
+  assert.deepEqual(replicas.find((row) => row.revision === revision)?.stores, [
+    { store: storeId("west"), wanted: true, state: "ready", job: null },
+  ]);
+});
+
 test("of a second version only what is new is copied, and both are served", async () => {
   const world = await replicaWorld();
   await addPolicy(world, "all", ["west"]);
