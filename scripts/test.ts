@@ -16,8 +16,8 @@ import { StackProblem } from "./stack/problem.ts";
 import { ensureRedisServer } from "./stack/redis-install.ts";
 
 type Counts = { passed: number; failed: number; skipped: number };
-/** `failures`: by file, where there were any. */
-type Run = { counts: Counts; failures: Map<string, number> };
+/** `failures`: by file, where there were any. `durationsMs`: by file. */
+type Run = { counts: Counts; failures: Map<string, number>; durationsMs: Map<string, number> };
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** Quick ones first, so that a plain mistake is seen at once. */
@@ -27,6 +27,8 @@ const FILES_AT_ONCE = 2;
 const CROWDED_KINDS = ["contract", "edge", "faults", "e2e", "browser"];
 /** More have a reason in common. */
 const AGAIN_MAX = 5;
+/** Files whose time is told. */
+const SLOWEST = 20;
 const TEST_TIMEOUT_MS = 180_000;
 const FILE_TIMEOUT_MS = 600_000;
 
@@ -66,7 +68,8 @@ function bringRedis(): void {
 }
 
 async function runAll(files: string[], names: string[] | undefined): Promise<Counts> {
-  const { counts, failures } = await runFiles(files, names, FILES_AT_ONCE);
+  const { counts, failures, durationsMs } = await runFiles(files, names, FILES_AT_ONCE);
+  tellSlowest(durationsMs);
   const again = [...failures.keys()].filter((file) => CROWDED_KINDS.some((kind) => file.startsWith(`test/${kind}/`)));
   if (files.length === 1 || again.length === 0 || again.length > AGAIN_MAX) return counts;
   console.log(`\nOnce more, alone: ${again.join(", ")}`);
@@ -82,6 +85,7 @@ async function runFiles(files: string[], names: string[] | undefined, concurrenc
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => abort.abort());
   const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
   const failures = new Map<string, number>();
+  const durationsMs = new Map<string, number>();
   const events = run({
     cwd: ROOT,
     files,
@@ -92,14 +96,22 @@ async function runFiles(files: string[], names: string[] | undefined, concurrenc
     signal: abort.signal,
     ...(names === undefined ? {} : { testNamePatterns: names.map((name) => new RegExp(name)) }),
   });
-  events.on("test:summary", ({ file, counts: { passed, skipped, tests, todo } }) => {
+  events.on("test:summary", ({ file, duration_ms, counts: { passed, skipped, tests, todo } }) => {
     const failed = tests - passed - skipped - todo;
     // The last one, without a file, sums up all of them.
-    if (file === undefined) Object.assign(counts, { passed, skipped, failed });
-    else if (failed > 0) failures.set(relative(ROOT, file), failed);
+    if (file === undefined) return void Object.assign(counts, { passed, skipped, failed });
+    durationsMs.set(relative(ROOT, file), duration_ms);
+    if (failed > 0) failures.set(relative(ROOT, file), failed);
   });
   for await (const text of events.compose(new spec())) process.stdout.write(text);
-  return { counts, failures };
+  return { counts, failures, durationsMs };
+}
+
+/** Where the time of a run goes, for whoever wants it shorter. */
+function tellSlowest(durationsMs: ReadonlyMap<string, number>): void {
+  if (durationsMs.size <= SLOWEST) return;
+  const slowest = [...durationsMs].sort(([, a], [, b]) => b - a).slice(0, SLOWEST);
+  console.log(`\nLongest: ${slowest.map(([file, ms]) => `${file} ${Math.round(ms / 1000)} s`).join(", ")}`);
 }
 
 process.exit(await main());
