@@ -3,14 +3,17 @@ import { chmodSync, rmSync } from "node:fs";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { networkInterfaces } from "node:os";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import * as z from "zod";
 import type { FerryClient } from "../shared/client.ts";
 import type { AgentDescription } from "../shared/contract/agents.ts";
-import { FerryError } from "../shared/errors.ts";
+import { ApiCatalog, CatalogMemory } from "./agent/api-catalog.ts";
 import { Bringer } from "./agent/bring.ts";
 import { Cache } from "./agent/cache.ts";
+import { ChunkAccess } from "./agent/chunk-access.ts";
 import { Door } from "./agent/door.ts";
+import { type AgentDoor, type DoorContext, Doors, listening } from "./agent/doors.ts";
 import type { Log } from "./agent/log.ts";
 import { Membership } from "./agent/membership.ts";
 import { metricsText } from "./agent/metrics.ts";
@@ -18,7 +21,6 @@ import { Origin } from "./agent/origin.ts";
 import { Peers } from "./agent/peers.ts";
 import { Scrub } from "./agent/scrub.ts";
 import { WarmTasks } from "./agent/warm.ts";
-import { fsProblem } from "./node/fs-errors.ts";
 import { MACHINE } from "./node/machine.ts";
 import { makeTransport } from "./node/transports.ts";
 
@@ -42,6 +44,10 @@ export type AgentSettings = {
   socket: string | null;
   originWidth: number;
   scrubPercentPerDay: number;
+  /** Beside the agent's own. */
+  doors: readonly AgentDoor[];
+  /** Speaks with the registry as somebody whose token came through a door. */
+  clientOf: (token: string) => FerryClient;
 };
 
 const TIDY_MS = 60_000;
@@ -77,6 +83,8 @@ class Agent {
   readonly #warm: WarmTasks;
   readonly #scrub: Scrub;
   readonly #transport: Awaited<ReturnType<typeof makeTransport>>;
+  readonly #doors = new Doors();
+  readonly #memory = new CatalogMemory(Date.now);
   #address = "";
   #isDraining = false;
 
@@ -128,6 +136,7 @@ class Agent {
   async run(stop: AbortSignal, onListening: (address: string) => void): Promise<void> {
     const door = this.#door();
     const servers = await this.#listen(door);
+    await this.#doors.open(this.#settings.doors, this.#context(door));
     const { chunks, bytes } = this.#cache.counts;
     this.#log({ event: "agent.started", id: this.#settings.id, address: this.#address, cache: this.#cache.folder.path, chunks, bytes });
     const tidying = setInterval(() => this.#cache.tidy(), TIDY_MS);
@@ -148,13 +157,14 @@ class Agent {
   /** Says that it goes, so that others ask elsewhere; ends what is under way; then closes. */
   async #drain(door: Door, servers: readonly Server[]): Promise<void> {
     this.#isDraining = true;
-    this.#log({ event: "agent.draining", sending: door.sending });
+    this.#log({ event: "agent.draining", sending: door.sending + this.#doors.active });
     await this.#membership.leave();
     for (const server of servers) {
       server.close();
       server.closeIdleConnections();
     }
     const endMs = Date.now() + DRAIN_MS;
+    await this.#doors.drain(endMs);
     while (door.sending > 0 && Date.now() < endMs) await delay(50);
     for (const server of servers) server.closeAllConnections();
     if (this.#settings.socket !== null) rmSync(this.#settings.socket, { force: true });
@@ -178,8 +188,24 @@ class Agent {
     return door;
   }
 
+  /** What the other doors are given. */
+  #context(door: Door): DoorContext {
+    const { client, clientOf } = this.#settings;
+    const [chunks, memory, signal] = [new ChunkAccess(this.#cache, this.#bringer), this.#memory, this.#signal];
+    return {
+      client,
+      clientOf,
+      catalogOf: (token) => new ApiCatalog({ client: clientOf(token), token, memory, chunks, signal }),
+      chunks,
+      folder: (name) => join(this.#cache.folder.path, name),
+      isOurs: (request) => door.isOurs(request),
+      log: this.#log,
+      signal,
+    };
+  }
+
   #metrics(door: Door): string {
-    return metricsText({
+    const own = metricsText({
       cache: { ...this.#cache.counts, maxBytes: this.#cache.maxBytes },
       bring: { ...this.#bringer.counts, flying: this.#bringer.flying, originActive: this.#bringer.gate.active },
       door: { ...door.counts, sending: door.sending },
@@ -188,6 +214,7 @@ class Agent {
       warm: this.#warm.counts,
       joined: this.#membership.isJoined,
     });
+    return own + this.#doors.metrics();
   }
 
   #describe(): AgentDescription {
@@ -227,16 +254,6 @@ async function askProgress(url: string): Promise<z.infer<typeof Progress> | null
   } catch {
     return null;
   }
-}
-
-function listening(server: Server, where: string | { host: string; port: number }): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    const named = typeof where === "string" ? where : `${where.host}:${where.port}`;
-    server.once("error", (cause) => {
-      reject(new FerryError("USAGE_INVALID", { problem: `the agent can't listen on ${named}: ${fsProblem(cause)}` }, { cause }));
-    });
-    server.listen(where, () => resolve(server));
-  });
 }
 
 /** The first address that others reach, for one that listens on all. */

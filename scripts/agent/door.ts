@@ -78,7 +78,7 @@ export class Door {
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.counts.requests++;
-    if (!this.#isOurs(request)) return text(response, 421, "this agent has another name\n");
+    if (!this.isOurs(request)) return text(response, 421, "this agent has another name\n");
     const url = new URL(request.url ?? "/", "http://agent");
     const { method = "GET" } = request;
     if (url.pathname.startsWith(CHUNKS_PATH)) return this.#chunk(method, url, request, response);
@@ -188,7 +188,8 @@ export class Door {
     else this.counts.misses++;
   }
 
-  #isOurs({ headers, socket }: IncomingMessage): boolean {
+  /** Whether it asks by a name that this machine has. */
+  isOurs({ headers, socket }: IncomingMessage): boolean {
     // A socket of the file system is reached by no name.
     if (socket.remoteAddress === undefined) return true;
     const host = (headers.host ?? "").replace(/:\d+$/, "").toLowerCase();

@@ -56,8 +56,8 @@ export async function sendFilling(response: ServerResponse, filling: Filling, se
   }
 }
 
-/** Of a round that failed before anything was sent of it nobody has to know. */
-async function firstRound(filling: Filling, from: number): Promise<number> {
+/** Which round of a filling has more than so many bytes: of one that failed before nobody has to know. Throws what the filling failed with. */
+export async function firstRound(filling: Filling, from: number): Promise<number> {
   for (;;) {
     const { round } = filling;
     try {
@@ -67,6 +67,14 @@ async function firstRound(filling: Filling, from: number): Promise<number> {
       if (filling.hasFailed) throw error;
     }
   }
+}
+
+/** Some bytes of a file, at least one, in memory of their own. Throws what the disk throws. */
+export async function readPart(fd: number, from: number, to: number): Promise<Uint8Array> {
+  const buffer = Buffer.allocUnsafeSlow(Math.min(BUFFER_BYTES, to - from));
+  const bytesRead = await readAt(fd, buffer, from);
+  if (bytesRead === 0) throw new Error("the file is shorter than the chunk");
+  return buffer.subarray(0, bytesRead);
 }
 
 /** @param beyond how far bytes may be read, once there are more than so many. */

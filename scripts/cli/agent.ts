@@ -5,8 +5,10 @@ import type { Command } from "commander";
 import * as z from "zod";
 import { AgentId, GroupName } from "../../shared/contract/agents-names.ts";
 import { GiB } from "../../shared/units.ts";
+import type { AgentDoor } from "../agent/doors.ts";
 import type { Act } from "./act.ts";
 import { Cli, GlobalFlags } from "./cli.ts";
+import { clientFor } from "./client.ts";
 import { BytesValue, collected, countValue, LabelsValue, SecondsValue } from "./values.ts";
 import { VERSION } from "./version.ts";
 
@@ -14,6 +16,8 @@ export const AGENT_FOLDER = "/var/lib/modelferry";
 const MAX_AGE_SECONDS = 30 * 86_400;
 const SCRUB_PERCENT = 10;
 const ORIGIN_WIDTH = 8;
+/** Somebody waits at a door, and has patience of his own. */
+const CALLER_PATIENCE = { attempts: 2, timeoutMs: 20_000 };
 
 const ListenValue = z.string().transform((text, context) => {
   if (text === "off") return null;
@@ -73,9 +77,12 @@ async function agent(cli: Cli, flags: Agent): Promise<void> {
   const { jsonLog } = await import("../agent/log.ts");
   const { host } = cli;
   const cache = resolve(flags.cache);
+  // It still has to say that it leaves when the process is told to end.
+  const lasting = { ...host, signal: new AbortController().signal };
+  const own = new Cli(lasting, cli.flags);
+  const { endpoint } = await own.settings();
   const settings = {
-    // It still has to say that it leaves when the process is told to end.
-    client: await new Cli({ ...host, signal: new AbortController().signal }, cli.flags).connect(),
+    client: await own.connect(),
     version: VERSION,
     group: flags.group,
     id: flags.id ?? (host.env["NODE_NAME"] || hostname()),
@@ -92,6 +99,13 @@ async function agent(cli: Cli, flags: Agent): Promise<void> {
     socket: flags.socket ?? join(cache, "agent.sock"),
     originWidth: flags.originConnections,
     scrubPercentPerDay: flags.scrub,
+    doors: doorsOf(flags),
+    clientOf: (token: string) => clientFor(lasting, { endpoint, token }, CALLER_PATIENCE),
   };
   await runAgent(settings, { log: jsonLog((text) => host.stdout.write(text), host.now), signal: host.signal });
+}
+
+/** Doors beside the agent's own, each when its flag was given. */
+function doorsOf(_flags: Agent): AgentDoor[] {
+  return [];
 }
