@@ -1,4 +1,14 @@
-/** What the deployment tells of itself: a closed list of types, and the feed. */
+/**
+ * What the deployment tells of itself: a closed list of types, and the feed.
+ *
+ * `about` of those that no log's record tells (registry/events/of-record.ts has the others); all values are texts or numbers:
+ *   replica.*            store, revision, job; `completed` also chunks, bytes; `failed` problem, failures; `lagging` lagSeconds, policy
+ *   warmup.*             warmup, problem
+ *   collect.finished     run, phase, deleted, problem
+ *   index.rebuilt        run, logs, records, entries, damaged
+ *   import.*             from, job; `completed` also revision, files, bytes; `failed` problem
+ * An `id` is made of what happened (`replica.completed-<job>`), so that two who tell it tell the same.
+ */
 import * as z from "zod";
 import { RepositoryName } from "../names.ts";
 import { RepositoryId } from "./repositories.ts";
@@ -7,6 +17,7 @@ export const EVENT_TYPES = [
   "repository.created",
   "repository.deleted",
   "repository.restored",
+  "repository.renamed",
   "repository.purged",
   "repository.blocked",
   "repository.unblocked",
@@ -28,6 +39,7 @@ export const EVENT_TYPES = [
   "warmup.failed",
   "collect.finished",
   "index.rebuilt",
+  "import.begun",
   "import.completed",
   "import.failed",
   "webhook.received",

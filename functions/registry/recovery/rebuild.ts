@@ -9,6 +9,7 @@
 import * as z from "zod";
 import { type RebuildAnswer, RebuildRun } from "../../../shared/contract/recovery.ts";
 import { toHex } from "../../../shared/digest.ts";
+import { tell } from "../events/feed.ts";
 import { systemLog } from "../logs.ts";
 import type { Ports } from "../ports.ts";
 import { fillChunks } from "./chunks.ts";
@@ -136,7 +137,11 @@ async function chunksStep(ports: Ports, run: RebuildRun, deadlineMs: number): Pr
     entries: run.entries + entries,
     damaged: [...run.damaged, ...damaged].slice(0, DAMAGED_MAX),
   };
-  return cursor === null ? { ...next, phase: "done", endedAtMs: ports.clock.now() } : next;
+  if (cursor !== null) return next;
+  const { run: id, logs, healedRecords: records } = next;
+  const about = { run: id, logs, records, entries: next.entries, damaged: next.damaged.length };
+  await tell(ports, { type: "index.rebuilt", id: `index.rebuilt-${id}`, about });
+  return { ...next, phase: "done", endedAtMs: ports.clock.now() };
 }
 
 async function leased(ports: Ports, work: (stored: Stored | null) => Promise<Stored | null>): Promise<RebuildAnswer> {

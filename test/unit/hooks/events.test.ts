@@ -129,3 +129,19 @@ test("as a stream the feed is the same events, with cursors as ids, and Last-Eve
   const refused = await app.fetch(`${ENDPOINT}/api/v1/events`, { headers: { accept: "text/event-stream" } });
   assert.equal(refused.status, 401);
 });
+
+test("a rebuild that ended is told once, with what it found, to administrators alone", async () => {
+  const { app, pusher } = await hookWorld();
+  await pusher.push(MODEL, { a: "1" });
+  await app.admin.call("startRebuild", {});
+  let run = (await app.admin.call("stepRebuild", {})).run;
+  for (let steps = 0; steps < 20 && run?.phase !== "done"; steps++) ({ run } = await app.admin.call("stepRebuild", {}));
+  await app.admin.call("stepRebuild", {});
+  const told = (await app.admin.call("listEvents", START)).events.filter(({ type }) => type === "index.rebuilt");
+  assert.deepEqual(
+    told.map(({ id, about }) => [id, about["damaged"]]),
+    [[`index.rebuilt-${run?.run}`, 0]],
+  );
+  const reader = await app.member({ repositories: "team/*", actions: ["pull"] });
+  assert.ok(!types((await reader.call("listEvents", START)).events).includes("index.rebuilt"));
+});
