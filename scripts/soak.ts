@@ -8,7 +8,7 @@ import { disturb } from "./soak/faults.ts";
 import { Journal } from "./soak/journal.ts";
 import { judgeAll, readAgain } from "./soak/judge.ts";
 import { type Options, parseOptions, USAGE } from "./soak/options.ts";
-import { type End, report } from "./soak/report.ts";
+import { type End, keepFigures, report } from "./soak/report.ts";
 import { persistently, type System, startSystem } from "./soak/system.ts";
 
 const HOUR_MS = 3_600_000;
@@ -44,7 +44,8 @@ async function soak(system: System, journal: Journal, options: Options, isStoppe
   const beganMs = performance.now();
   let broken = false;
   const passedMs = () => performance.now() - beganMs;
-  const isRunning = () => !broken && !isStopped() && passedMs() < options.hours * HOUR_MS;
+  const isDone = () => (journal.counts["collection cycles"] ?? 0) >= options.cycles || passedMs() >= options.hours * HOUR_MS;
+  const isRunning = () => !broken && !isStopped() && !isDone();
   const clients = Array.from({ length: options.clients }, (_, at) => new Client(system, journal, { at, seed: options.seed }));
   const parts = [
     ...clients.map((client) => client.run(options, isRunning)),
@@ -52,7 +53,7 @@ async function soak(system: System, journal: Journal, options: Options, isStoppe
     ringBell(system, journal, isRunning),
     readAgain(system, journal, options, isRunning),
     disturb(system, journal, options, isRunning),
-    tellNews(journal, passedMs, isRunning),
+    tellNews(options, journal, passedMs, isRunning),
   ];
   const ends = await Promise.allSettled(
     parts.map((part) =>
@@ -66,10 +67,11 @@ async function soak(system: System, journal: Journal, options: Options, isStoppe
   return passedMs() / 1000;
 }
 
-async function tellNews(journal: Journal, passedMs: () => number, isRunning: () => boolean): Promise<void> {
+async function tellNews(options: Options, journal: Journal, passedMs: () => number, isRunning: () => boolean): Promise<void> {
   for (let toldMs = 0; isRunning(); await sleep(500)) {
     if (passedMs() - toldMs < NEWS_MS) continue;
     toldMs = passedMs();
+    keepFigures(options, journal, { seconds: Math.round(toldMs / 1000), underWay: true });
     const { pushes = 0, "collection cycles": cycles = 0 } = journal.counts;
     const faults = Object.values(journal.faults).reduce((sum, count) => sum + count, 0);
     console.error(

@@ -14,6 +14,9 @@ export type Entry = {
   state: "kept" | "going";
 };
 
+/** What a violation is: an acknowledged revision that is not there, is not whole, or is there more than once; or anything else. */
+export type Wrong = "lost" | "torn" | "doubled" | "other";
+
 export class Journal {
   readonly entries: Entry[] = [];
   /** By repository, then tag. */
@@ -21,6 +24,7 @@ export class Journal {
   readonly counts: Record<string, number> = {};
   readonly faults: Record<string, number> = {};
   readonly violations: string[] = [];
+  readonly wrong: Record<Wrong, number> = { lost: 0, torn: 0, doubled: 0, other: 0 };
   longestMs = 0;
 
   count(name: string, by = 1): void {
@@ -31,7 +35,8 @@ export class Journal {
     this.faults[kind] = (this.faults[kind] ?? 0) + 1;
   }
 
-  violation(text: string): void {
+  violation(text: string, kind: Wrong = "other"): void {
+    this.wrong[kind]++;
     this.violations.push(`${new Date().toISOString()} ${text}`);
     process.stderr.write(`VIOLATION ${text}\n`);
   }

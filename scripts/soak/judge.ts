@@ -6,7 +6,7 @@ import { contentEntries, parseManifest } from "../../shared/manifest.ts";
 import type { RepositoryName } from "../../shared/names.ts";
 import { downloadUrl } from "../../shared/tickets.ts";
 import { persistentFetch } from "./client.ts";
-import type { Entry, Journal } from "./journal.ts";
+import type { Entry, Journal, Wrong } from "./journal.ts";
 import { type Chance, chanceOf, type Options, pick } from "./options.ts";
 import { persistently, type System } from "./system.ts";
 
@@ -29,30 +29,33 @@ export async function readAgain(system: System, journal: Journal, { seed }: Opti
 
 async function judgeEntry(system: System, journal: Journal, entry: Entry): Promise<void> {
   for (const deadline = Date.now() + LATE_MS; ; ) {
-    const problem = await problemWith(system, entry).catch((error: unknown) => problemOf(error));
+    const problem = await problemWith(system, entry).catch((error: unknown): Problem => ({ kind: "lost", text: problemOf(error) }));
     // It may have been given up while it was read.
     if (entry.state !== "kept") return;
     if (problem === null) return journal.count("revisions read back whole");
-    if (Date.now() > deadline) return journal.violation(`${entry.repository}@${entry.revision}: ${problem}`);
+    if (Date.now() > deadline) return journal.violation(`${entry.repository}@${entry.revision}: ${problem.text}`, problem.kind);
     journal.count("reads repeated");
     await sleep(1_000);
   }
 }
 
-async function problemWith({ client }: System, { repository, revision, files }: Entry): Promise<string | null> {
+type Problem = { kind: Wrong; text: string };
+
+async function problemWith({ client }: System, { repository, revision, files }: Entry): Promise<Problem | null> {
+  const torn = (text: string): Problem => ({ kind: "torn", text });
   const params = { ref: revision };
   const answer = await persistently(() => client.call("manifest", { repository, params }));
   const manifest = await parseManifest(answer.manifest, answer.revision.manifest);
   const wanted = new Map(Object.entries(files).map(([path, text]) => [path, sha256Of(text)]));
   const entries = contentEntries(manifest);
-  if (entries.length !== wanted.size) return `${entries.length} files instead of ${wanted.size}`;
-  for (const { path, sha256 } of entries) if (wanted.get(path) !== sha256) return `${path} is another file`;
+  if (entries.length !== wanted.size) return torn(`${entries.length} files instead of ${wanted.size}`);
+  for (const { path, sha256 } of entries) if (wanted.get(path) !== sha256) return torn(`${path} is another file`);
   const chunks = entries.flatMap(({ chunk }) => (chunk === undefined ? [] : [chunk]));
   const batch = await persistently(() => client.call("download", { repository, params, body: { chunks } }));
   for (const item of batch.items) {
     const response = await persistentFetch(downloadUrl(batch, item));
-    if (response.status !== 200) return `chunk ${item.sha256}: ${response.status}`;
-    if (sha256Of(new Uint8Array(await response.arrayBuffer())) !== item.sha256) return `chunk ${item.sha256} has other bytes`;
+    if (response.status !== 200) return torn(`chunk ${item.sha256}: ${response.status}`);
+    if (sha256Of(new Uint8Array(await response.arrayBuffer())) !== item.sha256) return torn(`chunk ${item.sha256} has other bytes`);
   }
   return null;
 }
@@ -63,9 +66,7 @@ export async function judgeAll(system: System, journal: Journal): Promise<void> 
     const kept = journal.keptIn(repository);
     const history = await historyOf(system, repository);
     for (const entry of kept) {
-      const same = history.filter(({ message }) => message === entry.message);
-      if (same.length !== 1 || same[0]?.revision !== entry.revision)
-        journal.violation(`${repository}: ${same.length} revisions of "${entry.message}", acknowledged ${entry.revision}`);
+      judgeCount(journal, entry, history);
       await judgeEntry(system, journal, entry);
     }
     if (kept.some(({ seq }, at) => seq <= (kept[at - 1]?.seq ?? 0))) journal.violation(`${repository}: acknowledged out of order`);
@@ -73,6 +74,17 @@ export async function judgeAll(system: System, journal: Journal): Promise<void> 
     for (const [tag, revision] of journal.tags.get(repository) ?? [])
       if (refs.tags[tag] !== revision) journal.violation(`${repository}: ${tag} names ${refs.tags[tag]}, not ${revision}`);
   }
+}
+
+function judgeCount(
+  journal: Journal,
+  { repository, message, revision }: Entry,
+  history: readonly { revision: string; message: string }[],
+): void {
+  const same = history.filter((one) => one.message === message);
+  if (same.length === 1 && same[0]?.revision === revision) return;
+  const kind = same.length > 1 ? "doubled" : "lost";
+  journal.violation(`${repository}: ${same.length} revisions of "${message}", acknowledged ${revision}`, kind);
 }
 
 async function historyOf({ client }: System, repository: RepositoryName): Promise<{ revision: string; message: string }[]> {

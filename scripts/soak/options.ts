@@ -7,15 +7,17 @@ export const USAGE = `Usage: npm run soak -- [--hours N] [options]
 Clients push, tag, clone, purge and read beside collection, while Redis, the store and the server fail. Every acknowledged revision must
 read back whole. Ends with a table, and with 1 when anything was violated.
 
-  --hours N       how long (default 1; parts of an hour are fine)
+  --hours N       how long at most (default 1; parts of an hour are fine)
+  --cycles N      ends earlier, after so many cycles of collection that came to their end
   --clients N     pushing clients (default 8)
   --runtime R     node (default) or workerd
   --seed N        of all chance; printed, and random when left out
   --pause MS      between two acts of a client (default 250)
-  --json FILE     the figures as JSON, too`;
+  --json FILE     the figures as JSON, too, which are written each minute as they stand`;
 
 export type Options = {
   hours: number;
+  cycles: number;
   clients: number;
   runtime: "node" | "workerd";
   seed: number;
@@ -28,13 +30,14 @@ export function parseOptions(argv: string[]): Options | null {
   const text = { type: "string" } as const;
   const { values } = parseArgs({
     args: argv,
-    options: { hours: text, clients: text, runtime: text, seed: text, pause: text, json: text, help: { type: "boolean" } },
+    options: { hours: text, cycles: text, clients: text, runtime: text, seed: text, pause: text, json: text, help: { type: "boolean" } },
   });
   if (values.help === true) return null;
   const { runtime = "node" } = values;
   if (runtime !== "node" && runtime !== "workerd") throw new Error(`--runtime is node or workerd, not ${runtime}`);
   return {
     hours: numberOf("hours", values.hours ?? "1", { above: 0 }),
+    cycles: numberOf("cycles", values.cycles ?? "Infinity", { above: 0 }),
     clients: numberOf("clients", values.clients ?? "8", { above: 0 }),
     runtime,
     seed: numberOf("seed", values.seed ?? String(randomInt(2 ** 31)), { above: -1 }),

@@ -5,17 +5,27 @@ import type { Options } from "./options.ts";
 
 export type End = { seconds: number; orphans: number; missing: number; indexDifferences: string[] };
 
+/** Of what is done so far; `end` is there once all was read back. */
+export function keepFigures(options: Options, journal: Journal, end: End | { seconds: number; underWay: true }): void {
+  if (options.json === null) return;
+  const { seed, clients, runtime, pauseMs } = options;
+  const { counts, faults, violations, wrong } = journal;
+  const acts = { acknowledged: journal.entries.length, kept: keptOf(journal), longestSeconds: longestOf(journal), counts, faults };
+  const figures = { at: new Date(), seed, clients, runtime, pauseMs, ...end, wrong, ...acts, violations };
+  writeFileSync(options.json, `${JSON.stringify(figures, null, 1)}\n`);
+}
+
 export function report(options: Options, journal: Journal, end: End): string {
-  const { seed, hours, clients, runtime } = options;
-  const { counts, faults, violations } = journal;
-  const longestSeconds = Math.round(journal.longestMs / 100) / 10;
-  const kept = journal.entries.filter(({ state }) => state === "kept").length;
-  const figures = { seed, hours, clients, runtime, ...end, acknowledged: journal.entries.length, kept, longestSeconds, counts, faults };
-  if (options.json !== null) writeFileSync(options.json, `${JSON.stringify({ at: new Date(), ...figures, violations }, null, 1)}\n`);
+  const { seed, clients, runtime } = options;
+  const { counts, faults, violations, wrong } = journal;
+  keepFigures(options, journal, end);
   const ends = {
     "revisions acknowledged": journal.entries.length,
-    "of them kept to the end, all read back": kept,
-    "longest that an act took, in seconds": longestSeconds,
+    "of them kept to the end, all read back": keptOf(journal),
+    "longest that an act took, in seconds": longestOf(journal),
+    "of the acknowledged lost": wrong.lost,
+    "of the acknowledged torn": wrong.torn,
+    "of the acknowledged doubled": wrong.doubled,
     "orphans after two quiet cycles": end.orphans,
     "chunks missing": end.missing,
     "differences to an index from the bucket": end.indexDifferences.length,
@@ -28,6 +38,14 @@ export function report(options: Options, journal: Journal, end: End): string {
     ...section("end", ends),
     ...violations,
   ].join("\n");
+}
+
+function keptOf({ entries }: Journal): number {
+  return entries.filter(({ state }) => state === "kept").length;
+}
+
+function longestOf({ longestMs }: Journal): number {
+  return Math.round(longestMs / 100) / 10;
 }
 
 function section(title: string, rows: Readonly<Record<string, number>>): string[] {
