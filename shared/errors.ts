@@ -96,6 +96,12 @@ export const ERRORS = {
     message: "the repository {repository} exists already",
     next: "Push to it, or choose another name.",
   },
+  REPOSITORY_MOVED: {
+    status: 404,
+    retryable: false,
+    message: "the repository {repository} is called {current} now",
+    next: "Use its new name.",
+  },
   REPOSITORY_BLOCKED: {
     status: 403,
     retryable: false,

@@ -20,7 +20,8 @@ import { walkHistory } from "../registry/history.ts";
 import { chunkKey } from "../registry/layout.ts";
 import { livingState } from "../registry/living.ts";
 import type { Caller, Ports, RevisionEntry } from "../registry/ports.ts";
-import { getRepository, listRepositories } from "../registry/repositories.ts";
+import { getOrFollow } from "../registry/rename.ts";
+import { listRepositories } from "../registry/repositories.ts";
 import { envelopeOf, resolveRevision } from "../registry/revisions.ts";
 import type { Catalog, CatalogFile, CatalogRevision, Person, Snapshot, Source } from "./catalog.ts";
 
@@ -53,7 +54,7 @@ export class RegistryCatalog implements Catalog {
 
   async demand(repository: RepositoryName, action: "pull" | "push"): Promise<void> {
     demand(this.caller, action, repository);
-    await getRepository(this.ports, repository);
+    await getOrFollow(this.ports, this.caller, repository);
   }
 
   async snapshot(name: RepositoryName, ref: string): Promise<OwnSnapshot> {
@@ -69,7 +70,7 @@ export class RegistryCatalog implements Catalog {
     const nowMs = this.ports.clock.now();
     const known = memory.get(key);
     if (known !== undefined && known.untilMs > nowMs) return known;
-    const repository = await getRepository(this.ports, name);
+    const repository = await getOrFollow(this.ports, this.caller, name);
     demandUnblocked(repository);
     const found = { repository, revision: await resolveRevision(this.ports, repository, ref) };
     if (memory.size >= REMEMBERED_MAX) memory.clear();
@@ -101,7 +102,7 @@ export class RegistryCatalog implements Catalog {
 
   async names(name: RepositoryName): Promise<{ branches: Record<string, string>; tags: Record<string, string> }> {
     demand(this.caller, "pull", name);
-    const { branches, tags } = await livingState(this.ports, await getRepository(this.ports, name));
+    const { branches, tags } = await livingState(this.ports, await getOrFollow(this.ports, this.caller, name));
     return { branches, tags };
   }
 

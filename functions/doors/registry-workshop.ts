@@ -1,20 +1,22 @@
 /** The registry as a door's workshop. */
-import { toHex } from "../../shared/digest.ts";
+import { type Digest, toHex } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { OperationId, RefName, type RepositoryName, RevisionId } from "../../shared/names.ts";
 import { spend } from "../http/spend.ts";
 import { demand, demandStore } from "../registry/access.ts";
 import { restoreBranch } from "../registry/clone.ts";
 import { livingState, valueAt } from "../registry/living.ts";
+import { renameRepository } from "../registry/rename.ts";
 import { createRepository, deleteRepository, getRepository } from "../registry/repositories.ts";
 import { absorbSlot, findAbsorbed } from "../registry/staging/absorbed.ts";
 import { commitChanges } from "../registry/staging/changes.ts";
+import { expungeFiles, filesEver, squashBranch } from "../registry/staging/rewrite.ts";
 import { openSlots, slotOf } from "../registry/staging/slots.ts";
 import { deleteBranch, deleteTag, setTag } from "../registry/tags.ts";
 import type { CatalogFile } from "./catalog.ts";
 import { RegistryCatalog } from "./registry-catalog.ts";
 import { sealTicket } from "./upload-ticket.ts";
-import type { DoorChange, DoorCommit, Slotted, Wanted, Workshop } from "./workshop.ts";
+import type { DoorChange, DoorCommit, FileEver, Slotted, Wanted, Workshop } from "./workshop.ts";
 
 export class RegistryWorkshop extends RegistryCatalog implements Workshop {
   async create(repository: RepositoryName): Promise<void> {
@@ -26,6 +28,35 @@ export class RegistryWorkshop extends RegistryCatalog implements Workshop {
     const repository = await this.#open(name, "delete");
     await deleteRepository(this.ports, this.caller, repository.repository, this.#operation());
     this.forget(name);
+  }
+
+  async move(from: RepositoryName, repository: RepositoryName): Promise<void> {
+    await renameRepository(this.ports, this.caller, from, { repository, operationId: this.#operation() });
+    this.forget(from);
+  }
+
+  async squash(name: RepositoryName, branch: string, message: string): Promise<void> {
+    const repository = await this.#openForTrash(name);
+    const newId = () => this.#operation();
+    await squashBranch(this.ports, this.caller, repository, { branch: refName(branch), message: message.slice(0, MESSAGE_MAX), newId });
+    this.forget(name);
+  }
+
+  async filesEver(name: RepositoryName): Promise<FileEver[]> {
+    demand(this.caller, "pull", name);
+    const files = await filesEver(this.ports, await getRepository(this.ports, name));
+    return files.map(({ file: { path, size, sha256 }, revision: { branch, time } }) => ({ path, size, sha256, branch, time }));
+  }
+
+  async expunge(name: RepositoryName, contents: readonly Digest[]): Promise<void> {
+    const repository = await this.#openForTrash(name);
+    await expungeFiles(this.ports, this.caller, repository, { contents, newId: () => this.#operation() });
+    this.forget(name);
+  }
+
+  async #openForTrash(name: RepositoryName) {
+    await this.#open(name, "push");
+    return this.#open(name, "delete");
   }
 
   async createBranch(name: RepositoryName, text: string, ref: string | undefined): Promise<void> {

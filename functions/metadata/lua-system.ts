@@ -8,13 +8,14 @@ const SHAPE = "local shape = {{'hash', 'names'}, {'zset', 'names'}, {'hash', 'to
 
 /**
  * ARGV 5: op, then create: id, name, summary (begins with the id; the third word is the block) · delete: id, time, who (no spaces) ·
- * restore: id, name · purge: id · block, unblock: id, the summary's new block · token.create: id, hash, entry · token.rotate: id, hash,
- * until when the old secrets may live, time · token.revoke: id, time · key.add, user.grant: id, entry · key.revoke, user.revoke: id, time ·
- * policies, hooks: JSON · promote: JSON.
+ * restore, rename: id, name · purge: id · block, unblock: id, the summary's new block · token.create: id, hash, entry ·
+ * token.rotate: id, hash, until when the old secrets may live, time · token.revoke: id, time · key.add, user.grant: id, entry ·
+ * key.revoke, user.revoke: id, time · policies, hooks: JSON · promote: JSON.
  *
- * Invariants: an id is living, in the trash, or neither; ids and living names map one to one; `b:<id>` is there exactly for summaries with
- * a block; a token's first revocation stays; every secret of a token is a field `h:`, and nothing else is; a secret's end never moves
- * later. A repository that can't be where the record takes it from stays where it is. Times are compared as texts.
+ * Invariants: an id is living, in the trash, or neither; ids and living names map one to one; `m:<name>` is there for names that are
+ * nobody's now and were a renamed repository's before; `b:<id>` is there exactly for summaries with a block; a token's first revocation
+ * stays; every secret of a token is a field `h:`, and nothing else is; a secret's end never moves later. A repository that can't be where
+ * the record takes it from stays where it is. Times are compared as texts.
  */
 const CHANGE = `
 local _, names, order, tokens = unpack(KEYS)
@@ -33,6 +34,7 @@ local function put(name, summary)
   local taken = redis.call('HGET', names, 'n:' .. name)
   if taken then take(string.sub(taken, 1, 16)) end
   redis.call('HSET', names, 'i:' .. id, name, 'n:' .. name, summary)
+  redis.call('HDEL', names, 'm:' .. name)
   redis.call('ZADD', order, 0, 'n:' .. name)
 end
 
@@ -62,6 +64,14 @@ end
 change['repository.restore'] = function()
   local entry = takeFromTrash()
   if entry then put(ARGV[7], string.match(entry, '^[^ ]+ [^ ]+ [^ ]+ (.*)$')) end
+  mark('names', names, order)
+end
+change['repository.rename'] = function()
+  local name, summary = take(id)
+  if name then
+    redis.call('HSET', names, 'm:' .. name, id)
+    put(ARGV[7], summary)
+  end
   mark('names', names, order)
 end
 change['repository.purge'] = function()

@@ -85,6 +85,12 @@ export class RedisSystemIndex implements SystemIndex {
     return found;
   }
 
+  async findMoved(name: RepositoryName): Promise<RepositoryName | null> {
+    const [id = null] = await this.#names([`m:${name}`]);
+    const [moved = null] = id === null ? [] : await this.#names([`i:${id}`]);
+    return moved === null ? null : parsed(RepositoryName.safeParse(moved));
+  }
+
   async findTrashed(id: RepositoryId): Promise<TrashedRepository | null> {
     const [text = null] = await this.#names([`t:${id}`]);
     return text === null ? null : decodeTrashed(text);
@@ -183,6 +189,7 @@ function changeOf(record: SystemRecord): Command {
     case "repository.delete":
       return [record.op, record.repositoryId, record.at, encodePerson(record.actor)];
     case "repository.restore":
+    case "repository.rename":
       return [record.op, record.repositoryId, record.repository];
     case "repository.purge":
       return [record.op, record.repositoryId];

@@ -101,6 +101,14 @@ export const SystemRecord = z.discriminatedUnion("op", [
   z.strictObject({ ...link, op: z.literal("repository.delete"), repositoryId: RepositoryId, repository: RepositoryName }),
   /** Out of the trash, under a name that is free. */
   z.strictObject({ ...link, op: z.literal("repository.restore"), repositoryId: RepositoryId, repository: RepositoryName }),
+  /** Another name; the old one leads to it until somebody else takes it. */
+  z.strictObject({
+    ...link,
+    op: z.literal("repository.rename"),
+    repositoryId: RepositoryId,
+    repository: RepositoryName,
+    from: RepositoryName,
+  }),
   /** For good; the repository's own log is ended after this. */
   z.strictObject({ ...link, op: z.literal("repository.purge"), repositoryId: RepositoryId }),
   /** The kill switch: no downloads, until the unblock. */

@@ -90,6 +90,7 @@ describe("a damaged index on Redis", { skip: whyNoRedis() }, () => {
       record.remove("a/b"),
       record.create("a/b", repositoryIdOf("another")),
       record.restore("a/b-2", repositoryIdOf("a/b")),
+      record.rename("a/b-2", "a/b-3", repositoryIdOf("a/b")),
       record.remove("a/b-2", repositoryIdOf("a/b")),
       record.purgeRepository("team/llama-2"),
       record.restore("a/b-2", repositoryIdOf("a/b")),

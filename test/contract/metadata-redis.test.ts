@@ -168,6 +168,7 @@ function systemBody(): fc.Arbitrary<Body<SystemRecord>> {
     fc.tuple(names, seed()).map(([name, id]) => record.create(name, repositoryIdOf(id))),
     fc.tuple(names, seed()).map(([name, id]) => record.remove(name, repositoryIdOf(id))),
     fc.tuple(names, seed()).map(([name, id]) => record.restore(name, repositoryIdOf(id))),
+    fc.tuple(names, names, seed()).map(([from, to, id]) => record.rename(from, to, repositoryIdOf(id))),
     seed().map((id) => record.purgeRepository("any/name", repositoryIdOf(id))),
     seed().map((token) => record.makeToken(token)),
     seed().map((token) => record.revoke(token)),
@@ -212,6 +213,7 @@ function allRepositoryQuestions(repositories: Parameters<typeof repositoryQuesti
 function allSystemQuestions(system: Parameters<typeof systemQuestions>[0]): Question[] {
   const one = SEEDS.flatMap((text) => [
     { name: `name ${text}`, ask: () => system.findRepository(nameOf(`team/${text}`)) },
+    { name: `moved ${text}`, ask: () => system.findMoved(nameOf(`team/${text}`)) },
     { name: `trash ${text}`, ask: () => system.findTrashed(repositoryIdOf(text)) },
     { name: `id ${text}`, ask: async () => [...(await system.namesOf([repositoryIdOf(text)]))] },
     ...[text, `${text} x`, `${text} y`, `${text} z`].map((secret) => {

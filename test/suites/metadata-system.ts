@@ -14,6 +14,7 @@ import {
   operationOf,
   purgeRepository,
   remove,
+  rename,
   repositoryIdOf,
   restore,
   revoke,
@@ -38,6 +39,11 @@ async function fullChain() {
   for (const seed of ["one", "two"]) await chain.add(addKey(seed));
   await chain.add(revokeKey("two"));
   await chain.add(grantUser("admins"));
+  for (const [from, to] of [
+    ["z/0", "z/1"],
+    ["z/1", "z/0"],
+  ] as const)
+    await chain.add(rename(from, to, repositoryIdOf("z/0")));
   return chain;
 }
 
@@ -48,6 +54,8 @@ export function systemQuestions(system: SystemIndex): Question[] {
     { name: "findRepository of a living one", ask: () => system.findRepository(nameOf("team/llama")) },
     { name: "findRepository of a deleted one", ask: () => system.findRepository(nameOf("team/llama-2")) },
     { name: "namesOf", ask: async () => [...(await system.namesOf(["a/b", "team/llama-2", "none/x"].map((n) => repositoryIdOf(n))))] },
+    { name: "findMoved", ask: () => system.findMoved(nameOf("z/1")) },
+    { name: "findMoved of one that never moved", ask: () => system.findMoved(nameOf("team/llama")) },
     { name: "findTrashed", ask: () => system.findTrashed(repositoryIdOf("team/llama-2")) },
     { name: "findTrashed of a living one", ask: () => system.findTrashed(repositoryIdOf("a/b")) },
     { name: "listTrash", ask: () => system.listTrash({ limit: 100 }) },
@@ -68,6 +76,7 @@ export function systemQuestions(system: SystemIndex): Question[] {
 export function systemIndexSuite(name: string, make: MakeIndexes): void {
   describe(`system index ${name}`, () => {
     trashOf(make);
+    renamesOf(make);
     rotationOf(make);
     blockOf(make);
     test("one that was never begun is no index: head is null, and no read says that there is none", async () => {
@@ -292,6 +301,30 @@ function blockOf(make: MakeIndexes): void {
   });
 }
 
+function renamesOf(make: MakeIndexes): void {
+  test("a renamed repository is found by its new name alone; its old ones tell the new one until they are taken, or it is in the trash", async () => {
+    const { system } = make();
+    const chain = systemChain();
+    const id = repositoryIdOf("a/b");
+    const moved = async (...bodies: Parameters<typeof chain.add>[0][]) => {
+      for (const body of bodies) await chain.add(body);
+      await replay(system, chain.entries);
+      const names = ["a/b", "a/c", "a/d"].map(nameOf);
+      return Promise.all(names.map(async (name) => ((await system.findRepository(name)) !== null ? "here" : await system.findMoved(name))));
+    };
+    assert.deepEqual(await moved(create("a/b"), block("a/b"), rename("a/b", "a/c")), ["a/c", "here", null]);
+    assert.deepEqual(
+      [(await system.findRepository(nameOf("a/c")))?.id, (await system.findRepository(nameOf("a/c")))?.blocked?.by],
+      [id, "person 2"],
+    );
+    assert.deepEqual(await moved(rename("a/c", "a/d", id)), ["a/d", "a/d", "here"]);
+    assert.deepEqual(await moved(create("a/c", repositoryIdOf("other"))), ["a/d", "here", "here"]);
+    assert.deepEqual(await moved(remove("a/d", id)), [null, "here", null]);
+    assert.deepEqual(await moved(restore("a/b", id)), ["here", "here", null]);
+    assert.deepEqual(await moved(rename("a/b", "a/d", id), rename("a/d", "a/b", id)), ["here", "here", "a/b"]);
+  });
+}
+
 function trashOf(make: MakeIndexes): void {
   test("a deleted repository is in the trash, with who made and who deleted it, until it is restored or purged", async () => {
     const { system } = make();
@@ -354,7 +387,14 @@ function trashOf(make: MakeIndexes): void {
     await replay(system, chain.entries);
     const questions = systemQuestions(system).filter(({ name }) => !name.startsWith("head"));
     const before = await answersOf(questions);
-    for (const body of [restore("a/d", repositoryIdOf("a/b")), purgeRepository("a/b"), remove("a/c"), restore("x/y"), remove("x/y")]) {
+    for (const body of [
+      rename("x/y", "x/z"),
+      restore("a/d", repositoryIdOf("a/b")),
+      purgeRepository("a/b"),
+      remove("a/c"),
+      restore("x/y"),
+      remove("x/y"),
+    ]) {
       const { record, hash } = await chain.add(body);
       await system.apply(record, hash);
       assert.deepEqual(await answersOf(questions), before, body.op);

@@ -74,6 +74,10 @@ export function restore(name: string, id = repositoryIdOf(name)): Body<SystemRec
   return { op: "repository.restore", repositoryId: id, repository: nameOf(name) };
 }
 
+export function rename(from: string, to: string, id = repositoryIdOf(from)): Body<SystemRecord> {
+  return { op: "repository.rename", repositoryId: id, repository: nameOf(to), from: nameOf(from) };
+}
+
 export function purgeRepository(name: string, id = repositoryIdOf(name)): Body<SystemRecord> {
   return { op: "repository.purge", repositoryId: id };
 }

@@ -54,6 +54,7 @@ export async function indexCalls({
     "system.findRepository": () => system.findRepository(nameOf("team/llama")),
     "system.namesOf": () => system.namesOf([id]),
     "system.listRepositories": () => system.listRepositories({ limit: 10 }),
+    "system.findMoved": () => system.findMoved(nameOf("team/llama")),
     "system.findTrashed": () => system.findTrashed(id),
     "system.listTrash": () => system.listTrash({ limit: 10 }),
     "system.findToken": () => system.findToken(digest),

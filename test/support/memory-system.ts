@@ -21,6 +21,7 @@ import { MemoryLog } from "./memory-log.ts";
 
 type SystemState = {
   names: Map<RepositoryName, RepositorySummary>;
+  moved: Map<RepositoryName, RepositoryId>;
   trash: Map<RepositoryId, TrashedRepository>;
   tokens: Map<string, TokenEntry>;
   standing: Standing;
@@ -42,6 +43,7 @@ export class MemorySystemIndex implements SystemIndex {
     log: MemoryLog<SystemState, SystemRecord> = new MemoryLog<SystemState, SystemRecord>(
       () => ({
         names: new Map(),
+        moved: new Map(),
         trash: new Map(),
         tokens: new Map(),
         standing: { policies: [], home: null },
@@ -88,6 +90,12 @@ export class MemorySystemIndex implements SystemIndex {
     return new Map(
       summaries.filter(({ id, blocked }) => wanted.has(id) && blocked === null).map((summary) => [summary.id, summary.repository]),
     );
+  }
+
+  async findMoved(name: RepositoryName): Promise<RepositoryName | null> {
+    const { moved, names } = this.log.read(this.#fence, "names").state;
+    const id = moved.get(name);
+    return [...names.values()].find((summary) => summary.id === id)?.repository ?? null;
   }
 
   async findTrashed(id: RepositoryId): Promise<TrashedRepository | null> {
@@ -153,7 +161,7 @@ function foldSystem(state: SystemState, record: SystemRecord): void {
     case "repository.create":
       takeLiving(state, record.repositoryId);
       state.trash.delete(record.repositoryId);
-      state.names.set(record.repository, repositoryOf(record));
+      put(state, repositoryOf(record));
       return;
     case "repository.delete": {
       const summary = takeLiving(state, record.repositoryId);
@@ -165,7 +173,14 @@ function foldSystem(state: SystemState, record: SystemRecord): void {
       if (trashed === undefined) return;
       const { deletedAt: _, deletedBy: __, ...summary } = trashed;
       state.trash.delete(record.repositoryId);
-      state.names.set(record.repository, { ...summary, repository: record.repository });
+      put(state, { ...summary, repository: record.repository });
+      return;
+    }
+    case "repository.rename": {
+      const summary = takeLiving(state, record.repositoryId);
+      if (summary === null) return;
+      state.moved.set(summary.repository, summary.id);
+      put(state, { ...summary, repository: record.repository });
       return;
     }
     case "repository.purge":
@@ -219,6 +234,11 @@ function rotate(token: TokenEntry | undefined, { tokenHash, previousUntil, at }:
     .map(({ hash, until }) => ({ hash, until: until === null || until > previousUntil ? previousUntil : until }))
     .filter(({ hash, until }) => until > at && hash !== tokenHash);
   token.secrets = [{ hash: tokenHash, until: null }, ...older].slice(0, 8);
+}
+
+function put(state: SystemState, summary: RepositorySummary): void {
+  state.names.set(summary.repository, summary);
+  state.moved.delete(summary.repository);
 }
 
 function takeLiving(state: SystemState, id: RepositoryId): RepositorySummary | null {

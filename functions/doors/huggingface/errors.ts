@@ -5,6 +5,7 @@ import { type ErrorCode, FerryError } from "../../../shared/errors.ts";
 type HubWord = { code?: string; status?: number; message?: string };
 
 const WORDS: Partial<Record<ErrorCode, HubWord>> = {
+  REPOSITORY_MOVED: { status: 307 },
   REPOSITORY_UNKNOWN: { code: "RepoNotFound", status: 404 },
   TOKEN_MISSING: { code: "RepoNotFound", status: 401, message: "Repository not found, or a token is needed." },
   TOKEN_INVALID: { message: "Invalid credentials in Authorization header" },

@@ -1,11 +1,12 @@
 /**
  * Repositories, branches and tags, as Hub clients make and remove them.
  *
- * Gaps: repositories can't be moved, made public, or have their history squashed (501: our history is what people roll back to); gated access
- * is what scopes of tokens are for. A new branch begins with a revision of its own, on the same files.
+ * Gaps: repositories can't be made public; gated access is what scopes of tokens are for. A new branch begins with a revision of its own, on
+ * the same files. What is squashed or deleted from history lies in the trash for its fourteen days.
  */
 import type { Context } from "hono";
 import * as z from "zod";
+import { Digest } from "../../../shared/digest.ts";
 import { FerryError } from "../../../shared/errors.ts";
 import type { RepositoryName } from "../../../shared/names.ts";
 import type { Told } from "../gate.ts";
@@ -45,7 +46,10 @@ async function* initial() {
   yield { kind: "bytes" as const, path: ".gitattributes", bytes: new TextEncoder().encode(GIT_ATTRIBUTES) };
 }
 
-function named({ person }: Workshop, { name, organization, type }: z.infer<typeof CreateBody>): RepositoryName {
+function named(
+  { person }: Workshop,
+  { name, organization, type }: Pick<z.infer<typeof CreateBody>, "name" | "organization" | "type">,
+): RepositoryName {
   if (type !== undefined && type !== null && type !== "model")
     throw new FerryError("REQUEST_INVALID", { problem: "only models are kept here" });
   const [first = "", ...rest] = name.split("/");
@@ -110,14 +114,49 @@ export const deleteTag: Working = async (c, workshop, told) => {
   return c.json({});
 };
 
-export const notHere: Working = async (c) => c.json({ error: "This registry does not do this; see docs/huggingface.md." }, 501);
+const MoveBody = z.object({ fromRepo: z.string(), toRepo: z.string(), type: z.string().nullish() });
 
-/** All files are listed as LFS files; who pushed them when is said of their revision. */
+export const moveRepo: Working = async (c, workshop, told) => {
+  const { fromRepo, toRepo, type } = await readHubJson(c, MoveBody);
+  const from = named(workshop, { name: fromRepo, type });
+  const to = named(workshop, { name: toRepo, type });
+  told.repository = from;
+  told.about = { to };
+  await workshop.move(from, to);
+  return c.json({ url: `${new URL(c.req.url).origin}/${to}` });
+};
+
+const SquashBody = z.object({ message: z.string().nullish() });
+
+export const superSquash: Working = async (c, workshop, told) => {
+  const { repository, rest } = targetOf(c, told);
+  const branch = refOf(repository, rest.join("/"));
+  const { message } = await readHubJson(c, SquashBody);
+  told.about = { branch };
+  await workshop.squash(repository, branch, message || `Super-squash branch '${branch}'`);
+  return c.json({});
+};
+
+/** All files are listed as LFS files. */
 export const lfsFiles: Working = async (c, workshop, told) => {
   const { repository } = targetOf(c, told);
-  const { files, revision } = await workshop.snapshot(repository, "main");
-  const ref = "refs/heads/main";
+  const files = await workshop.filesEver(repository);
   return c.json(
-    files.map(({ path, sha256, size }) => ({ fileOid: sha256, oid: sha256, filename: path, size, pushedAt: revision.time, ref })),
+    files.map(({ path, sha256, size, branch, time }) => {
+      return { fileOid: sha256, oid: sha256, filename: path, size, pushedAt: time, ref: `refs/heads/${branch}` };
+    }),
   );
+};
+
+const DeletionsBody = z.object({
+  deletions: z.object({ sha: z.array(Digest).min(1).max(1_000), rewriteHistory: z.boolean().default(true) }),
+});
+
+export const deleteLfsFiles: Working = async (c, workshop, told) => {
+  const { repository } = targetOf(c, told);
+  const { sha, rewriteHistory } = (await readHubJson(c, DeletionsBody)).deletions;
+  if (!rewriteHistory) throw new FerryError("REQUEST_INVALID", { problem: "rewriteHistory: no revision can name files that are gone" });
+  told.about = { files: sha.slice(0, 10).join(" ") };
+  await workshop.expunge(repository, sha);
+  return c.json({ success: true });
 };

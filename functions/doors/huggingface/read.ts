@@ -57,7 +57,16 @@ export async function opened<C extends Catalog>(
     return openToPages(c, await gate(c, visit, (catalog, told) => answer(c, catalog, told)));
   } catch (thrown) {
     const error = asFerryError(thrown);
-    const revision = error.code === "FILE_UNKNOWN" ? error.details["revision"] : undefined;
-    return openToPages(c, hubProblem(error, c.req.method, typeof revision === "string" ? { "x-repo-commit": revision } : {}));
+    return openToPages(c, hubProblem(error, c.req.method, toldBy(c, error)));
   }
+}
+
+function toldBy(c: Context, { code, details }: FerryError): Record<string, string> {
+  const { revision, repository, current } = details;
+  if (code === "FILE_UNKNOWN" && typeof revision === "string") return { "x-repo-commit": revision };
+  if (code !== "REPOSITORY_MOVED") return {};
+  // A repository's name comes first in a path, or right behind /api/models.
+  const { pathname, search } = new URL(c.req.url);
+  const place = pathname.startsWith("/api/") ? "/api/models/" : "/";
+  return { location: `${place}${current}${pathname.slice(`${place}${repository}`.length)}${search}` };
 }

@@ -53,6 +53,10 @@ function systemEvent(record: SystemRecord): FerryEvent | null {
       return { type: "repository.deleted", repositoryId: record.repositoryId, repository: record.repository, about: { by } };
     case "repository.restore":
       return { type: "repository.restored", repositoryId: record.repositoryId, repository: record.repository, about: { by } };
+    case "repository.rename": {
+      const { repositoryId, repository, from } = record;
+      return { type: "repository.renamed", repositoryId, repository, about: { from, by } };
+    }
     case "repository.purge":
       return { type: "repository.purged", repositoryId: record.repositoryId, about: { by } };
     case "repository.block": {

@@ -224,6 +224,9 @@ test("who may only pull can change nothing", async () => {
     ["POST", `/api/models/${NAME}/tag/main`, { tag: "v1" }],
     ["DELETE", `/api/models/${NAME}/tag/v1`, undefined],
     ["PUT", `/api/models/${NAME}/settings`, {}],
+    ["POST", `/api/models/${NAME}/super-squash/main`, {}],
+    ["POST", `/api/models/${NAME}/lfs-files/batch`, { deletions: { sha: ["0".repeat(64)] } }],
+    ["POST", "/api/repos/move", { fromRepo: NAME, toRepo: "team/other" }],
     ["POST", `/api/models/${NAME}/preupload/main`, { files: [] }],
     ["POST", `/api/models/${NAME}/commit/main`, '{"key":"header","value":{"summary":"x"}}'],
     ["POST", `/${NAME}.git/info/lfs/objects/batch`, { operation: "upload", objects: [{ oid: "0".repeat(64), size: 1 }] }],
@@ -233,6 +236,79 @@ test("who may only pull can change nothing", async () => {
     const answer = await hub.ask(method, path, { body, token });
     assert.ok(answer.status === 403 || (path === "/api/repos/create" && answer.status === 404), `${method} ${path}: ${answer.status}`);
   }
+});
+
+test("a repository that was moved is there by its new name; reads of the old one are 307 to it, writes are told, and a new one may take the name", async () => {
+  const hub = await world();
+  await hub.commit(NAME, [fileLine("a.txt", "hello")]);
+  const move = { fromRepo: NAME, toRepo: "team/renamed", type: "model" };
+  assert.equal((await hub.ask("POST", "/api/repos/move", { body: move })).status, 200);
+  assert.equal((await hub.ask("GET", "/api/models/team/renamed")).status, 200);
+  for (const [path, target] of [
+    [`/api/models/${NAME}`, "/api/models/team/renamed"],
+    [`/api/models/${NAME}/tree/main?recursive=true`, "/api/models/team/renamed/tree/main?recursive=true"],
+    [`/${NAME}/resolve/main/a.txt`, "/team/renamed/resolve/main/a.txt"],
+  ] as const) {
+    const answer = await hub.ask("GET", path);
+    assert.deepEqual([answer.status, answer.headers.get("location")], [307, target]);
+  }
+  assert.equal((await hub.ask("HEAD", `/${NAME}/resolve/main/a.txt`)).status, 307);
+  assert.equal((await hub.commit(NAME, [fileLine("b", "b")])).status, 404);
+  const blind = await hub.tokenFor({ repositories: NAME, actions: ["pull"] });
+  assert.equal((await hub.ask("GET", `/api/models/${NAME}`, { token: blind })).status, 404, "who may not see the new name is not told it");
+  assert.equal((await hub.ask("POST", "/api/repos/move", { body: { ...move, toRepo: "team/third" } })).status, 404);
+  assert.equal((await hub.ask("POST", "/api/repos/create", { body: { name: NAME } })).status, 200);
+  assert.equal((await hub.ask("HEAD", `/${NAME}/resolve/main/a.txt`)).status, 404);
+  assert.equal((await hub.ask("POST", "/api/repos/move", { body: move })).status, 409);
+});
+
+const commitsOf = async (hub: HubApp) =>
+  (await (await hub.ask("GET", `/api/models/${NAME}/commits/main`)).json()) as { id: string; title: string }[];
+
+test("a squashed branch has one revision with the files it had; tagged ones stay, the others can be restored from the trash", async () => {
+  const hub = await world();
+  for (const text of ["1", "2", "3"]) await hub.commit(NAME, [fileLine("a", text)]);
+  const [, second] = await commitsOf(hub);
+  await hub.ask("POST", `/api/models/${NAME}/tag/${second?.id}`, { body: { tag: "v2" } });
+  assert.equal((await hub.ask("POST", `/api/models/${NAME}/super-squash/main`, { body: { message: "one" } })).status, 200);
+  const left = await commitsOf(hub);
+  assert.deepEqual(
+    left.map(({ title }) => title),
+    ["one", "commit"],
+  );
+  assert.equal(left[1]?.id, second?.id);
+  assert.equal(String(await bytesOf(hub, "a")), "3");
+  const repository = repositoryName(NAME);
+  const trash = await hub.app.admin.call("listRevisions", { repository, query: { deleted: "true" } });
+  assert.equal(trash.revisions.length, 3);
+  assert.equal((await hub.ask("POST", `/api/models/${NAME}/super-squash/nope`, { body: {} })).status, 404);
+});
+
+test("files are listed through history, and deleted from it: from branches at once, older revisions go into the trash; tagged ones refuse", async () => {
+  const hub = await world();
+  const secret = sha(Buffer.from("secret"));
+  await hub.commit(NAME, [fileLine("key", "secret"), fileLine("a", "1")]);
+  await hub.commit(NAME, [{ key: "deletedFile", value: { path: "key" } }]);
+  await hub.ask("POST", `/api/models/${NAME}/branch/dev`, { body: { startingPoint: (await commitsOf(hub))[1]?.id } });
+  const listed = async () =>
+    ((await (await hub.ask("GET", `/api/models/${NAME}/lfs-files`)).json()) as { filename: string; fileOid: string }[]).filter(
+      ({ fileOid }) => fileOid === secret,
+    );
+  assert.deepEqual(
+    (await listed()).map(({ filename }) => filename),
+    ["key"],
+  );
+  const body = { deletions: { sha: [secret], rewriteHistory: true } };
+  const act = (given: object = body) => hub.ask("POST", `/api/models/${NAME}/lfs-files/batch`, { body: given });
+  await hub.ask("POST", `/api/models/${NAME}/tag/dev`, { body: { tag: "keep" } });
+  assert.equal((await act()).status, 409);
+  await hub.ask("DELETE", `/api/models/${NAME}/tag/keep`);
+  assert.equal((await act({ deletions: { sha: [secret], rewriteHistory: false } })).status, 400);
+  assert.equal((await act()).status, 200);
+  assert.deepEqual(await listed(), []);
+  assert.equal((await hub.ask("HEAD", `/${NAME}/resolve/dev/key`)).status, 404);
+  assert.equal((await hub.ask("HEAD", `/${NAME}/resolve/dev/a`)).status, 200);
+  assert.equal((await act()).status, 200, "again changes nothing");
 });
 
 for (const [what, body] of [
