@@ -82,6 +82,12 @@ export interface Hasher {
 
 export type WriteMode = Exclude<TicketMode, "md5"> | "unchecked";
 
+/**
+ * Copies a chunk within one endpoint. False: the store would not, and somebody has to carry the bytes. Nobody looks at them, and few stores
+ * refuse a key that is taken: what is copied has been found right at the source, whose keys never change.
+ */
+export type ChunkCopier = (from: { sha256: Digest; tag: string }, place: ChunkPlace) => Promise<boolean>;
+
 /** Chunks of one store: nothing of their content passes here, but through a Hasher. */
 export interface ChunkStore {
   /** Create-only tickets. Costs no I/O. */
@@ -97,6 +103,8 @@ export interface ChunkStore {
    * is proven to make, or without one (`unchecked`). "refused": the content is not what it is called, and nothing was stored.
    */
   write(mode: WriteMode, place: ChunkPlace, body: ReadableStream<Uint8Array>): Promise<"stored" | "exists" | "refused">;
+  /** How this store copies chunks of `source` by itself; null: it can't, not being at the same endpoint under the same keys. */
+  copierFrom(source: ChunkStore): ChunkCopier | null;
   /** Length in bytes of each chunk object, null when absent. At most 6 requests at once. */
   lengths(places: readonly ChunkPlace[]): Promise<(number | null)[]>;
 }

@@ -7,7 +7,7 @@ import { ofLength } from "../../shared/fixed-length.ts";
 import { downloadUrl, ticketRequest } from "../../shared/tickets.ts";
 import { CHUNK_PREFIX, chunkPath } from "../registry/layout.ts";
 import { pooled, STORE_WIDTH } from "../registry/pool.ts";
-import type { ChunkContent, ChunkPlace, ChunkStore, Hasher, WriteMode } from "../registry/ports.ts";
+import type { ChunkContent, ChunkCopier, ChunkPlace, ChunkStore, Hasher, WriteMode } from "../registry/ports.ts";
 import { attempt, type Wire } from "./attempt.ts";
 import { NoAnswer, StoreAnswer, unavailable, understand } from "./failure.ts";
 import { below, dialectOf, ownPlace, publicPlace, type S3Profile } from "./profile.ts";
@@ -16,6 +16,12 @@ import { signDownloads, signTickets, type TicketItem } from "./tickets.ts";
 
 /** How many times the limit of a small request a chunk may take: 68 MiB at a megabyte a second. */
 const READ_LIMITS = 7;
+/** Whatever an uploader put on the object that is copied stays there. */
+const COPY_HEADERS = {
+  [PAYLOAD_HEADER]: UNSIGNED_PAYLOAD,
+  "content-type": "application/octet-stream",
+  "x-amz-metadata-directive": "REPLACE",
+};
 
 export class S3ChunkStore implements ChunkStore {
   readonly #profile: S3Profile;
@@ -102,6 +108,33 @@ export class S3ChunkStore implements ChunkStore {
     const path = chunkPath(sha256, tag);
     const { headers, authorization, signatures } = await this.#signer.authorize(family, [{ path, values: [String(size)] }]);
     return { url: place.origin + place.path + path, headers: { ...headers, authorization: authorization + (signatures[0] ?? "") } };
+  }
+
+  /** One CopyObject a chunk: none is as large as the 5 GiB that it takes. */
+  copierFrom(source: ChunkStore): ChunkCopier | null {
+    if (!(source instanceof S3ChunkStore) || source.#profile.endpoint !== this.#profile.endpoint) return null;
+    if (!source.#signer.hasKeysOf(this.#signer)) return null;
+    const { bucket, prefix } = source.#profile;
+    return ({ sha256, tag }, place) => this.#copy(`/${bucket}/${prefix}${CHUNK_PREFIX}${chunkPath(sha256, tag)}`, place);
+  }
+
+  async #copy(from: string, { sha256, tag }: ChunkPlace): Promise<boolean> {
+    const { createOnly, fixed } = dialectOf(this.#profile);
+    const place = below(ownPlace(this.#profile), CHUNK_PREFIX);
+    const wanted = { ...Object.fromEntries([createOnly, ...fixed].map(({ name, value }) => [name, value])), ...COPY_HEADERS };
+    const family = { method: "PUT", place, headers: { ...wanted, "x-amz-copy-source": from }, varying: [] };
+    const path = chunkPath(sha256, tag);
+    const { headers, authorization, signatures } = await this.#signer.authorize(family, [{ path, values: [] }]);
+    const init = {
+      method: "PUT",
+      headers: { ...headers, authorization: authorization + (signatures[0] ?? "") },
+      redirect: "manual" as const,
+    };
+    const signal = AbortSignal.timeout(READ_LIMITS * this.#wire.timeoutMs);
+    const answer = await this.#wire.fetch(place.origin + place.path + path, { ...init, signal }).catch(() => null);
+    // A copy that fails after it began is told in a body, under a status of 200.
+    const text = await answer?.text().catch(() => null);
+    return answer?.status === 412 || (answer?.status === 200 && text?.includes("<CopyObjectResult") === true);
   }
 
   async lengths(places: readonly ChunkPlace[]): Promise<(number | null)[]> {

@@ -55,6 +55,11 @@ export class Signer {
     this.#clock = clock;
   }
 
+  /** Whether what one may, the other may. */
+  hasKeysOf(other: Signer): boolean {
+    return this.#credentials.accessKeyId === other.#credentials.accessKeyId && this.#region === other.#region;
+  }
+
   /** Signatures in the query, valid for `expiresSeconds` from `atMs` (default: now). The content is not signed. */
   async presign(family: Family, members: readonly Member[], options: PresignOptions): Promise<Presigned> {
     const moment = this.#moment(options.atMs);

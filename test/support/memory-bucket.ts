@@ -7,6 +7,7 @@ import { CHUNK_PREFIX, chunkPath } from "../../functions/registry/layout.ts";
 import type {
   Bucket,
   ChunkContent,
+  ChunkCopier,
   ChunkPlace,
   ChunkStore,
   Clock,
@@ -250,6 +251,16 @@ export class MemoryChunkStore implements ChunkStore {
     const bytes = new Uint8Array(await new Response(body).arrayBuffer());
     if (bytes.length !== size || (mode !== "unchecked" && hash("sha256", "hex", bytes) !== sha256)) return "refused";
     return (await this.#bucket.create(CHUNK_PREFIX + chunkPath(sha256, tag), bytes)) === "created" ? "stored" : "exists";
+  }
+
+  /** Two of one endpoint; `MemoryStores` gives each store one of its own. */
+  copierFrom(source: ChunkStore): ChunkCopier | null {
+    if (!(source instanceof MemoryChunkStore) || source.#profile.endpoint !== this.#profile.endpoint) return null;
+    return async (from, { sha256, tag }) => {
+      const bytes = await source.#bucket.get(CHUNK_PREFIX + chunkPath(from.sha256, from.tag));
+      if (bytes !== null) await this.#bucket.put(CHUNK_PREFIX + chunkPath(sha256, tag), bytes);
+      return bytes !== null;
+    };
   }
 
   async lengths(places: readonly ChunkPlace[]): Promise<(number | null)[]> {

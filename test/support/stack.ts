@@ -69,10 +69,12 @@ export async function startTestBridge(redisUrl: string): Promise<TestBridge> {
 
 export type TestS3 = { stores: Store[]; stop(): Promise<void> };
 
-/** Local R2 with a bucket for each name; each bucket has its own keys. */
-export async function startTestS3(buckets: readonly string[] = ["home", "west"]): Promise<TestS3> {
+/** Local R2 with a bucket for each name; each bucket has its own keys, unless they share them: then it copies from one to another. */
+export async function startTestS3(buckets: readonly string[] = ["home", "west"], { sharedKeys = false } = {}): Promise<TestS3> {
   const home = temporaryHome();
-  const s3 = await startLocalS3({ home: home.path, buckets: Object.fromEntries(buckets.map((name) => [name, randomKeys()])) });
+  const keys = randomKeys();
+  const named = buckets.map((name) => [name, sharedKeys ? keys : randomKeys()]);
+  const s3 = await startLocalS3({ home: home.path, buckets: Object.fromEntries(named) });
   return {
     stores: s3.stores,
     async stop() {
@@ -86,6 +88,8 @@ export type TestStackOptions = {
   runtime: "workerd" | "node";
   /** More stores, such as a Ceph's, or others in place of the local ones. The first is home. */
   stores?: (local: Store[]) => Store[];
+  /** The local stores have the same keys. */
+  sharedKeys?: boolean;
   /** More vars of the app, or others. */
   vars?: Record<string, string>;
   /** In place of a redis-server of its own; ended with the stack. */
@@ -129,7 +133,7 @@ export async function startTestStack(options: TestStackOptions): Promise<TestSta
   try {
     const redis = options.redis ?? (await startTestRedis());
     stops.push(redis.stop);
-    const s3 = await startTestS3();
+    const s3 = await startTestS3(undefined, { sharedKeys: options.sharedKeys ?? false });
     stops.push(s3.stop);
     const bridge = await startTestBridge(redis.url);
     stops.push(bridge.stop);

@@ -1,4 +1,7 @@
-/** The edge's executor: chunks stream from one store to another through the server, a few at once. */
+/**
+ * The edge's executor: chunks stream from one store to another through the server, a few at once. Where both are at one endpoint, the store
+ * copies by itself what was found right at the source: so whatever stands at the target's key is known to be right, whoever dies when.
+ */
 import { FerryError } from "../../../shared/errors.ts";
 import type { StoreId } from "../../../shared/names.ts";
 import { chunkKey } from "../layout.ts";
@@ -70,20 +73,35 @@ async function copyChunk(task: OpenTask, mode: WriteMode, item: CopyItem): Promi
   }
 }
 
-async function copyOnce({ source, target }: OpenTask, mode: WriteMode, { sha256, size, from, to }: CopyItem): Promise<void> {
+async function copyOnce(task: OpenTask, mode: WriteMode, item: CopyItem): Promise<void> {
+  const { source, target } = task;
+  const { sha256, size, from, to } = item;
+  if (await isCopiedInside(task, item)) return;
   const body = await source.chunks.read({ sha256, tag: from });
   if (body === null) throw new FerryError("STORAGE_UNAVAILABLE", { store: source.profile.id, problem: `chunk ${sha256} is missing` });
   const place = { sha256, size, tag: to };
   const written = await target.chunks.write(mode, place, body);
-  if (written === "refused")
-    throw new FerryError("DIGEST_INVALID", { what: `chunk ${sha256} of store ${source.profile.id}`, expected: sha256 });
+  if (written === "refused") throw notWhatItIsCalled(source, sha256);
   if (mode === "unchecked" && !(await isRight(target, place))) {
     await target.bucket.delete([chunkKey(sha256, to)]);
-    throw new FerryError("DIGEST_INVALID", { what: `chunk ${sha256} in store ${target.profile.id}`, expected: sha256 });
+    throw notWhatItIsCalled(target, sha256);
   }
 }
 
-/** The store checks nothing, so what it has is read back. */
+function notWhatItIsCalled({ profile }: OpenTask["source"], sha256: CopyItem["sha256"]): FerryError {
+  return new FerryError("DIGEST_INVALID", { what: `chunk ${sha256} of store ${profile.id}`, expected: sha256 });
+}
+
+async function isCopiedInside({ source, target }: OpenTask, { sha256, size, from, to }: CopyItem): Promise<boolean> {
+  const copy = target.chunks.copierFrom(source.chunks);
+  if (copy === null) return false;
+  const content = await source.chunks.content({ sha256, tag: from });
+  if (content === null) return false;
+  if (content.sha256 !== sha256 || content.sizeBytes !== size) throw notWhatItIsCalled(source, sha256);
+  return copy({ sha256, tag: from }, { sha256, size, tag: to });
+}
+
+/** Reads what a store has. */
 async function isRight({ chunks }: OpenTask["target"], { sha256, size, tag }: { sha256: CopyItem["sha256"]; size: number; tag: string }) {
   const content = await chunks.content({ sha256, tag });
   return content !== null && content.sha256 === sha256 && content.sizeBytes === size;

@@ -159,6 +159,27 @@ test("a chunk whose content is not what it is called makes no replica", async ()
   assert.match(jobs[0]?.problem ?? "", /does not have the digest/);
 });
 
+test("stores at one endpoint: the store copies by itself what was read and found right at the source, and no byte is carried", async () => {
+  const world = await replicaWorld();
+  const { home } = world.app.stores;
+  const west = world.app.stores.get("west");
+  const { endpoint } = west.profile;
+  Object.assign(west.profile, { endpoint: home.profile.endpoint });
+  west.chunks.write = () => assert.fail("it was carried");
+  await world.pusher.push(MODEL, FILES);
+  const [chunk] = await listAll(home.bucket, "chunks/");
+  const right = await home.bucket.get(chunk?.key ?? "");
+  await home.bucket.put(chunk?.key ?? "", new TextEncoder().encode("xxxx"));
+  await addPolicy(world, "all", ["west"]);
+  await ring(world, 6);
+  assert.deepEqual([await markersIn(world, "west"), (await chunksIn(world, "west")).length], [[], 3]);
+  await home.bucket.put(chunk?.key ?? "", right ?? new Uint8Array());
+  await ring(world, 12);
+  // Where it answers in memory.
+  Object.assign(west.profile, { endpoint });
+  await assertReadable(world, "main", FILES, { store: "west" });
+});
+
 test("a third store is filled from a near one that is ready, not from home", async () => {
   const world = await replicaWorld(["home", "west", "east"], {
     decorate: (ports) => {
