@@ -140,7 +140,7 @@ export function decodeRevision(revision: RevisionId, text: string): RevisionEntr
   return read(Revision, { ...objectIn(rest), ...objectIn(changes), ...numbers, ...names });
 }
 
-/** `<commit seq>`, then ` <purge seq>` once it was purged. */
+/** Seq of the record that names it, then that of the record that ended it, once one did. */
 export function decodeFate(text: string): EnvelopeFate {
   const [, commitSeq, purgeSeq] = /^(\d{1,15})(?: (\d{1,15}))?(?![\s\S])/.exec(text) ?? [];
   if (commitSeq === undefined) throw unreadable();

@@ -12,7 +12,7 @@
  *   repo:<id>                   hash     head of a repository's index: as `sys`, mark:revisions, revisionCount,
  *                                        b:<branch> → revision, t:<tag> → <revision>:<seq>, l:<locked tag>, d:<revision> → stores,
  *                                        settings, usage, ended
- *   repo:<id>:revisions         hash     #, <revision> → entry, e:<attempt> → <commit seq>[ <purge seq>],
+ *   repo:<id>:revisions         hash     #, <revision> → entry, e:<attempt> → <seq that names it>[ <seq that ended it>],
  *                                        s:<manifest> → signatures, a line each
  *   repo:<id>:order             zset     !<mark>, :<seq12>:<revision> and <branch>:<seq12>:<revision>; all with score 0
  *   chunks:<hex digit>          hash     <sha256, base64url> → entry of 28 characters; 16 shards by the digest's first digit

@@ -5,7 +5,7 @@ const SHAPE = "local shape = {{'hash', 'revisions'}, {'zset', 'revisions'}}";
 
 /**
  * ARGV 5: op, then commit: branch, revision, entry, seq as 12 digits, attempt, sizeBytes, newBytes, newChunks, stores · tag: tag,
- * revision · untag, lock, unlock: tag · unbranch: branch · label: revision, line, stores · sign: manifest, key, line · settings: text · delete, undelete, purge: time or '', revisions
+ * revision · untag, lock, unlock: tag · unbranch: branch · label: revision, line, stores · adopt: revision, attempt · sign: manifest, key, line · settings: text · delete, undelete, purge: time or '', revisions
  * (at most 1,000, each once) · end: nothing.
  *
  * What a script needs of an entry is its first line (codec.ts): since when it is in the trash, its place in the order, its attempt, what
@@ -26,6 +26,11 @@ end
 -- Stores that its labels ask for a revision in.
 local function deploy(revision, stores)
   if stores == '' then redis.call('HDEL', head, 'd:' .. revision) else note('d:' .. revision, stores) end
+end
+
+-- Seq of the record that names an envelope.
+local function namer(attempt)
+  return string.match(redis.call('HGET', revisions, 'e:' .. attempt) or '', '^%d+') or '0'
 end
 
 local function named()
@@ -82,6 +87,14 @@ change['label'] = function()
   end
   mark('revisions', revisions, order)
 end
+change['adopt'] = function()
+  local before, old, after = string.match(redis.call('HGET', revisions, name) or '', '^([^ ]* %d+ )(%S+)(.*)$')
+  if old then
+    local fates = {'e:' .. old, namer(old) .. ' ' .. ARGV[1], 'e:' .. ARGV[7], ARGV[1]}
+    redis.call('HSET', revisions, name, before .. ARGV[7] .. after, unpack(fates))
+  end
+  mark('revisions', revisions, order)
+end
 change['sign'] = function()
   local lines = redis.call('HGET', revisions, 's:' .. name) or ''
   if not string.find('\\n' .. lines, '\\n' .. ARGV[7] .. ' ', 1, true) then
@@ -102,7 +115,7 @@ change['purge'] = function()
       places[#places + 1] = place
       places[#places + 1] = branch .. place
       fates[#fates + 1] = 'e:' .. attempt
-      fates[#fates + 1] = seq .. ' ' .. ARGV[1]
+      fates[#fates + 1] = namer(attempt) .. ' ' .. ARGV[1]
       sizeBytes, newBytes, newChunks = sizeBytes + size, newBytes + bytes, newChunks + chunks
     end
   end

@@ -153,6 +153,8 @@ function changeOf(record: RepositoryRecord): Command {
       return [record.op, record.branch];
     case "label":
       return [record.op, record.revision, encodeChanges(changesOf(record)), deployStores(record.labels).join(" ")];
+    case "adopt":
+      return [record.op, record.revision, record.attempt];
     case "sign":
       return [record.op, record.manifest, record.keyId, JSON.stringify(signatureOf(record))];
     case "settings":

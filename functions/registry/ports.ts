@@ -235,6 +235,7 @@ export type RepositoryState = Refs & {
   ended: boolean;
 };
 
+/** `purged`: seq of the commit or adoption that named it, and of the purge, or the adoption of another one, that ended it. */
 export type EnvelopeFate = { state: "living" } | { state: "purged"; commitSeq: number; purgeSeq: number } | { state: "ended"; seq: number };
 
 export interface RepositoryIndex {

@@ -28,6 +28,9 @@ const link = {
 };
 const repositoryLink = { ...link, repositoryId: RepositoryId };
 
+/** With a manifest's digest, names the envelope: manifests/<manifest>.<attempt>.json. */
+const Attempt = z.string().regex(/^[0-9a-f]{16}(?![\s\S])/);
+
 /** Revisions that one record may name. */
 export const REVISIONS_MAX = 1000;
 
@@ -38,8 +41,7 @@ export const CommitRecord = z.strictObject({
   revision: RevisionId,
   parent: RevisionId.nullable(),
   manifest: Digest,
-  /** With the digest, names the envelope: manifests/<manifest>.<attempt>.json. */
-  attempt: z.string().regex(/^[0-9a-f]{16}(?![\s\S])/),
+  attempt: Attempt,
   message: z.string(),
   fileCount: z.int(),
   sizeBytes: z.int(),
@@ -76,6 +78,8 @@ export const RepositoryRecord = z.discriminatedUnion("op", [
   z.strictObject({ ...repositoryLink, op: z.literal("unbranch"), branch: RefName, from: RevisionId }),
   /** Replaces a revision's labels and metrics. */
   z.strictObject({ ...repositoryLink, op: z.literal("label"), revision: RevisionId, labels: Labels, metrics: Metrics }),
+  /** From now on this envelope of the same manifest tells where the revision's chunks are: some were lost, and are elsewhere (fsck/mend.ts). */
+  z.strictObject({ ...repositoryLink, op: z.literal("adopt"), revision: RevisionId, manifest: Digest, attempt: Attempt }),
   /** A signature of a manifest: of each revision here that has it, now or later. */
   z.strictObject({ ...repositoryLink, op: z.literal("sign"), manifest: Digest, keyId: KeyId, signature: Signature }),
   /** Replaces the repository's settings. */

@@ -22,6 +22,7 @@ export function lifecycleSuite(name: string, make: MakeIndexes): void {
     labels(make);
     trash(make);
     purge(make);
+    adoption(make);
     end(make);
     repeats(make);
   });
@@ -205,6 +206,35 @@ function purge(make: MakeIndexes): void {
   });
 }
 
+function adoption(make: MakeIndexes): void {
+  test("a revision that adopts an envelope is there by it alone, whose fate goes on; the old one is ended by that record", async () => {
+    const { repositories } = make();
+    const chain = await begun(repositories);
+    await add(repositories, chain, record.trash(ID, "c1"));
+    const before = [await repositories.findRevision(ID, revisionOf("c1")), await repositories.findRevision(ID, revisionOf("c2"))];
+    const refs = await repositories.refs(ID);
+    for (const seed of ["c1", "c2", "unknown"]) await add(repositories, chain, record.adopt(ID, seed, `${seed} once more`));
+    await add(repositories, chain, record.adopt(ID, "c2", "c2 a third time"));
+    const after = [await repositories.findRevision(ID, revisionOf("c1")), await repositories.findRevision(ID, revisionOf("c2"))];
+    const attempts = [attemptOf("c1 once more"), attemptOf("c2 a third time")];
+    assert.deepEqual(
+      after,
+      before.map((entry, at) => ({ ...entry, attempt: attempts[at] })),
+    );
+    assert.deepEqual({ ...(await repositories.refs(ID)), seq: refs.seq }, refs);
+    await add(repositories, chain, record.purge(ID, "c1"));
+    const fates = ["c1", "c1 once more", "c2", "c2 once more", "c2 a third time", "unknown once more"].map(attemptOf);
+    assert.deepEqual(await Promise.all(fates.map((attempt) => repositories.envelopeFate(ID, attempt))), [
+      { state: "purged", commitSeq: 1, purgeSeq: 6 },
+      { state: "purged", commitSeq: 6, purgeSeq: 10 },
+      { state: "purged", commitSeq: 2, purgeSeq: 7 },
+      { state: "purged", commitSeq: 7, purgeSeq: 9 },
+      { state: "living" },
+      null,
+    ]);
+  });
+}
+
 function end(make: MakeIndexes): void {
   test("of a repository that ended nothing is left but that it ended", async () => {
     const { repositories } = make();
@@ -246,6 +276,8 @@ function repeats(make: MakeIndexes): void {
       record.tag(ID, "v2", "c2"),
       record.lock(ID, "v2"),
       record.label(ID, "c2", "x"),
+      record.adopt(ID, "c2", "elsewhere"),
+      record.adopt(ID, "c3", "there"),
       record.settings(ID, { retention: { keepLast: 1 } }),
       record.trash(ID, "c2", "c3"),
       record.untrash(ID, "c2"),

@@ -163,6 +163,11 @@ export function label(id: RepositoryId, seed: string, text: string): Body<Reposi
   return { op: "label", repositoryId: id, revision: revisionOf(seed), labels: { note: text }, metrics: { loss: "1e-3" } };
 }
 
+/** `by` seeds the attempt of the new envelope. */
+export function adopt(id: RepositoryId, seed: string, by: string): Body<RepositoryRecord> {
+  return { op: "adopt", repositoryId: id, revision: revisionOf(seed), manifest: digestOf(`manifest ${seed}`), attempt: attemptOf(by) };
+}
+
 export function settings(id: RepositoryId, changes: z.input<typeof RepositorySettings>): Body<RepositoryRecord> {
   return { op: "settings", repositoryId: id, settings: RepositorySettings.parse(changes) };
 }

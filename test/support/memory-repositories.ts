@@ -25,6 +25,8 @@ type State = {
   settings: RepositorySettings;
   revisions: Map<RevisionId, RevisionEntry>;
   fates: Map<string, EnvelopeFate>;
+  /** Seq of the record that names each envelope. */
+  naming: Map<string, number>;
   signatures: Map<Digest, SignatureEntry[]>;
   endedSeq: number | null;
 };
@@ -137,6 +139,7 @@ function emptyState(): State {
     settings,
     revisions: new Map(),
     fates: new Map(),
+    naming: new Map(),
     signatures: new Map(),
     endedSeq: null,
   };
@@ -189,7 +192,7 @@ function fold(state: State, record: RepositoryRecord): void {
   }
 }
 
-type RevisionsRecord = Extract<RepositoryRecord, { op: "commit" | "label" | "delete" | "undelete" | "purge" }>;
+type RevisionsRecord = Extract<RepositoryRecord, { op: "commit" | "adopt" | "label" | "delete" | "undelete" | "purge" }>;
 
 function foldRevisions(state: State, record: RevisionsRecord): void {
   switch (record.op) {
@@ -197,8 +200,16 @@ function foldRevisions(state: State, record: RevisionsRecord): void {
       state.branches.set(record.branch, record.revision);
       if (state.revisions.has(record.revision)) return;
       state.revisions.set(record.revision, revisionOf(record));
-      state.fates.set(record.attempt, { state: "living" });
+      name(state, record);
       return;
+    case "adopt": {
+      const entry = state.revisions.get(record.revision);
+      if (entry === undefined) return;
+      end(state, entry, record.seq);
+      entry.attempt = record.attempt;
+      name(state, record);
+      return;
+    }
     case "label": {
       const entry = state.revisions.get(record.revision);
       if (entry !== undefined) Object.assign(entry, changesOf(record));
@@ -214,12 +225,21 @@ function foldRevisions(state: State, record: RevisionsRecord): void {
       for (const entry of known(state, record.revisions)) {
         if (entry.deletedAt === null) continue;
         state.revisions.delete(entry.revision);
-        state.fates.set(entry.attempt, { state: "purged", commitSeq: entry.seq, purgeSeq: record.seq });
+        end(state, entry, record.seq);
       }
       return;
     default:
       record satisfies never;
   }
+}
+
+function name({ fates, naming }: State, { attempt, seq }: { attempt: string; seq: number }): void {
+  fates.set(attempt, { state: "living" });
+  naming.set(attempt, seq);
+}
+
+function end({ fates, naming }: State, { attempt }: RevisionEntry, purgeSeq: number): void {
+  fates.set(attempt, { state: "purged", commitSeq: naming.get(attempt) ?? 0, purgeSeq });
 }
 
 function known(state: State, revisions: readonly RevisionId[]): RevisionEntry[] {

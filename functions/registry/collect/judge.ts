@@ -1,7 +1,7 @@
 /**
  * Which envelopes are roots. An envelope is dead only on the bucket's own word: the record that purged its revision, the record that ended
  * its repository, or the lack of any record that names it in all the time in which one could have been written. The index is enough to
- * keep an envelope, never to drop one.
+ * keep an envelope, never to drop one. A revision that was mended has another envelope, and its old one is dead by the record that says so.
  */
 import type { RepositoryId } from "../../../shared/contract/repositories.ts";
 import { FerryError } from "../../../shared/errors.ts";
@@ -14,7 +14,7 @@ import type { RepositoryRecord } from "../records.ts";
 
 export type Suspect = EnvelopeName & { repositoryId: RepositoryId; modifiedAtMs: number };
 
-/** A commit's record is written at most this long before or after its envelope's last write: one day, 10 minutes, and clocks that differ. */
+/** A record that names an envelope is written at most this long before or after its envelope's last write: one day, 10 minutes, and clocks that differ. */
 const BEFORE_MS = 26 * 3_600_000;
 const AFTER_MS = 30 * 60_000;
 
@@ -45,11 +45,17 @@ async function fateOf(ports: Ports, log: Log<RepositoryRecord>, suspect: Suspect
 }
 
 async function isPurged(log: Log<RepositoryRecord>, suspect: Suspect, fate: { commitSeq: number; purgeSeq: number }): Promise<boolean> {
-  const commit = await readRecord(log, log.key(fate.commitSeq));
-  const purge = await readRecord(log, log.key(fate.purgeSeq));
-  if (commit.op !== "commit" || purge.op !== "purge") return false;
-  const isThis = commit.manifest === suspect.manifest && commit.attempt === suspect.attempt;
-  return isThis && purge.seq > commit.seq && purge.revisions.includes(commit.revision);
+  const naming = await readRecord(log, log.key(fate.commitSeq));
+  const ending = await readRecord(log, log.key(fate.purgeSeq));
+  if (!isNaming(naming, suspect) || ending.seq <= naming.seq) return false;
+  if (ending.op === "adopt") return ending.revision === naming.revision && ending.attempt !== suspect.attempt;
+  return ending.op === "purge" && ending.revisions.includes(naming.revision);
+}
+
+type NamingRecord = Extract<RepositoryRecord, { op: "commit" | "adopt" }>;
+
+function isNaming(record: RepositoryRecord, { manifest, attempt }: Suspect): record is NamingRecord {
+  return (record.op === "commit" || record.op === "adopt") && record.manifest === manifest && record.attempt === attempt;
 }
 
 async function isEnded(log: Log<RepositoryRecord>, seq: number): Promise<boolean> {
@@ -67,7 +73,7 @@ async function demandUnnamed(log: Log<RepositoryRecord>, suspect: Suspect): Prom
   for (let seq = first; seq <= tail; seq++) {
     const record = await readRecord(log, log.key(seq));
     if (epochMs(record.at) > suspect.modifiedAtMs + AFTER_MS) return;
-    if (record.op === "commit" && record.manifest === suspect.manifest && record.attempt === suspect.attempt) {
+    if (isNaming(record, suspect)) {
       throw new FerryError("INDEX_REBUILDING", { problem: `${repositoryLogKey(suspect.repositoryId, seq)} is not in the index` });
     }
   }
