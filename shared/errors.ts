@@ -545,6 +545,12 @@ export const ERRORS = {
     message: "{path} can't hold a cache: {problem}",
     next: "Give a folder on a local disk that this process may write to with --cache.",
   },
+  AGENT_READS_ONLY: {
+    status: 405,
+    retryable: false,
+    message: "this cache only reads; uploads go to the registry itself",
+    next: "Set HF_ENDPOINT to the registry's own address.",
+  },
   AGENT_CACHE_FULL: {
     status: 507,
     retryable: true,

@@ -29,6 +29,8 @@ export type Source = { id: string; sizeBytes: number; sha256: Digest | null };
 
 export interface Catalog {
   readonly person: Person;
+  /** How long the next bytes of an object may take, where that is long: a cache gives parts of what it has seen whole. */
+  readonly patienceMs?: number;
   /** `ref`: a branch, a tag or a revision. Throws REPOSITORY_UNKNOWN, REF_UNKNOWN, REPOSITORY_BLOCKED. */
   snapshot(repository: RepositoryName, ref: string): Promise<Snapshot>;
   names(repository: RepositoryName): Promise<Names>;

@@ -19,12 +19,14 @@ const REOPENED_MAX = 4;
 
 type Piece = Extent<Source>;
 type Opened = Promise<PartReader>;
-export type ConcatenateOptions = { stallMs: number };
+export type ConcatenateOptions = { stallMs?: number | undefined };
+
+const STALL_MS = 5_000;
 
 export function concatenate(
   catalog: Pick<Catalog, "open" | "startHash">,
   pieces: readonly Piece[],
-  { stallMs }: ConcatenateOptions = { stallMs: 5_000 },
+  { stallMs = STALL_MS }: ConcatenateOptions = {},
 ): ReadableStream<Uint8Array> {
   const stop = new AbortController();
   const chain = new Chain(catalog, pieces, stop.signal, stallMs);

@@ -1,4 +1,5 @@
 /** `ferry agent`: the cache of a machine. */
+import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
@@ -44,6 +45,9 @@ const Agent = GlobalFlags.extend({
   label: LabelsValue.default({}),
   originConnections: countValue(1, 64).default(ORIGIN_WIDTH),
   scrub: countValue(0, 100).default(SCRUB_PERCENT),
+  hub: ListenValue.default(null),
+  hubXet: z.boolean().default(false),
+  hubAnonymous: z.string().min(1).optional(),
 });
 type Agent = z.infer<typeof Agent>;
 
@@ -69,6 +73,9 @@ export function addAgent(program: Command, act: Act): void {
     .option("--label <key=value>", "by which warm-ups may choose it; may be repeated", collected)
     .option("--origin-connections <n>", "requests to the store at the same time, 1 to 64 (default: 8)")
     .option("--scrub <percent>", "how much of the cache is read and hashed again each day (default: 10)")
+    .option("--hub <address>", "where clients of the Hub read by way of this cache: host:port (default: off)")
+    .option("--hub-xet", "let them load parts of large files at the same time, by the Xet protocol")
+    .option("--hub-anonymous <file>", "of a token that stands for those who send none, such as Ollama")
     .action(act(Agent, (cli, flags) => agent(cli, flags)));
 }
 
@@ -99,13 +106,19 @@ async function agent(cli: Cli, flags: Agent): Promise<void> {
     socket: flags.socket ?? join(cache, "agent.sock"),
     originWidth: flags.originConnections,
     scrubPercentPerDay: flags.scrub,
-    doors: doorsOf(flags),
+    doors: await doorsOf(flags),
     clientOf: (token: string) => clientFor(lasting, { endpoint, token }, CALLER_PATIENCE),
   };
   await runAgent(settings, { log: jsonLog((text) => host.stdout.write(text), host.now), signal: host.signal });
 }
 
 /** Doors beside the agent's own, each when its flag was given. */
-function doorsOf(_flags: Agent): AgentDoor[] {
-  return [];
+async function doorsOf({ hub, hubXet, hubAnonymous }: Agent): Promise<AgentDoor[]> {
+  const doors: AgentDoor[] = [];
+  if (hub !== null) {
+    const { hubDoor } = await import("../agent/hub.ts");
+    const anonymous = hubAnonymous === undefined ? null : (await readFile(hubAnonymous, "utf8")).trim();
+    doors.push(hubDoor(hub, { anonymous, xet: hubXet }));
+  }
+  return doors;
 }

@@ -55,7 +55,7 @@ async function bytesOf(c: Context, catalog: Catalog, { snapshot, file, headers }
   const length = range.end - range.start;
   headers.set("content-length", String(length));
   if (asked.kind === "part") headers.set("content-range", contentRange(range, file.size));
-  const stream = concatenate(catalog, await catalog.pieces(snapshot, file, range));
+  const stream = concatenate(catalog, await catalog.pieces(snapshot, file, range), { stallMs: catalog.patienceMs });
   return new Response(ofLength(stream, length), { status: asked.kind === "part" ? 206 : 200, headers });
 }
 

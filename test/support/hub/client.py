@@ -152,6 +152,27 @@ def branches_and_tags():
     api.delete_branch(NEW, branch="dev")
 
 
+def rewrite_history():
+    api.upload_file(repo_id=NEW, path_or_fileobj=os.urandom(2_000_000), path_in_repo="secret.bin")
+    api.delete_file("secret.bin", NEW)
+    secrets = [file for file in api.list_lfs_files(NEW) if file.filename == "secret.bin"]
+    assert len(secrets) == 1
+    api.permanently_delete_lfs_files(NEW, secrets)
+    assert not any(file.filename == "secret.bin" for file in api.list_lfs_files(NEW))
+    files = api.list_repo_files(NEW)
+    api.super_squash_history(NEW, commit_message="all in one")
+    assert [commit.title for commit in api.list_repo_commits(NEW)] == ["all in one"] and api.list_repo_files(NEW) == files
+
+
+def move_repository():
+    api.create_repo(f"{NEW}-old")
+    api.upload_file(repo_id=f"{NEW}-old", path_or_fileobj=b"hello", path_in_repo="x.txt")
+    api.move_repo(f"{NEW}-old", f"{NEW}-moved")
+    for name in ["moved", "old"]:
+        assert open(hf_hub_download(f"{NEW}-{name}", "x.txt"), "rb").read() == b"hello"
+    assert api.model_info(f"{NEW}-old").id == f"{NEW}-moved"
+
+
 def delete_repository():
     api.create_repo(f"{NEW}-gone")
     api.delete_repo(f"{NEW}-gone")
@@ -173,6 +194,8 @@ OPERATIONS = [
     copy_and_delete,
     parent_commit,
     branches_and_tags,
+    rewrite_history,
+    move_repository,
     delete_repository,
 ]
 

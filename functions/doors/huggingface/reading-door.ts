@@ -1,0 +1,45 @@
+/**
+ * The Hub's door of something that only reads, such as a node's agent: the read routes on catalogs that are opened by the callers' tokens.
+ * What writes is refused with a word where it belongs.
+ */
+import { type Context, Hono } from "hono";
+import { FerryError } from "../../../shared/errors.ts";
+import type { Catalog } from "../catalog.ts";
+import type { Gate } from "../gate.ts";
+import { asFerryError, hubProblem } from "./errors.ts";
+import { mountHubRead } from "./read.ts";
+
+export type Opening = {
+  /** Throws TOKEN_INVALID. */
+  open: (token: string) => Promise<Catalog>;
+  /** Stands for callers who send no token; null: they are refused. */
+  anonymous: string | null;
+};
+
+/** Answers every request; nothing is thrown. */
+export function readingDoor(opening: Opening): (request: Request) => Promise<Response> {
+  const app = new Hono();
+  mountHubRead(app, readingGate(opening));
+  app.all("*", async (c) => hubProblem(notHere(c), c.req.method));
+  app.onError((error, c) => hubProblem(asFerryError(error), c.req.method));
+  return async (request) => app.fetch(request);
+}
+
+function readingGate({ open, anonymous }: Opening): Gate<Catalog> {
+  return async (c, _, handle) => handle(await open(tokenOf(c, anonymous)), { repository: null, about: {} });
+}
+
+/** Throws TOKEN_MISSING, TOKEN_INVALID. */
+function tokenOf(c: Context, anonymous: string | null): string {
+  const header = c.req.header("authorization") ?? "";
+  const [, token] = /^bearer ([^ ]+)$/i.exec(header) ?? [];
+  if (token !== undefined) return token;
+  if (header !== "") throw new FerryError("TOKEN_INVALID");
+  if (anonymous !== null) return anonymous;
+  throw new FerryError("TOKEN_MISSING");
+}
+
+function notHere({ req: { method, path } }: Context): FerryError {
+  const isRead = method === "GET" || method === "HEAD";
+  return isRead ? new FerryError("ROUTE_UNKNOWN", { method, path: path.slice(0, 200) }) : new FerryError("AGENT_READS_ONLY");
+}
