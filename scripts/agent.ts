@@ -244,7 +244,7 @@ class Agent {
   }
 }
 
-const PROGRESS_MS = 3_000;
+const PROGRESS_MS = 2_000;
 const Progress = z.object({ bytes: z.int().nonnegative(), readers: z.array(z.string()).max(64) });
 
 async function askProgress(url: string): Promise<z.infer<typeof Progress> | null> {

@@ -11,10 +11,11 @@ import type { StoreAnswer } from "../../shared/transfer/ports.ts";
 import type { Transport } from "../node/transport.ts";
 import type { Cache } from "./cache.ts";
 import { chunkAddress } from "./chunk-address.ts";
-import { fetchInto, PATIENCE } from "./fetching.ts";
+import { type FetchEnd, fetchInto, PATIENCE } from "./fetching.ts";
 import type { Filling } from "./filling.ts";
 import { Gate, type Urgency } from "./gate.ts";
 import type { Origin, Wanted } from "./origin.ts";
+import { Paces } from "./pace.ts";
 import type { Fault, Peers } from "./peers.ts";
 
 /** How many peers are asked for one chunk. */
@@ -25,6 +26,8 @@ const ORIGIN_TRIES = 4;
 /** How long peers that are all busy are asked again. */
 const BUSY_MS_MAX = 60_000;
 const BUSY_PAUSE_MS = 250;
+/** How often one who is there may break off in the middle of a chunk, before he is taken for one that dies. */
+const BREAKS_MAX = 2;
 
 /** A chunk on its way. `done` rejects when it does not come. */
 export type Flight = { filling: Filling; done: Promise<void> };
@@ -48,7 +51,8 @@ export type BringerParts = {
 };
 
 type Answer = "there" | "busy" | "no";
-type Asking = { wanted: Wanted; filling: Filling; pass: string };
+type Asking = { wanted: Wanted; filling: Filling; pass: string; breaks: Map<string, number> };
+type AskingOne = Asking & { only: "here" | "any" };
 
 export type BringCounts = {
   originBytes: number;
@@ -62,6 +66,7 @@ export type BringCounts = {
 export class Bringer {
   readonly #parts: BringerParts;
   readonly #flights = new Map<Digest, Flight>();
+  readonly #paces = new Paces();
   readonly gate: Gate;
   readonly counts: BringCounts = { originBytes: 0, originChunks: 0, peerBytes: 0, peerChunks: 0, corrupt: 0, failed: 0 };
 
@@ -116,8 +121,9 @@ export class Bringer {
     const pass = await ticket(wanted);
     if (pass === null) return false;
     const endMs = nowMs() + BUSY_MS_MAX;
+    const breaks = new Map<string, number>();
     for (;;) {
-      const ended = await this.#askAll({ wanted, filling, pass });
+      const ended = await this.#askAll({ wanted, filling, pass, breaks });
       if (ended === "there") return true;
       if (ended === "no" || nowMs() > endMs) return false;
       await sleep(BUSY_PAUSE_MS * (0.5 + random()), signal);
@@ -143,45 +149,72 @@ export class Bringer {
   }
 
   /** A peer that gives the chunk to many now knows some who have it. */
-  async #fromReaders(peer: RingPeer, { wanted, filling, pass }: Asking): Promise<boolean> {
+  async #fromReaders(peer: RingPeer, asking: Asking): Promise<boolean> {
     const { ring: now, self } = this.#parts.ring();
-    const told = await this.#parts.progress(chunkAddress(`http://${peer.address}`, wanted, pass, { as: "progress" }));
+    const told = await this.#progressAt(peer, asking);
     const others = shuffled(told?.readers ?? [], this.#parts.random).filter((id) => id !== self.id);
     const members = others.flatMap((id) => now.members.find((member) => member.id === id) ?? []);
     for (const other of members.filter((member) => !this.#parts.peers.isLeft(member)).slice(0, READERS_MAX)) {
-      if ((await this.#fromPeer(other, { wanted, filling, pass, only: "here" })) === "there") return true;
+      if ((await this.#fromPeer(other, { ...asking, only: "here" })) === "there") return true;
     }
     return false;
   }
 
-  async #fromPeer(peer: RingPeer, { wanted, filling, pass, only }: Asking & { only: "here" | "any" }): Promise<Answer> {
-    const { peers, transport, signal } = this.#parts;
+  async #fromPeer(peer: RingPeer, asking: AskingOne): Promise<Answer> {
+    const { wanted, filling } = asking;
     const isOnly = filling.bytes === 0;
+    const startedMs = this.#parts.nowMs();
+    const end = await this.#fetch(peer, asking);
+    switch (end.kind) {
+      case "disk":
+        throw end.error;
+      case "slow":
+        return this.#blame(peer, "crawled", "it gives too few bytes");
+      case "broken":
+        return this.#broke(peer, asking, end.problem);
+      case "answered":
+        if (end.status === 503 || (asking.only === "here" && end.status === 404)) return "busy";
+        return this.#blame(peer, "refused", `it answered ${end.status}`);
+      default:
+        end satisfies { kind: "whole" };
+    }
+    if (await this.#settle(wanted, filling, `agent ${peer.id}`)) {
+      this.counts.peerChunks++;
+      this.#parts.peers.praise(peer, wanted.size / Math.max(0.001, (this.#parts.nowMs() - startedMs) / 1000));
+      return "there";
+    }
+    if (isOnly) return this.#blame(peer, "lied", `chunk ${wanted.sha256} does not have its digest`);
+    // Of bytes that came from several, or in several rounds, nobody knows whose were wrong: once more, all from this one.
+    return this.#fromPeer(peer, asking);
+  }
+
+  async #fetch(peer: RingPeer, asking: AskingOne): Promise<FetchEnd> {
+    const { peers, transport, signal } = this.#parts;
+    const { wanted, filling, pass, only } = asking;
+    const url = chunkAddress(`http://${peer.address}`, wanted, pass, { only, from: this.#parts.ring().self.id });
+    const floor = () => this.#paces.floor(peer.id, peers.usualRate);
+    const suspicion = { patience: PATIENCE, floor, progress: async () => (await this.#progressAt(peer, asking))?.bytes ?? null };
+    const flow = this.#paces.begin(peer.id);
     const onBytes = (bytes: number) => {
       this.counts.peerBytes += bytes;
     };
-    const base = `http://${peer.address}`;
-    const url = chunkAddress(base, wanted, pass, { only, from: this.#parts.ring().self.id });
-    const asking = chunkAddress(base, wanted, pass, { as: "progress" });
-    const progress = async () => (await this.#parts.progress(asking))?.bytes ?? null;
-    const suspicion = { patience: PATIENCE, bytesPerSecondMin: peers.rateMin, progress };
-    const startedMs = this.#parts.nowMs();
-    const end = await fetchInto(filling, url, { transport, signal, onBytes }, suspicion);
-    if (end.kind === "disk") throw end.error;
-    if (end.kind === "slow") return this.#blame(peer, "crawled", "it gives too few bytes");
-    if (end.kind === "broken") return this.#blame(peer, "died", end.problem);
-    if (end.kind === "answered")
-      return end.status === 503 || (only === "here" && end.status === 404)
-        ? "busy"
-        : this.#blame(peer, "refused", `it answered ${end.status}`);
-    if (await this.#settle(wanted, filling, `agent ${peer.id}`)) {
-      this.counts.peerChunks++;
-      peers.praise(peer, wanted.size / Math.max(0.001, (this.#parts.nowMs() - startedMs) / 1000));
-      return "there";
+    try {
+      return await fetchInto(filling, url, { transport, signal, flow, onBytes }, suspicion);
+    } finally {
+      this.#paces.end(flow);
     }
-    // Of bytes that came from several, nobody knows whose were wrong.
-    if (isOnly) this.#blame(peer, "lied", `chunk ${wanted.sha256} does not have its digest`);
-    return "no";
+  }
+
+  #progressAt(peer: RingPeer, { wanted, pass }: Asking): Promise<{ bytes: number; readers: readonly string[] } | null> {
+    return this.#parts.progress(chunkAddress(`http://${peer.address}`, wanted, pass, { as: "progress" }));
+  }
+
+  /** One who is there, and breaks off, has himself been given wrong bytes, or goes: that is no fault of his, as long as it does not go on. */
+  async #broke(peer: RingPeer, asking: AskingOne, problem: string): Promise<Answer> {
+    const breaks = (asking.breaks.get(peer.id) ?? 0) + 1;
+    asking.breaks.set(peer.id, breaks);
+    if (breaks > BREAKS_MAX || (await this.#progressAt(peer, asking)) === null) return this.#blame(peer, "died", problem);
+    return "busy";
   }
 
   #blame(peer: RingPeer, fault: Fault, problem: string): "no" {
@@ -199,7 +232,9 @@ export class Bringer {
     let problem = "";
     for (let attempt = 0; attempt < ORIGIN_TRIES; attempt++) {
       if (attempt > 0) await sleep(200 * 2 ** attempt * (0.5 + random()), signal);
-      const end = await fetchInto(filling, await origin.url(wanted), { transport, signal, onBytes }, null);
+      const url = await origin.url(wanted);
+      const flow = this.#paces.begin("origin");
+      const end = await fetchInto(filling, url, { transport, signal, flow, onBytes }, null).finally(() => this.#paces.end(flow));
       if (end.kind === "disk") throw end.error;
       if (end.kind === "whole") {
         if (await this.#settle(wanted, filling, "the store")) {

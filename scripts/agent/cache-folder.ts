@@ -7,13 +7,31 @@
  *
  * Pulls read `chunks/` themselves where they see it (scripts/node/chunk-cache.ts), so its form is a contract.
  */
-import { accessSync, constants, lstatSync, readdirSync, realpathSync, renameSync, rmSync, statfsSync, statSync, utimesSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  fdatasync,
+  lstatSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  utimesSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
+import { promisify } from "node:util";
 import { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { fsProblem } from "../node/fs-errors.ts";
 import { makeFolders } from "../node/make-folders.ts";
 import { yieldToOthers } from "../node/read-at.ts";
+import { Gate } from "./gate.ts";
+
+const syncData = promisify(fdatasync);
+/** Node reads files with four threads: while all of them wait for a disk to write, nobody is served. */
+const SYNCS_AT_ONCE = 2;
 
 /** Of statfs(2). There, a name that was given is not at once everybody's, or each read crosses a network: no cache. */
 const REMOTE_SYSTEMS: ReadonlyMap<number, string> = new Map([
@@ -31,6 +49,7 @@ export type FoundChunk = { sha256: Digest; size: number; usedAtMs: number };
 export class CacheFolder {
   /** Without symbolic links. */
   readonly path: string;
+  readonly #syncs = new Gate(SYNCS_AT_ONCE);
   #numbers = 0;
 
   private constructor(path: string) {
@@ -72,6 +91,11 @@ export class CacheFolder {
   /** A new name for a chunk on its way. */
   fillingPath(sha256: Digest): string {
     return join(this.path, "filling", `${++this.#numbers}-${sha256}`);
+  }
+
+  /** Makes a file's bytes durable. */
+  sync(fd: number): Promise<void> {
+    return this.#syncs.pass("live", () => syncData(fd));
   }
 
   /** Gives a durable file its name as a chunk. */

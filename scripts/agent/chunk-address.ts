@@ -21,13 +21,19 @@ const Named = z.object({
   checks: z.enum(["self", "agent"]).default("agent"),
   /** The agent that asks: others may be sent to it. Empty: a pod. */
   from: z.string().max(128).default(""),
+  /** With `path`: seconds after which the answer is how far it is, when it is not here yet. 0: the answer comes when it is. */
+  wait: z
+    .string()
+    .regex(/^\d{1,2}$/)
+    .transform(Number)
+    .default(0),
   /** `here`: only when its bytes are here, or coming. */
   only: z.enum(["here", "any"]).default("any"),
 });
 
 export type ChunkQuestion = z.infer<typeof Named>;
 
-type Manner = Partial<Pick<ChunkQuestion, "as" | "from" | "only">>;
+type Manner = Partial<Pick<ChunkQuestion, "as" | "from" | "only">> & { wait?: string };
 
 /** For who hashes what it gets. @param base such as `http://10.0.0.1:7077`. */
 export function chunkAddress(base: string, { sha256, size, repository, revision }: Wanted, ticket: string, manner: Manner = {}): string {

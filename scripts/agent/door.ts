@@ -3,6 +3,7 @@
  *
  *   GET  /v1/chunks/<sha256>?size=&repository=&revision=&ticket=   the chunk's bytes, whole or a range; brought first when it is not here
  *        &as=path                                                  instead: where its file is, once it is whole
+ *        &as=path&wait=4                                           or, after so many seconds, how far it is (202): then ask again
  *        &as=progress                                              instead: how much of it is here
  *        &checks=self                                              the reader hashes for itself: it may have bytes as they come
  *   POST /v1/chunks/<sha256>?…                                     a reader found the file wrong: it is read again, and dropped if so
@@ -122,12 +123,17 @@ export class Door {
     }
   }
 
-  /** Until the file is whole; then where it is. */
+  /** Until the file is whole; then where it is. Who does not want to wait so long is told what moved meanwhile. */
   async #path(question: ChunkQuestion, response: ServerResponse): Promise<void> {
     const { cache, bringer, nowMs } = this.#parts;
     const isHit = cache.has(question);
     this.#count(isHit);
-    await bringer.bring(question, "live");
+    const brought = bringer.bring(question, "live");
+    if (question.wait > 0 && !(await endsWithin(brought, question.wait * 1000))) {
+      const { originBytes, peerBytes } = bringer.counts;
+      return json(response, 202, { bytes: this.#progress(question), brought: originBytes + peerBytes });
+    }
+    await brought;
     cache.pin(question.sha256, "paths", nowMs() + PATH_PIN_MS);
     // Counts as a use, and finds out whether somebody removed the file.
     const file = cache.read(question);
@@ -202,6 +208,19 @@ export class Door {
     if (told.status >= 500) this.#parts.log({ event: "request.failed", code: told.code, problem: told.message });
     if (response.headersSent) return void response.destroy();
     json(response, told.status, { code: told.code, detail: told.message, next: told.next });
+  }
+}
+
+/** Throws what the work throws, when it ends in time. */
+async function endsWithin(work: Promise<void>, limitMs: number): Promise<boolean> {
+  const late = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => late.resolve(false), limitMs);
+  // Nobody may be there any more to hear of a failure.
+  work.catch(() => {});
+  try {
+    return await Promise.race([work.then(() => true), late.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

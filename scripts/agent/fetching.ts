@@ -3,44 +3,59 @@ import { FerryError } from "../../shared/errors.ts";
 import type { StoreAnswer } from "../../shared/transfer/ports.ts";
 import type { BodySink, Transport } from "../node/transport.ts";
 import type { Filling } from "./filling.ts";
+import { type Flow, TICK_MS } from "./pace.ts";
 
 /** `whole`: all bytes are there, unseen whether right. `slow`: given up. `disk`: they could not be kept. */
 export type FetchEnd = { kind: "whole" } | { kind: "slow" } | { kind: "disk"; error: unknown } | StoreAnswer;
 
 /**
- * When a peer is suspected to crawl: nothing for `firstByteMs`, or less than its rate for `windowMs`. Then it is asked how much of the chunk
- * it has: one that has no more waits for somebody else, which is no fault of its own, but not for longer than `standstillMs`. One that has
- * more, twice, is given up, and one that does not answer is after `silentMs`: the machine may be busy.
+ * A peer that gives less than the floor for a second is suspected to crawl, and asked how much of the chunk it has. One that has no more
+ * waits for somebody else, which is no fault of its own, but not for longer than `standstillMs`. One that has more, twice, crawls: it is
+ * left at once. One that does not answer is left after `silentMs`: the machine may be busy.
  */
-export type PeerPatience = { firstByteMs: number; windowMs: number; silentMs: number; standstillMs: number };
-export const PATIENCE: PeerPatience = { firstByteMs: 3_000, windowMs: 2_000, silentMs: 10_000, standstillMs: 60_000 };
+export type PeerPatience = { silentMs: number; standstillMs: number };
+export const PATIENCE: PeerPatience = { silentMs: 4_000, standstillMs: 60_000 };
 
 /** How much of the chunk the peer has; null: it does not say. */
 export type AskProgress = () => Promise<number | null>;
 
-export type Suspicion = { patience: PeerPatience; bytesPerSecondMin: number; progress: AskProgress };
+/** `floor`: bytes per second that the peer has to give, as things are now. */
+export type Suspicion = { patience: PeerPatience; floor: () => number; progress: AskProgress };
 
 class DiskFault extends Error {}
 const SLOW = new Error("too slow");
 
-type Fetching = { transport: Transport; signal: AbortSignal; onBytes: (bytes: number) => void };
+type Fetching = { transport: Transport; signal: AbortSignal; flow: Flow; onBytes: (bytes: number) => void };
 
-/** Goes on from the bytes that are there. Rejects only with the signal's reason. @param suspicion null: the transport's own patience is enough. */
+/**
+ * Goes on from the bytes that are there. Rejects only with the signal's reason. @param suspicion null: the transport's own patience is
+ * enough.
+ */
 export async function fetchInto(
   filling: Filling,
   url: string,
-  { transport, signal, onBytes }: Fetching,
+  { transport, signal, flow, onBytes }: Fetching,
   suspicion: Suspicion | null,
 ): Promise<FetchEnd> {
   const controller = new AbortController();
   const stop = () => controller.abort(signal.reason);
   if (signal.aborted) stop();
   signal.addEventListener("abort", stop, { once: true });
-  const watch = suspicion === null ? undefined : watchPace(filling, suspicion, () => controller.abort(SLOW));
+  const watch = suspicion === null ? null : new Watch(filling, suspicion, flow);
+  // Counted in ticks: while this process was busy nobody else was slow.
+  const timer = setInterval(() => {
+    flow.tick();
+    if (watch?.isOver()) controller.abort(SLOW);
+  }, TICK_MS);
+  timer.unref();
   const { size } = filling.chunk;
+  const onMoved = (bytes: number) => {
+    flow.add(bytes);
+    onBytes(bytes);
+  };
   try {
     const request = { url, offset: filling.bytes, end: size, sizeBytes: size };
-    const answer = await transport.get(request, sinkOf(filling), { signal: controller.signal, onBytes });
+    const answer = await transport.get(request, sinkOf(filling), { signal: controller.signal, onBytes: onMoved });
     return answer.kind === "complete" ? { kind: "whole" } : answer;
   } catch (error) {
     if (error === SLOW) return { kind: "slow" };
@@ -48,7 +63,7 @@ export async function fetchInto(
     if (error instanceof FerryError) return { kind: "broken", problem: error.message };
     throw error;
   } finally {
-    clearInterval(watch);
+    clearInterval(timer);
     signal.removeEventListener("abort", stop);
   }
 }
@@ -68,29 +83,45 @@ function sinkOf(filling: Filling): BodySink {
   };
 }
 
-function watchPace(filling: Filling, { patience, bytesPerSecondMin, progress }: Suspicion, giveUp: () => void): NodeJS.Timeout {
-  const { firstByteMs, windowMs, silentMs, standstillMs } = patience;
-  const tickMs = windowMs / 2;
-  const startBytes = filling.bytes;
-  let seenBytes = startBytes;
-  let [slowMs, standingMs] = [0, 0];
-  let [isAsking, timesAhead] = [false, 0];
-  // Counted in ticks: while this process was busy nobody else was slow.
-  const timer = setInterval(() => {
-    const moved = filling.bytes - seenBytes;
-    seenBytes = filling.bytes;
-    standingMs = moved > 0 ? 0 : standingMs + tickMs;
-    slowMs = moved < (bytesPerSecondMin * tickMs) / 1000 ? slowMs + tickMs : 0;
-    if (standingMs >= standstillMs) return giveUp();
-    if (isAsking || slowMs < (seenBytes === startBytes ? firstByteMs : windowMs)) return;
-    isAsking = true;
-    void progress().then((bytes) => {
-      isAsking = false;
-      const isAhead = bytes !== null && slowMs > 0 && bytes > filling.bytes + (bytesPerSecondMin * windowMs) / 1000;
-      timesAhead = isAhead ? timesAhead + 1 : 0;
-      if (timesAhead >= 2 || (bytes === null && slowMs >= silentMs)) giveUp();
-    });
-  }, tickMs);
-  timer.unref();
-  return timer;
+class Watch {
+  readonly #filling: Filling;
+  readonly #suspicion: Suspicion;
+  readonly #flow: Flow;
+  #seenBytes: number;
+  #standingMs = 0;
+  #silentMs = 0;
+  #isAsking = false;
+  #timesAhead = 0;
+
+  constructor(filling: Filling, suspicion: Suspicion, flow: Flow) {
+    this.#filling = filling;
+    this.#suspicion = suspicion;
+    this.#flow = flow;
+    this.#seenBytes = filling.bytes;
+  }
+
+  /** To be asked at each tick: whether the peer is to be left. */
+  isOver(): boolean {
+    const { patience, floor, progress } = this.#suspicion;
+    const { bytes } = this.#filling;
+    this.#standingMs = bytes === this.#seenBytes ? this.#standingMs + TICK_MS : 0;
+    this.#seenBytes = bytes;
+    const isSlow = (this.#flow.rate ?? Number.POSITIVE_INFINITY) < floor();
+    this.#silentMs = isSlow ? this.#silentMs + TICK_MS : 0;
+    if (!isSlow) this.#timesAhead = 0;
+    else if (!this.#isAsking) {
+      this.#isAsking = true;
+      void progress().then((told) => this.#told(told));
+    }
+    return this.#timesAhead >= 2 || this.#standingMs >= patience.standstillMs || this.#silentMs >= patience.silentMs;
+  }
+
+  #told(bytes: number | null): void {
+    this.#isAsking = false;
+    if (bytes === null) return;
+    this.#silentMs = 0;
+    // Of a small chunk half is much. The last byte comes when the peer has seen all to be right.
+    const much = Math.min(this.#suspicion.floor(), Math.max(1, (this.#filling.chunk.size - 1) / 2));
+    this.#timesAhead = bytes - this.#filling.bytes > much ? this.#timesAhead + 1 : 0;
+  }
 }

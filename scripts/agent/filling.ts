@@ -4,13 +4,11 @@
  * right: so one who relays what somebody lied about breaks off, and is taken for no liar.
  */
 import { createHash, type Hash } from "node:crypto";
-import { closeSync, constants, fdatasync, ftruncateSync, openSync, rmSync, writeSync } from "node:fs";
-import { promisify } from "node:util";
+import { closeSync, constants, ftruncateSync, openSync, rmSync, writeSync } from "node:fs";
 import type { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import type { CacheFolder } from "./cache-folder.ts";
 
-const sync = promisify(fdatasync);
 const READ_ONLY = 0o444;
 
 export type Chunk = { sha256: Digest; size: number };
@@ -84,7 +82,7 @@ export class Filling {
     if (this.#bytes !== this.chunk.size) throw this.#wrong(this.#bytes);
     const { sha256 } = this.chunk;
     if (this.#hash.digest("hex") !== sha256) throw new FerryError("DIGEST_INVALID", { what: `a chunk from ${from}`, expected: sha256 });
-    await sync(this.fd);
+    await this.#folder.sync(this.fd);
     this.#folder.settle(this.path, sha256);
     this.#ended = "whole";
     this.#tell();

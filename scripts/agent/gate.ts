@@ -1,4 +1,4 @@
-/** So many requests to the origin at once, live pulls before warm-ups. Whoever has passed waits for nobody who still has to. */
+/** So much at once, live pulls before warm-ups. Whoever has passed waits for nobody who still has to. */
 export type Urgency = "live" | "warm";
 
 export class Gate {

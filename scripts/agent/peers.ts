@@ -1,6 +1,5 @@
 /** What this agent has seen of others: who lies, dies or crawls is left alone for a while, for longer each time. */
 import type { RingPeer } from "../../shared/contract/agents.ts";
-import { KiB } from "../../shared/units.ts";
 
 export type Fault = "lied" | "died" | "crawled" | "refused";
 
@@ -8,8 +7,6 @@ export type Fault = "lied" | "died" | "crawled" | "refused";
 const LEFT_MS: Record<Fault, number> = { lied: 600_000, died: 3_000, crawled: 20_000, refused: 3_000 };
 const LEFT_MS_MAX = 1_800_000;
 const RATES_KEPT = 32;
-const RATE_MIN_LEAST = 16 * KiB;
-const RATE_MIN_MOST = 256 * KiB;
 
 type Standing = { faults: number; untilMs: number };
 
@@ -44,11 +41,10 @@ export class Peers {
     if (this.#rates.length > RATES_KEPT) this.#rates.shift();
   }
 
-  /** What is slower than this crawls, in bytes per second: an eighth of what is usual here. On a machine that is busy all are slow. */
-  get rateMin(): number {
+  /** Of the newest chunks, in bytes per second; 0: there were none. */
+  get usualRate(): number {
     const rates = [...this.#rates].sort((a, b) => a - b);
-    const usual = rates[rates.length >> 1] ?? 0;
-    return Math.min(RATE_MIN_MOST, Math.max(RATE_MIN_LEAST, usual / 8));
+    return rates[rates.length >> 1] ?? 0;
   }
 
   get left(): number {

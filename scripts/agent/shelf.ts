@@ -11,7 +11,6 @@ import type { Digest } from "../../shared/digest.ts";
 import { FerryError, problemOf } from "../../shared/errors.ts";
 import type { RepositoryName, RevisionId } from "../../shared/names.ts";
 import { Window } from "../../shared/transfer/semaphore.ts";
-import { MiB } from "../../shared/units.ts";
 import type { ChunkShelf } from "../node/chunk-cache.ts";
 import { fsCode } from "../node/fs-errors.ts";
 import { chunkAddress } from "./chunk-address.ts";
@@ -21,12 +20,17 @@ const WELL_KNOWN_SOCKETS = ["/var/lib/modelferry/agent.sock", "/run/modelferry/a
 /** Chunks that are asked for at once. */
 const WIDTH = 16;
 const ANSWER_BYTES_MAX = 64 * 1024;
-/** An agent that does not answer is left after so long: it had to bring the chunk, but not from the moon. */
-const ANSWER_MS = 30_000;
-const BRING_BYTES_PER_SECOND_MIN = 4 * MiB;
+/** The agent says where a chunk is, or, after this, how far it has come. */
+const WAIT_SECONDS = 4;
+/** An agent that does not answer at all is left after so long. */
+const ANSWER_MS = 15_000;
+/** Answers without a byte that moved, of this chunk and of all that the agent brings, after which it is left: 20 seconds and two minutes. */
+const STILL_ALL_MAX = 5;
+const STILL_CHUNK_MAX = 30;
 const FAILURES_MAX = 3;
 
 const PathAnswer = z.object({ path: z.string().startsWith("/") });
+const WaitAnswer = z.object({ bytes: z.int(), brought: z.int() });
 const About = z.object({ id: z.string(), group: z.string(), folder: z.string() });
 
 export type AgentPlace = { socketPath: string } | { host: string; port: number };
@@ -92,9 +96,8 @@ export class AgentShelf implements ChunkShelf {
     await this.#window.take(1, signal);
     try {
       if (this.#isOff) return null;
-      const url = chunkAddress("", wanted, await this.#ticket(sha256, signal), { as: "path" });
-      const answer = await this.#ask("GET", url, ANSWER_MS + (size / BRING_BYTES_PER_SECOND_MIN) * 1000, signal);
-      const fd = this.#openAt(PathAnswer.parse(answer).path, { sha256, size });
+      const url = chunkAddress("", wanted, await this.#ticket(sha256, signal), { as: "path", wait: String(WAIT_SECONDS) });
+      const fd = this.#openAt(await this.#pathOf(url, signal), { sha256, size });
       this.#failures = 0;
       if (fd !== null) this.counts.given++;
       return fd;
@@ -104,6 +107,21 @@ export class AgentShelf implements ChunkShelf {
       return null;
     } finally {
       this.#window.give(1);
+    }
+  }
+
+  /** Waits as long as anything moves. */
+  async #pathOf(url: string, signal: AbortSignal): Promise<string> {
+    let last = { bytes: -1, brought: -1 };
+    let [stillAll, stillChunk] = [0, 0];
+    for (;;) {
+      const answer = await this.#ask("GET", url, ANSWER_MS, signal);
+      const wait = WaitAnswer.safeParse(answer);
+      if (!wait.success) return PathAnswer.parse(answer).path;
+      stillAll = wait.data.brought === last.brought ? stillAll + 1 : 0;
+      stillChunk = wait.data.bytes === last.bytes ? stillChunk + 1 : 0;
+      if (stillAll >= STILL_ALL_MAX || stillChunk >= STILL_CHUNK_MAX) throw new Error("it brings nothing");
+      last = wait.data;
     }
   }
 
@@ -205,7 +223,7 @@ async function readJson(response: IncomingMessage): Promise<unknown> {
     text += String(piece);
     if (text.length > ANSWER_BYTES_MAX) throw new Error("its answer is too long");
   }
-  if (response.statusCode === 200) return JSON.parse(text);
+  if (response.statusCode === 200 || response.statusCode === 202) return JSON.parse(text);
   const { code } = z.object({ code: z.string() }).catch({ code: "" }).parse(safeJson(text));
   throw new Refusal(`it answered ${response.statusCode} ${code}`.trim());
 }
