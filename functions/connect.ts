@@ -1,4 +1,5 @@
 /** Composition: the adapters of a deployment, built from its settings. */
+import { AsyncLocalStorage } from "node:async_hooks";
 import { MiB } from "../shared/units.ts";
 import { MemoryCache } from "./cache.ts";
 import type { Config } from "./config.ts";
@@ -8,9 +9,11 @@ import { identities } from "./identity/verify.ts";
 import { makeKeyed } from "./keyed.ts";
 import type { RedisCommands } from "./metadata/commands.ts";
 import { redisIndexes } from "./metadata/indexes.ts";
+import { meteredCommands, meteredFetch } from "./metered.ts";
 import { fetchOutbound } from "./outbound.ts";
 import type { Outbound } from "./registry/hooks/ports.ts";
 import type { Clock, Hasher, Ports, Random } from "./registry/ports.ts";
+import { type Spent, Traffic } from "./registry/traffic.ts";
 import { makeServices } from "./services.ts";
 import { makeStores } from "./storage/stores.ts";
 
@@ -50,12 +53,14 @@ export async function connect(config: Config, commands: RedisCommands, world: Wo
   const { stores, homeStore } = config;
   const profiles = stores.map(({ profile }) => profile);
   const credentials = Object.fromEntries(stores.map(({ profile, credentials }) => [profile.id, credentials]));
+  const traffic = new Traffic(clock, new AsyncLocalStorage<Spent>());
+  const fetchStore = meteredFetch(world.fetch, profiles, traffic);
   const ports: Ports = {
     clock,
     random,
     keyed: await makeKeyed(config.secret),
-    stores: makeStores({ profiles, credentials, homeId: homeStore, clock, random, hasher, fetch: world.fetch }),
-    ...redisIndexes({ commands, generation: config.generation }),
+    stores: makeStores({ profiles, credentials, homeId: homeStore, clock, random, hasher, fetch: fetchStore }),
+    ...redisIndexes({ commands: meteredCommands(commands, traffic), generation: config.generation }),
     outbound: world.outbound(config.privateHosts),
     margins: config.margins,
     limits: config.limits,
@@ -65,5 +70,5 @@ export async function connect(config: Config, commands: RedisCommands, world: Wo
     hasher,
   };
   const login = config.login === null ? null : redeemer(config.login.provider, config.login.clientSecret, world);
-  return makeServices(ports, config.bootstrapToken, { ...world, login, metricsToken: config.metricsToken });
+  return makeServices(ports, config.bootstrapToken, { ...world, login, traffic, metricsToken: config.metricsToken });
 }

@@ -13,18 +13,26 @@ import type { Redeemer } from "./registry/login-provider.ts";
 import { PeopleLogin } from "./registry/people-login.ts";
 import type { Caller, Ports } from "./registry/ports.ts";
 import { RateLimits } from "./registry/rate-limits.ts";
+import { NO_SCOPE, Traffic } from "./registry/traffic.ts";
 
 export const VERSION = "0.1.0";
 
 const ALL_ACTIONS: Action[] = ["pull", "push", "tag", "delete", "admin"];
 
-type Beside = { metricsToken?: string | null; login?: Redeemer | null; log: (line: LogLine) => void; sleep: (ms: number) => Promise<void> };
+type Beside = {
+  metricsToken?: string | null;
+  login?: Redeemer | null;
+  /** What stands before the ports' stores and index; left out: nobody counts. */
+  traffic?: Traffic;
+  log: (line: LogLine) => void;
+  sleep: (ms: number) => Promise<void>;
+};
 
 /** `ports` may be any: the real ones of connect.ts, or memory in tests. */
 export async function makeServices(
   ports: Ports,
   bootstrapToken: string,
-  { log, sleep, login = null, metricsToken = null }: Beside,
+  { log, sleep, login = null, metricsToken = null, traffic = new Traffic(ports.clock, NO_SCOPE) }: Beside,
 ): Promise<Services> {
   const bootstrap: Bootstrap = {
     tokenId: "bootstrap",
@@ -48,7 +56,8 @@ export async function makeServices(
     rates,
     failures,
     hooks: new HookWaker(),
-    tally: new Tally(ports),
+    tally: new Tally(ports, traffic),
+    traffic,
     metricsToken,
     audit: new AuditLog(ports),
     authenticate: async (bearer, address) => ofKind(await authentication.callerOf(bearer, address), false),

@@ -8,6 +8,7 @@ import type { IdentityExchange } from "../registry/identity.ts";
 import type { PeopleLogin } from "../registry/people-login.ts";
 import type { Caller, Ports } from "../registry/ports.ts";
 import type { Budget, RateLimits } from "../registry/rate-limits.ts";
+import type { Traffic } from "../registry/traffic.ts";
 import type { HookWaker } from "./tell-hooks.ts";
 
 /** All that a deployment is made of, built from its settings by services.ts. */
@@ -24,6 +25,7 @@ export type Services = {
   failures: FailureLimit;
   hooks: HookWaker;
   tally: Tally;
+  traffic: Traffic;
   /** Of whoever reads /metrics; null: only administrators do. */
   metricsToken: string | null;
   audit: AuditLog;

@@ -7,6 +7,24 @@ import type { EdgeContext, Services } from "./edge.ts";
 /** A method may be any word that a client likes. */
 const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"]);
 
+const PUSH: ReadonlySet<RouteName> = new Set([
+  "openUpload",
+  "reserve",
+  "confirm",
+  "sendRecipes",
+  "commit",
+  "joinSession",
+  "sealPart",
+  "commitSession",
+]);
+const PULL: ReadonlySet<RouteName> = new Set(["resolve", "manifest", "readRecipes", "download"]);
+
+/** From here on, what the request asks of stores and the index is counted as of its kind. */
+export function measureAs(c: EdgeContext, name: RouteName): void {
+  const spent = c.get("services").traffic.spentNow();
+  if (spent !== null) spent.purpose = PUSH.has(name) ? "push" : PULL.has(name) ? "pull" : "other";
+}
+
 type Answer = { revision?: unknown; newBytes?: unknown; tickets?: unknown; items?: unknown };
 
 /** What a route answered: commits, and what was signed. */

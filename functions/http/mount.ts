@@ -23,7 +23,7 @@ import { authenticated, demandSigning, scoped } from "./authorize.ts";
 import { BODY_BYTES_MAX, PUBLIC_BODY_BYTES_MAX, readJson } from "./body.ts";
 import type { Edge, EdgeContext, Services } from "./edge.ts";
 import { parsed, queryOf } from "./input.ts";
-import { measure } from "./measure.ts";
+import { measure, measureAs } from "./measure.ts";
 import { costOf, REFUSAL_COST, spend } from "./spend.ts";
 import { wakeReplication } from "./wake.ts";
 
@@ -52,6 +52,7 @@ export function mount<N extends RouteName>(app: Hono<Edge>, name: N, handle: Han
   const route: RouteSpec = ROUTES[name];
   app.on(route.method, route.path, async (c) => {
     const seen: Seen<N> = {};
+    measureAs(c, name);
     try {
       const answer = await answerOf(c, name, handle, seen);
       seen.answer = answer;

@@ -1,12 +1,13 @@
 /** Counters on Redis: one hash. */
-import type { Counters } from "../registry/counters.ts";
+import { COUNTED_SINCE, type Counters } from "../registry/counters.ts";
 import { integerOf, listOf, type RedisCommands, textOf } from "./commands.ts";
 import type { Keys } from "./keys.ts";
 import { script } from "./lua.ts";
 
-/** ARGV: field, by how much, … */
+/** ARGV: the field of when counting began, field, by how much, … */
 export const ADD_COUNTS = script(`
-for i = 1, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]) end
+redis.call('HSETNX', KEYS[1], ARGV[1], redis.call('TIME')[1])
+for i = 2, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]) end
 return 1`);
 const SLICE = 1_000;
 
@@ -22,7 +23,7 @@ export class RedisCounters implements Counters {
   async add(counts: ReadonlyMap<string, number>): Promise<void> {
     const entries = [...counts];
     for (let at = 0; at < entries.length; at += SLICE)
-      integerOf(await this.#commands.script(ADD_COUNTS, [this.#key], entries.slice(at, at + SLICE).flat()));
+      integerOf(await this.#commands.script(ADD_COUNTS, [this.#key], [COUNTED_SINCE, ...entries.slice(at, at + SLICE).flat()]));
   }
 
   async read(): Promise<Map<string, number>> {

@@ -3,15 +3,17 @@
  * seconds, so a request costs no command of its own. An isolate that ends before loses what waited: counters say how things go, not who owes what.
  */
 import type { Ports } from "./ports.ts";
+import type { Traffic } from "./traffic.ts";
 
 /** Where the counts of all isolates are. */
 export interface Counters {
   /** Adds to each; in one step. A repeated call may add twice. */
   add(counts: ReadonlyMap<string, number>): Promise<void>;
-  /** All of them. */
+  /** All of them, and under COUNTED_SINCE when the first was added: seconds since 1970. */
   read(): Promise<Map<string, number>>;
 }
 
+export const COUNTED_SINCE = "ferry_counted_since_seconds";
 /** Upper ends in seconds; the last bucket has none. */
 export const SECONDS_ENDS = [0.01, 0.05, 0.25, 1, 5] as const;
 /** An isolate with more than this would be told to by a caller who makes names up. */
@@ -23,11 +25,13 @@ type Needed = Pick<Ports, "clock" | "counters">;
 /** One for each isolate. */
 export class Tally {
   readonly #ports: Needed;
+  readonly #traffic: Traffic;
   #waiting = new Map<string, number>();
   #flushedAtMs = 0;
 
-  constructor(ports: Needed) {
+  constructor(ports: Needed, traffic: Traffic) {
     this.#ports = ports;
+    this.#traffic = traffic;
   }
 
   /** `labels`: few and of few values; never a repository, a person or a path. */
@@ -53,6 +57,7 @@ export class Tally {
 
   async flush(): Promise<void> {
     const counts = this.#waiting;
+    for (const [key, by] of this.#traffic.take()) counts.set(key, by);
     if (counts.size === 0) return;
     this.#waiting = new Map();
     await this.#ports.counters.add(counts);

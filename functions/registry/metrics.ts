@@ -12,6 +12,13 @@ export const METRICS = [
   { name: "ferry_commits_total", type: "counter", help: "Revisions that were committed." },
   { name: "ferry_committed_bytes_total", type: "counter", help: "Bytes of committed revisions that were new." },
   { name: "ferry_signed_urls_total", type: "counter", help: "Presigned requests that were given, by kind." },
+  {
+    name: "ferry_store_operations_total",
+    type: "counter",
+    help: "Requests to stores, by class as providers bill and by what they were for.",
+  },
+  { name: "ferry_index_commands_total", type: "counter", help: "Commands sent to the index, by what they were for." },
+  { name: "ferry_index_bytes_total", type: "counter", help: "Characters of commands and answers of the index, by direction." },
   { name: "ferry_webhook_attempts_total", type: "counter", help: "Attempts to deliver, by how they ended." },
   { name: "ferry_webhook_waiting", type: "gauge", help: "Deliveries that wait." },
   { name: "ferry_replica_tasks_waiting", type: "gauge", help: "Tasks of replication that are not done, by store." },

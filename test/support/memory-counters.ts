@@ -1,10 +1,16 @@
 /** Counters in memory. */
-import type { Counters } from "../../functions/registry/counters.ts";
+import { COUNTED_SINCE, type Counters } from "../../functions/registry/counters.ts";
 
 export class MemoryCounters implements Counters {
   readonly counts = new Map<string, number>();
+  readonly #nowSeconds: () => number;
+
+  constructor(clock: { now(): number } = { now: () => 0 }) {
+    this.#nowSeconds = () => Math.floor(clock.now() / 1000);
+  }
 
   async add(counts: ReadonlyMap<string, number>): Promise<void> {
+    if (!this.counts.has(COUNTED_SINCE)) this.counts.set(COUNTED_SINCE, this.#nowSeconds());
     for (const [key, by] of counts) this.counts.set(key, (this.counts.get(key) ?? 0) + by);
   }
 

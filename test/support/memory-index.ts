@@ -200,7 +200,7 @@ export function memoryIndexes({ clock }: { clock: Clock }): MemoryIndexes {
     jobs: new MemoryReplicaJobs(),
     events,
     deliveries: new MemoryDeliveries(clock),
-    counters: new MemoryCounters(),
+    counters: new MemoryCounters(clock),
     system: new MemorySystemIndex((record) => events.tell(eventOfSystem(record))),
     repositories: new MemoryRepositoryIndex((record) => events.tell(eventOfRepository(record))),
     chunks: new MemoryChunkIndex(),
