@@ -1,12 +1,13 @@
-/** Keyed digests on WebCrypto. */
-import type { Keyed } from "./registry/ports.ts";
+/** Keyed digests with the deployment's secret. */
+import type { Digests, Keyed } from "./registry/ports.ts";
+import { webDigests } from "./web-digests.ts";
 
 const encoder = new TextEncoder();
 
-/** @param secret the deployment's secret, at least 32 bytes. */
-export async function makeKeyed(secret: Uint8Array): Promise<Keyed> {
-  const key = await crypto.subtle.importKey("raw", secret as Uint8Array<ArrayBuffer>, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
-  const sign = async (text: string) => new Uint8Array(await crypto.subtle.sign("HMAC", key, encoder.encode(text)));
+/** @param secret at least 32 bytes. */
+export async function makeKeyed(secret: Uint8Array, digests: Digests = webDigests): Promise<Keyed> {
+  const hmac = await digests.hmac(secret);
+  const sign = async (text: string) => hmac(encoder.encode(text));
   return {
     mac: (...parts) => sign(joined(parts)),
     macs: (prefix, lasts) => Promise.all(lasts.map((last) => sign(joined([...prefix, last])))),

@@ -17,11 +17,13 @@ import type { RedisCommands } from "./metadata/commands.ts";
 import { upstashCommands } from "./metadata/upstash.ts";
 import { clientAddress } from "./node/client-address.ts";
 import { withConsole } from "./node/console.ts";
+import { nodeDigests } from "./node/digests.ts";
 import { nodeHasher } from "./node/hasher.ts";
 import { type Listening, parseListening, readTls } from "./node/listening.ts";
 import { nodeOutbound } from "./node/outbound.ts";
 import { ringsBell, runProcesses } from "./node/processes.ts";
 import { tcpCommands } from "./node/redis-tcp.ts";
+import { storeFetch } from "./node/store-fetch.ts";
 
 const REDIS_TIMEOUT_MS = 10_000;
 const DRAIN_MS = 25_000;
@@ -37,7 +39,11 @@ async function main(): Promise<void> {
   if (listening.tls !== null) readTls(listening.tls);
   if (listening.processes > 1 && cluster.isPrimary) return runProcesses(listening.processes, log);
   const redis = redisOf(config);
-  const services = await connect(config, redis.commands, realWorld(log, nodeHasher, nodeOutbound));
+  const services = await connect(
+    config,
+    redis.commands,
+    realWorld(log, nodeHasher, nodeOutbound, { digests: nodeDigests, fetch: storeFetch() }),
+  );
   const server = listen(withConsole(createApp(() => services, clientAddress(config.proxies)).fetch), listening);
   if (ringsBell()) ringBell(services);
   let leaving = false;

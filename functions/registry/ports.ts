@@ -74,6 +74,13 @@ export interface RunningHash {
   digest(): Promise<Digest>;
 }
 
+/** Of small texts, many at a time. The bytes may be changed once the call returned. */
+export interface Digests {
+  sha256(bytes: Uint8Array): Uint8Array | Promise<Uint8Array>;
+  /** HMAC-SHA256 with this key. */
+  hmac(key: Uint8Array): Promise<(bytes: Uint8Array) => Uint8Array | Promise<Uint8Array>>;
+}
+
 /** SHA-256 of a stream, by whatever the runtime does that with. Throws what the stream throws. */
 export interface Hasher {
   sha256(stream: ReadableStream<Uint8Array>): Promise<ChunkContent>;

@@ -1,12 +1,13 @@
 /**
- * Signature Version 4 for many requests at once, on WebCrypto.
+ * Signature Version 4 for many requests at once.
  *
  * Requests are signed as families: members differ in the end of their path and in the values of some headers, and all the rest of the
- * canonical request is built once. Per member that leaves one SHA-256 and one HMAC, about 5 µs in workerd; a hand-written SHA-256
- * with cached HMAC pads took 4 µs there, which does not pay for owning such code. The SDK's presigner is the reference in the tests.
+ * canonical request is built once. Per member that leaves one SHA-256 and one HMAC, about 5 µs by WebCrypto in workerd; a hand-written
+ * SHA-256 with cached HMAC pads took 4 µs there, which does not pay for owning such code. The SDK's presigner is the reference in the tests.
  */
 import { toHex } from "../../shared/digest.ts";
-import type { Clock } from "../registry/ports.ts";
+import type { Clock, Digests } from "../registry/ports.ts";
+import { webDigests } from "../web-digests.ts";
 import type { Place, StoreCredentials } from "./profile.ts";
 import { encodeQuery } from "./uri.ts";
 
@@ -14,8 +15,10 @@ export const UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD";
 export const PAYLOAD_HEADER = "x-amz-content-sha256";
 const ALGORITHM = "AWS4-HMAC-SHA256";
 const SERVICE = "s3";
-/** Members in flight at once: enough to keep WebCrypto's queue filled, few enough that promises do not pile up. */
+/** Members in flight at once: enough to keep a queue of WebCrypto filled, few enough that promises do not pile up. */
 const SLICE = 100;
+/** Days whose keys are kept: today's, and that of whoever signs for another moment. */
+const DAYS_MAX = 8;
 
 /**
  * `headers`: signed, equal in all members; `varying`: names of signed headers whose values each member brings; `absent`: signed as
@@ -44,15 +47,23 @@ export type Authorized = {
   readonly signatures: string[];
 };
 
+export type SignerOptions = { credentials: StoreCredentials; region: string; clock: Clock; digests?: Digests };
+
+type Mac = Awaited<ReturnType<Digests["hmac"]>>;
+
 export class Signer {
   readonly #credentials: StoreCredentials;
   readonly #region: string;
   readonly #clock: Clock;
+  readonly #digests: Digests;
+  /** By day. Only finished ones are kept: a promise belongs to the request that made it. */
+  readonly #macs = new Map<string, Mac>();
 
-  constructor({ credentials, region, clock }: { credentials: StoreCredentials; region: string; clock: Clock }) {
+  constructor({ credentials, region, clock, digests = webDigests }: SignerOptions) {
     this.#credentials = credentials;
     this.#region = region;
     this.#clock = clock;
+    this.#digests = digests;
   }
 
   /** Whether what one may, the other may. */
@@ -101,14 +112,25 @@ export class Signer {
   }
 
   async #sign({ time, day, scope }: Moment, members: readonly Member[], toText: (member: Member) => string): Promise<string[]> {
-    const key = await signingKey(this.#credentials, day, this.#region);
-    const sign = signatureMaker(key, `${ALGORITHM}\n${time}\n${scope}\n`);
+    const sign = signatureMaker(this.#digests, await this.#macOf(day), `${ALGORITHM}\n${time}\n${scope}\n`);
     const signatures: string[] = [];
     for (let at = 0; at < members.length; at += SLICE) {
       const slice = members.slice(at, at + SLICE).map((member) => sign(toText(member)));
       signatures.push(...(await Promise.all(slice)));
     }
     return signatures;
+  }
+
+  /** Signs with the key of a day. */
+  async #macOf(day: string): Promise<Mac> {
+    const known = this.#macs.get(day);
+    if (known !== undefined) return known;
+    let key: Uint8Array = encoder.encode(`AWS4${this.#credentials.secretAccessKey}`);
+    for (const part of [day, this.#region, SERVICE, "aws4_request"]) key = await (await this.#digests.hmac(key))(encoder.encode(part));
+    const mac = await this.#digests.hmac(key);
+    if (this.#macs.size >= DAYS_MAX) this.#macs.clear();
+    this.#macs.set(day, mac);
+    return mac;
   }
 }
 
@@ -149,9 +171,6 @@ function canonicalRequest(family: Family, query: string, signed: SignedHeaders, 
   };
 }
 
-/** `CryptoKey`, by a way that Node's types know as well. */
-type SigningKey = Awaited<ReturnType<typeof crypto.subtle.importKey>>;
-
 const encoder = new TextEncoder();
 const HEX_CODES = Uint8Array.from({ length: 512 }, (_, at) => {
   const nibble = at % 2 === 0 ? at >> 5 : (at >> 1) & 15;
@@ -160,9 +179,9 @@ const HEX_CODES = Uint8Array.from({ length: 512 }, (_, at) => {
 
 /**
  * Signs canonical requests: HMAC(key, `prologue` + hex(SHA-256(canonical))). Both buffers are used again by every call. That is safe
- * because WebCrypto copies its input before it returns the promise (its specification says so, for digest and sign).
+ * because their bytes are taken before a call returns (WebCrypto's specification says so, for digest and sign).
  */
-function signatureMaker(key: SigningKey, prologue: string): (canonical: string) => Promise<string> {
+function signatureMaker(digests: Digests, mac: Mac, prologue: string): (canonical: string) => Promise<string> {
   let canonicalBytes = new Uint8Array(2048);
   const head = encoder.encode(prologue);
   const toSign = new Uint8Array(head.length + 64);
@@ -170,34 +189,12 @@ function signatureMaker(key: SigningKey, prologue: string): (canonical: string) 
   return async (canonical) => {
     if (canonicalBytes.length < canonical.length * 3) canonicalBytes = new Uint8Array(canonical.length * 3);
     const { written } = encoder.encodeInto(canonical, canonicalBytes);
-    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", canonicalBytes.subarray(0, written)));
+    const digest = await digests.sha256(canonicalBytes.subarray(0, written));
     let at = head.length;
     for (const byte of digest) {
       toSign[at++] = HEX_CODES[2 * byte] ?? 0;
       toSign[at++] = HEX_CODES[2 * byte + 1] ?? 0;
     }
-    return toHex(new Uint8Array(await crypto.subtle.sign("HMAC", key, toSign)));
+    return toHex(await mac(toSign));
   };
-}
-
-/** Signing keys by all that they depend on. Only finished keys are kept: a promise belongs to the request that made it. */
-const signingKeys = new Map<string, SigningKey>();
-const SIGNING_KEYS_MAX = 256;
-
-async function signingKey({ accessKeyId, secretAccessKey }: StoreCredentials, day: string, region: string): Promise<SigningKey> {
-  const name = JSON.stringify([accessKeyId, secretAccessKey, day, region, SERVICE]);
-  const known = signingKeys.get(name);
-  if (known !== undefined) return known;
-  let bytes = new Uint8Array(encoder.encode(`AWS4${secretAccessKey}`));
-  for (const part of [day, region, SERVICE, "aws4_request"]) {
-    bytes = new Uint8Array(await crypto.subtle.sign("HMAC", await hmacKey(bytes), encoder.encode(part)));
-  }
-  const key = await hmacKey(bytes);
-  if (signingKeys.size >= SIGNING_KEYS_MAX) signingKeys.clear();
-  signingKeys.set(name, key);
-  return key;
-}
-
-function hmacKey(bytes: Uint8Array<ArrayBuffer>): Promise<SigningKey> {
-  return crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
 }

@@ -1,7 +1,7 @@
 /** The stores of a deployment, made from its settings. Making them costs no I/O. */
 import type { ProbeResult, SetupResult } from "../../shared/contract/stores.ts";
 import { FerryError } from "../../shared/errors.ts";
-import type { Clock, Hasher, Random, Store, StoreProfile, Stores } from "../registry/ports.ts";
+import type { Clock, Digests, Hasher, Random, Store, StoreProfile, Stores } from "../registry/ports.ts";
 import type { Wire } from "./attempt.ts";
 import { S3Bucket } from "./bucket.ts";
 import { S3ChunkStore } from "./chunks.ts";
@@ -26,6 +26,8 @@ export type StoresOptions = {
   clock: Clock;
   random: Random;
   hasher: Hasher;
+  /** Default: WebCrypto's. */
+  digests?: Digests;
   fetch: typeof fetch;
   /** Default: the runtime's timer. */
   wait?: (ms: number) => Promise<void>;
@@ -41,7 +43,7 @@ export function makeStores(options: StoresOptions): Stores {
   for (const profile of options.profiles) {
     const credentials = options.credentials[profile.id];
     if (credentials === undefined) throw new FerryError("CONFIG_INVALID", { problem: `store ${profile.id} has no credentials` });
-    stores.set(profile.id, new S3Store(profile, credentials, wire, options.hasher));
+    stores.set(profile.id, new S3Store({ profile, credentials, wire, options }));
   }
   const get = (id: string): Store => {
     const store = stores.get(id);
@@ -51,6 +53,8 @@ export function makeStores(options: StoresOptions): Stores {
   return { home: get(options.homeId), all: () => [...stores.values()], get };
 }
 
+type S3StoreOptions = { profile: S3Profile; credentials: StoreCredentials; wire: Wire; options: StoresOptions };
+
 class S3Store implements Store {
   readonly profile: StoreProfile;
   readonly bucket: S3Bucket;
@@ -59,9 +63,9 @@ class S3Store implements Store {
   readonly #tools: ProbeTools;
   #probed: { result: ProbeResult; untilMs: number } | null = null;
 
-  constructor(profile: S3Profile, credentials: StoreCredentials, wire: Wire, hasher: Hasher) {
+  constructor({ profile, credentials, wire, options: { hasher, digests } }: S3StoreOptions) {
     const client = makeS3Client(profile, credentials, wire);
-    const signer = new Signer({ credentials, region: profile.region, clock: wire.clock });
+    const signer = new Signer({ credentials, region: profile.region, clock: wire.clock, ...(digests === undefined ? {} : { digests }) });
     this.profile = { ...profile, origin: publicPlace(profile).origin };
     this.bucket = new S3Bucket(profile, client, wire);
     this.chunks = new S3ChunkStore(profile, signer, wire, hasher);
