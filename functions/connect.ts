@@ -12,10 +12,11 @@ import { redisIndexes } from "./metadata/indexes.ts";
 import { meteredCommands, meteredFetch } from "./metered.ts";
 import { fetchOutbound } from "./outbound.ts";
 import type { Outbound } from "./registry/hooks/ports.ts";
-import type { Clock, Hasher, Ports, Random } from "./registry/ports.ts";
+import type { Clock, Digests, Hasher, Ports, Random } from "./registry/ports.ts";
 import { type Spent, Traffic } from "./registry/traffic.ts";
 import { makeServices } from "./services.ts";
 import { makeStores } from "./storage/stores.ts";
+import { webDigests } from "./web-digests.ts";
 
 /** Of a Worker's 128 MB; envelopes and recipes are counted at twice their bytes. */
 const CACHE_BYTES = 32 * MiB;
@@ -27,21 +28,32 @@ export type World = {
   clock: Clock;
   random: Random;
   hasher: Hasher;
+  digests: Digests;
   fetch: typeof fetch;
   outbound: MakeOutbound;
   log: (line: LogLine) => void;
   sleep: (ms: number) => Promise<void>;
 };
 
-export function realWorld(log: (line: LogLine) => void, hasher: Hasher, outbound: MakeOutbound = byFetch): World {
+/** What a runtime has that is better than what all have. */
+type OfRuntime = Partial<Pick<World, "digests" | "fetch">>;
+
+export function realWorld(
+  log: (line: LogLine) => void,
+  hasher: Hasher,
+  outbound: MakeOutbound = byFetch,
+  ofRuntime: OfRuntime = {},
+): World {
   return {
     hasher,
+    digests: webDigests,
     clock: { now: () => Date.now() },
     random: { bytes: (count) => crypto.getRandomValues(new Uint8Array(count)) },
     fetch: (...input) => fetch(...input),
     outbound,
     log,
     sleep: (ms) => new Promise((wake) => setTimeout(wake, ms)),
+    ...ofRuntime,
   };
 }
 
@@ -49,7 +61,7 @@ const byFetch: MakeOutbound = (privateHosts) => fetchOutbound((...input) => fetc
 
 /** The deployment as its settings say, on Redis reached by `commands` and stores reached by S3. */
 export async function connect(config: Config, commands: RedisCommands, world: World): Promise<Services> {
-  const { clock, random, hasher } = world;
+  const { clock, random, hasher, digests } = world;
   const { stores, homeStore } = config;
   const profiles = stores.map(({ profile }) => profile);
   const credentials = Object.fromEntries(stores.map(({ profile, credentials }) => [profile.id, credentials]));
@@ -58,8 +70,8 @@ export async function connect(config: Config, commands: RedisCommands, world: Wo
   const ports: Ports = {
     clock,
     random,
-    keyed: await makeKeyed(config.secret),
-    stores: makeStores({ profiles, credentials, homeId: homeStore, clock, random, hasher, fetch: fetchStore }),
+    keyed: await makeKeyed(config.secret, digests),
+    stores: makeStores({ profiles, credentials, homeId: homeStore, clock, random, hasher, digests, fetch: fetchStore }),
     ...redisIndexes({ commands: meteredCommands(commands, traffic), generation: config.generation }),
     outbound: world.outbound(config.privateHosts),
     margins: config.margins,
