@@ -1,6 +1,6 @@
 /**
  * Chunks by way of the agent of this machine: it brings a chunk into its cache and says where, and the pull takes it from there as from any
- * folder with chunks, hashing it. An agent that is absent, slow or wrong costs a moment: then the pull goes to the store, and stays there.
+ * folder with chunks, hashing it; where that folder is not to be seen, the bytes come through the agent's door. An agent that is absent, slow or wrong costs a moment: then the pull goes to the store, and stays there.
  */
 import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
 import { Agent as Connections, type IncomingMessage, request } from "node:http";
@@ -11,7 +11,7 @@ import type { Digest } from "../../shared/digest.ts";
 import { FerryError, problemOf } from "../../shared/errors.ts";
 import type { RepositoryName, RevisionId } from "../../shared/names.ts";
 import { Window } from "../../shared/transfer/semaphore.ts";
-import type { ChunkShelf } from "../node/chunk-cache.ts";
+import type { ChunkShelf, Found } from "../node/chunk-cache.ts";
 import { fsCode } from "../node/fs-errors.ts";
 import { chunkAddress } from "./chunk-address.ts";
 import type { Chunk } from "./filling.ts";
@@ -28,6 +28,7 @@ const ANSWER_MS = 15_000;
 const STILL_ALL_MAX = 5;
 const STILL_CHUNK_MAX = 30;
 const FAILURES_MAX = 3;
+const UNSEEN = ["ENOENT", "ENOTDIR", "EACCES", "EPERM"];
 
 const PathAnswer = z.object({ path: z.string().startsWith("/") });
 const WaitAnswer = z.object({ bytes: z.int(), brought: z.int() });
@@ -65,6 +66,8 @@ export class AgentShelf implements ChunkShelf {
   readonly #connections = new Connections({ keepAlive: true, maxSockets: WIDTH });
   readonly #window = new Window(WIDTH);
   readonly #paths = new Map<Digest, string>();
+  /** The agent's folder is not to be seen from here: bytes come through its door. */
+  #isBlind = false;
   readonly #tickets = new Map<Digest, Promise<ReadonlyMap<Digest, string>>>();
   #upcoming: Digest[] = [];
   #of: Revision | null = null;
@@ -90,17 +93,19 @@ export class AgentShelf implements ChunkShelf {
     return this.#paths.get(sha256) ?? "";
   }
 
-  async open({ sha256, size }: Chunk, signal: AbortSignal): Promise<number | null> {
+  async find({ sha256, size }: Chunk, signal: AbortSignal): Promise<Found | null> {
     if (this.#isOff || this.#of === null) return null;
     const wanted = { sha256, size, ...this.#of };
     await this.#window.take(1, signal);
     try {
       if (this.#isOff) return null;
-      const url = chunkAddress("", wanted, await this.#ticket(sha256, signal), { as: "path", wait: String(WAIT_SECONDS) });
-      const fd = this.#openAt(await this.#pathOf(url, signal), { sha256, size });
+      const ticket = await this.#ticket(sha256, signal);
+      const path = await this.#pathOf(chunkAddress("", wanted, ticket, { as: "path", wait: String(WAIT_SECONDS) }), signal);
+      const fd = this.#isBlind ? null : this.#openAt(path, { sha256, size });
       this.#failures = 0;
-      if (fd !== null) this.counts.given++;
-      return fd;
+      if (fd === null && !this.#isBlind) return null;
+      this.counts.given++;
+      return fd === null ? { url: chunkAddress(this.#base, wanted, ticket) } : { fd };
     } catch (error) {
       signal.throwIfAborted();
       this.#failed(error);
@@ -148,9 +153,22 @@ export class AgentShelf implements ChunkShelf {
     this.#note(`without the agent of this machine: ${problemOf(error)}`);
   }
 
-  /** Null: not the chunk's file. Throws when the agent's folder is not to be seen from here. */
+  get #base(): string {
+    const place = this.#place;
+    if ("socketPath" in place) return `unix://${encodeURIComponent(place.socketPath)}`;
+    return `http://${place.host.includes(":") ? `[${place.host}]` : place.host}:${place.port}`;
+  }
+
+  /** Null: not the chunk's file, or there is none to be seen from here. */
   #openAt(path: string, { sha256, size }: Chunk): number | null {
-    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    let fd: number;
+    try {
+      fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    } catch (error) {
+      if (!UNSEEN.includes(fsCode(error))) throw error;
+      this.#isBlind = true;
+      return null;
+    }
     const stats = fstatSync(fd);
     if (stats.isFile() && stats.size === size) {
       this.#paths.set(sha256, path);

@@ -6,11 +6,14 @@ import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import { join } from "node:path";
 import type { Digest } from "../../shared/digest.ts";
 
-/** Where chunks may lie ready on this machine. Whoever takes one hashes it. */
+/** An open file that is the chunk, or an address that gives it without being asked for more: whoever takes it hashes it. */
+export type Found = { fd: number } | { url: string };
+
+/** Where chunks may lie ready on this machine. */
 export type ChunkShelf = {
   path(sha256: Digest): string;
-  /** A descriptor of the chunk's file, or null when it is not there, or no file of this size. */
-  open(chunk: { sha256: Digest; size: number }, signal: AbortSignal): Promise<number | null>;
+  /** Null when it is not there, or no file of this size. */
+  find(chunk: { sha256: Digest; size: number }, signal: AbortSignal): Promise<Found | null>;
   /** What was opened is not the chunk. True: opening it again may give it. */
   wrong(chunk: { sha256: Digest; size: number }, signal: AbortSignal): Promise<boolean>;
 };
@@ -30,7 +33,7 @@ export class ChunkCache implements ChunkShelf {
     return false;
   }
 
-  async open({ sha256, size }: { sha256: Digest; size: number }): Promise<number | null> {
+  async find({ sha256, size }: { sha256: Digest; size: number }): Promise<Found | null> {
     let fd: number;
     try {
       fd = openSync(this.path(sha256), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -38,7 +41,7 @@ export class ChunkCache implements ChunkShelf {
       return null;
     }
     const stats = fstatSync(fd);
-    if (stats.isFile() && stats.size === size) return fd;
+    if (stats.isFile() && stats.size === size) return { fd };
     closeSync(fd);
     return null;
   }

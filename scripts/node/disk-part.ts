@@ -5,7 +5,7 @@ import type { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import type { FetchAnswer, MoveOptions, Part, Piece, WantedChunk, WantedFile } from "../../shared/transfer/ports.ts";
 import { MiB } from "../../shared/units.ts";
-import type { ChunkShelf } from "./chunk-cache.ts";
+import type { ChunkShelf, Found } from "./chunk-cache.ts";
 import type { Folders } from "./folders.ts";
 import { unwritable } from "./fs-errors.ts";
 import type { Mover, PartFile } from "./mover.ts";
@@ -64,10 +64,21 @@ export class DiskPart implements Part {
   async borrow(chunk: WantedChunk, signal: AbortSignal): Promise<boolean> {
     const { cache } = this.#options;
     if (await this.#copy(chunk, this.#lent(chunk), signal)) return true;
-    const cached = await cachedChunk(cache, chunk, signal);
-    if (cached === null || cache === null) return false;
-    if (await this.#copy(chunk, cached, signal)) return true;
-    return (await cache.wrong(chunk, signal)) && (await this.#copy(chunk, await cachedChunk(cache, chunk, signal), signal));
+    const found = (await cache?.find(chunk, signal)) ?? null;
+    if (found === null || cache === null) return false;
+    if (await this.#take(chunk, found, signal)) return true;
+    return (await cache.wrong(chunk, signal)) && this.#take(chunk, await cache.find(chunk, signal), signal);
+  }
+
+  /** What a shelf has. What an address gave of a chunk before it failed is there for a fetch from elsewhere. */
+  async #take(chunk: WantedChunk, found: Found | null, signal: AbortSignal): Promise<boolean> {
+    if (found === null) return false;
+    if ("url" in found) {
+      const answer = await this.fetch(chunk, { from: 0, to: chunk.size }, found.url, { signal, onBytes: () => {} });
+      return answer.kind === "held";
+    }
+    const places = [{ chunkOffset: 0, fileOffset: 0, length: chunk.size }];
+    return this.#copy(chunk, { from: found.fd, chunk: { ...chunk, places } }, signal);
   }
 
   /** From a file of this destination. Null when none has it, or it was replaced meanwhile. */
@@ -168,12 +179,6 @@ export class DiskPart implements Part {
 /** Puts a part in its file's place. A link that is there is replaced, not followed; a folder is an error (EISDIR). */
 export function giveName(folders: Folders, part: string, path: string): void {
   renameSync(folders.at(part), folders.at(path));
-}
-
-async function cachedChunk(cache: ChunkShelf | null, chunk: WantedChunk, signal: AbortSignal): Promise<Lent | null> {
-  const from = (await cache?.open(chunk, signal)) ?? null;
-  const places = [{ chunkOffset: 0, fileOffset: 0, length: chunk.size }];
-  return from === null ? null : { from, chunk: { ...chunk, places } };
 }
 
 function nameOf({ sha256 }: WantedChunk, { from }: Piece): string {

@@ -167,7 +167,8 @@ export class DiskTarget implements Target {
   async #isShared(file: WantedFile, signal: AbortSignal): Promise<boolean> {
     const [chunk] = file.chunks;
     if (this.#cache === null || chunk === undefined || file.chunks.length > 1 || chunk.size !== file.sizeBytes) return false;
-    const fd = await this.#cache.open(chunk, signal);
+    const found = await this.#cache.find(chunk, signal);
+    const fd = found !== null && "fd" in found ? found.fd : null;
     if (fd === null) return false;
     try {
       const held = await findHeld(this.#movers, { fd, sizeBytes: file.sizeBytes, chunks: [chunk] }, signal);

@@ -7,6 +7,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  * anything finer the transport that speaks with proxies decides itself.
  */
 export function mayUseProxy(url: URL, env: Environment): boolean {
+  if (url.protocol === "unix:") return false;
   const proxy = url.protocol === "https:" ? variable(env, "https_proxy") : variable(env, "http_proxy");
   if (proxy === "") return false;
   const host = url.hostname.toLowerCase();

@@ -9,8 +9,10 @@ const VALUE = /^[\t\x20-\x7e]*$/;
  * naming the value, which may be a signature.
  */
 export function requestHead(method: string, url: string, headers: Readonly<Record<string, string>>): string {
-  const { host, pathname, search } = new URL(url);
-  const lines = [`${method} ${pathname}${search} HTTP/1.1`, `host: ${host}`, "connection: keep-alive"];
+  const { protocol, host, pathname, search } = new URL(url);
+  // A socket of the file system has no name.
+  const named = protocol === "unix:" ? "localhost" : host;
+  const lines = [`${method} ${pathname}${search} HTTP/1.1`, `host: ${named}`, "connection: keep-alive"];
   if (!NAME.test(method)) throw malformed("its method");
   for (const [name, value] of Object.entries(headers)) {
     if (!NAME.test(name) || !VALUE.test(value)) throw malformed("a header");

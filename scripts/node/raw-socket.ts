@@ -16,12 +16,15 @@ export class Origin {
   readonly host: string;
   readonly port: number;
   readonly isTls: boolean;
+  /** Of a socket of the file system, as in `unix://%2Frun%2Fagent.sock/…`. */
+  readonly socketPath: string | null;
   /** The newest TLS session, so that a further connection needs no certificates and one round trip less. */
   #session: Buffer | undefined;
   #opened = 0;
 
   constructor(url: URL) {
     this.isTls = url.protocol === "https:";
+    this.socketPath = url.protocol === "unix:" ? decodeURIComponent(url.hostname) : null;
     this.host = url.hostname.replace(/^\[|\]$/g, "");
     this.port = url.port === "" ? (this.isTls ? 443 : 80) : Number(url.port);
   }
@@ -33,6 +36,7 @@ export class Origin {
       return true;
     };
     const onread = { buffer: reader.buffer, callback };
+    if (this.socketPath !== null) return opened(connect({ path: this.socketPath, onread }), "connect", signal);
     const options = { host: this.host, port: this.port, lookup: turnedLookup(this.#opened++), noDelay: true, onread };
     return this.isTls ? opened(this.#openTls(options), "secureConnect", signal) : opened(connect(options), "connect", signal);
   }

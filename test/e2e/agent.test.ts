@@ -131,6 +131,22 @@ describe("one agent", { timeout: 400_000 }, () => {
     assert.equal(await healthOf(agent), 200);
   });
 
+  test("a pod that does not see the cache's folder gets the bytes by the agent's door, over TCP or a socket", {
+    skip: whyNoTmpfs(),
+  }, async (t) => {
+    t.after(() => world.endAgents());
+    const socket = join(world.folder, "door.sock");
+    const agent = await agentAt("unseen", ["--socket", socket]);
+    for (const place of [`http://${agent.address}`, socket]) {
+      const served = await agent.metric("ferry_agent_served_bytes_total");
+      const destinations = [join(world.folder, `pulled-${++starts}`)];
+      const order = { repository: model, destinations, socketPath: place, compareEach: 1, expected };
+      const result = await world.pull(order, agent.cache);
+      assert.deepEqual([result.wrong, result.moved, result.notes], [0, 0, []]);
+      assert.ok((await agent.metric("ferry_agent_served_bytes_total")) - served >= MODEL_BYTES, place);
+    }
+  });
+
   test("bits that the disk flips are found before they are used, and the chunk comes anew", async (t) => {
     t.after(() => world.endAgents());
     const agent = await agentAt("rotten");

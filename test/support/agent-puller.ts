@@ -2,7 +2,7 @@
 import { rmSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import * as z from "zod";
-import { AgentShelf } from "../../scripts/agent/shelf.ts";
+import { AgentShelf, findAgent } from "../../scripts/agent/shelf.ts";
 import { pullFiles } from "../../scripts/node/transfer.ts";
 import { FerryClient } from "../../shared/client.ts";
 import { RepositoryName } from "../../shared/names.ts";
@@ -13,6 +13,7 @@ const Order = z.object({
   token: z.string(),
   repository: RepositoryName,
   destinations: z.array(z.string()),
+  /** A socket's path, or `http://host:port`; null: without an agent. */
   socketPath: z.string().nullable(),
   cacheDir: z.string(),
   /** Compare every so many-th tree. */
@@ -38,7 +39,10 @@ async function pullOne(
   pulled: Pulled,
 ): Promise<void> {
   const { repository, socketPath, cacheDir } = order;
-  const shelf = socketPath === null ? null : new AgentShelf({ socketPath }, client, (text) => pulled.notes.push(text));
+  const shelf =
+    socketPath === null
+      ? null
+      : new AgentShelf(findAgent({ FERRY_AGENT: socketPath }) ?? { socketPath }, client, (text) => pulled.notes.push(text));
   const startedMs = performance.now();
   const result = await pullFiles(
     { repository, ref: "main", destination, ...(order.include === undefined ? {} : { include: order.include }) },

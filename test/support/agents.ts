@@ -44,7 +44,11 @@ export type AgentWorld = {
   /** Until each of these sees so many in its ring. */
   joined(agents: readonly AgentProcess[], members: number): Promise<void>;
   /** In a process of its own, by way of the agent whose socket is given, or without one. */
-  pull(order: Pick<PullOrder, "repository" | "destinations" | "socketPath" | "compareEach" | "expected" | "include">): Promise<Pulled>;
+  pull(
+    order: Pick<PullOrder, "repository" | "destinations" | "socketPath" | "compareEach" | "expected" | "include">,
+    /** A folder that the process does not see, as in another container. */
+    hidden?: string,
+  ): Promise<Pulled>;
   /** Kills those that run; the ring forgets them. */
   endAgents(): Promise<void>;
   stop(): Promise<void>;
@@ -93,7 +97,9 @@ export async function startAgentWorld(secretByte = 7): Promise<AgentWorld> {
       for (const agent of some)
         await until(async () => (await agent.metric("ferry_agent_ring_members")) === members, `${agent.id} to see ${members}`);
     },
-    pull: (order) => pullInProcess({ ...order, endpoint: served.endpoint, token, cacheDir: join(folder.path, "engine") }),
+    pull: (order, hidden) => {
+      return pullInProcess({ ...order, endpoint: served.endpoint, token, cacheDir: join(folder.path, "engine") }, hidden);
+    },
     endAgents,
     stop: async () => {
       clearInterval(ticking);
@@ -106,8 +112,12 @@ export async function startAgentWorld(secretByte = 7): Promise<AgentWorld> {
 
 const PULLER = fileURLToPath(new URL("./agent-puller.ts", import.meta.url));
 
-async function pullInProcess(order: PullOrder): Promise<Pulled> {
-  const { stdout } = await promisify(execFile)(process.execPath, [PULLER, JSON.stringify(order)], { maxBuffer: 64 * MiB });
+const HIDE = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"'];
+
+async function pullInProcess(order: PullOrder, hidden: string | undefined): Promise<Pulled> {
+  const puller = [process.execPath, PULLER, JSON.stringify(order)];
+  const [program = "", ...args] = hidden === undefined ? puller : [...HIDE, hidden, ...puller];
+  const { stdout } = await promisify(execFile)(program, args, { maxBuffer: 64 * MiB });
   return JSON.parse(stdout) as Pulled;
 }
 
