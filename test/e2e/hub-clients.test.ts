@@ -1,6 +1,5 @@
 /** Real clients of the Hub, unmodified, against a running system. FERRY_WRITE_DOCS=1 writes what they could do into docs/huggingface.md. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -8,13 +7,13 @@ import { fileURLToPath } from "node:url";
 import { FaultProxy, type FaultRule } from "../support/fault-proxy.ts";
 import { writeTable } from "../support/hub/matrix.ts";
 import { pythonWith } from "../support/hub/python.ts";
+import { runClient } from "../support/hub/run.ts";
 import { fileSha256, type Live, startLive, writeSafetensors } from "../support/live.ts";
 import { whyNoRedis } from "../support/stack.ts";
 import { snapshot, tempFolder } from "../support/trees.ts";
 
 const PUSHED = "team/pushed";
 const SCRIPTS = fileURLToPath(new URL("../support/hub", import.meta.url));
-const CLIENT_MS = 170_000;
 const seen = new Map<string, Map<string, string | null>>();
 
 type Client = { name: string; packages: string[]; script: string; argv: (stand: Stand, name: string) => string[] };
@@ -48,37 +47,8 @@ async function startStand(runtime: "workerd" | "node"): Promise<Stand> {
   return { live, folder, remove: temporary.remove };
 }
 
-/** Runs a client in a home of its own; lines that are JSON tell of its operations. */
-async function run(
-  command: string,
-  argv: string[],
-  live: Live,
-  endpoint = live.stack.endpoint,
-): Promise<{ exit: number; lines: Record<string, string | null>[]; stderr: string }> {
-  const home = tempFolder();
-  const env = {
-    PATH: process.env["PATH"] ?? "",
-    HOME: home.path,
-    HF_HOME: join(home.path, "hf"),
-    HF_ENDPOINT: endpoint,
-    HF_TOKEN: live.stack.token,
-    HF_HUB_DISABLE_XET: "1",
-    HF_HUB_DISABLE_TELEMETRY: "1",
-    HF_HUB_DISABLE_PROGRESS_BARS: "1",
-  };
-  const child = spawn(command, argv, { env, stdio: ["ignore", "pipe", "pipe"], timeout: CLIENT_MS, killSignal: "SIGKILL" });
-  let [stdout, stderr] = ["", ""];
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    stderr += text;
-  });
-  const exit = await new Promise<number>((resolve) => child.once("close", (code) => resolve(code ?? 137)));
-  home.remove();
-  const lines = stdout.split("\n").filter((line) => line.startsWith("{"));
-  return { exit, lines: lines.map((line) => JSON.parse(line) as Record<string, string | null>), stderr };
-}
+const run = (command: string, argv: string[], live: Live, endpoint = live.stack.endpoint) =>
+  runClient(command, argv, { endpoint, token: live.stack.token });
 
 async function tellsOfSuccess(name: string, command: string, argv: string[], live: Live): Promise<void> {
   const { lines, stderr, exit } = await run(command, argv, live);

@@ -8,21 +8,27 @@ import type { Catalog } from "../catalog.ts";
 import type { Gate } from "../gate.ts";
 import { asFerryError, hubProblem } from "./errors.ts";
 import { mountHubRead } from "./read.ts";
+import { announceXet, mountXet, type ReadTickets } from "./xet.ts";
 
 export type Opening = {
   /** Throws TOKEN_INVALID. */
   open: (token: string) => Promise<Catalog>;
   /** Stands for callers who send no token; null: they are refused. */
   anonymous: string | null;
+  /** Null: no Xet. */
+  xet: ReadTickets | null;
 };
 
 /** Answers every request; nothing is thrown. */
-export function readingDoor(opening: Opening): (request: Request) => Promise<Response> {
+export function readingDoor(opening: Opening): (request: Request, env?: unknown) => Response | Promise<Response> {
   const app = new Hono();
-  mountHubRead(app, readingGate(opening));
+  const gate = readingGate(opening);
+  mountHubRead(app, gate);
+  if (opening.xet !== null) mountXet(app, gate, opening.xet);
   app.all("*", async (c) => hubProblem(notHere(c), c.req.method));
   app.onError((error, c) => hubProblem(asFerryError(error), c.req.method));
-  return async (request) => app.fetch(request);
+  const plain = async (request: Request) => app.fetch(request);
+  return opening.xet === null ? plain : announceXet(plain);
 }
 
 function readingGate({ open, anonymous }: Opening): Gate<Catalog> {
@@ -30,7 +36,7 @@ function readingGate({ open, anonymous }: Opening): Gate<Catalog> {
 }
 
 /** Throws TOKEN_MISSING, TOKEN_INVALID. */
-function tokenOf(c: Context, anonymous: string | null): string {
+export function tokenOf(c: Context, anonymous: string | null): string {
   const header = c.req.header("authorization") ?? "";
   const [, token] = /^bearer ([^ ]+)$/i.exec(header) ?? [];
   if (token !== undefined) return token;

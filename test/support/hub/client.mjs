@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import * as hub from "@huggingface/hub";
 
-const [pushed, folder, name] = process.argv.slice(2);
+const [pushed, folder, name, readsOnly] = process.argv.slice(2);
 const common = { hubUrl: process.env.HF_ENDPOINT, accessToken: process.env.HF_TOKEN };
 const theirs = { type: "model", name: pushed };
 const mine = { type: "model", name };
@@ -61,7 +61,10 @@ const OPERATIONS = {
 
 const { version } = JSON.parse(readFileSync(new URL("../../../node_modules/@huggingface/hub/package.json", import.meta.url), "utf8"));
 console.log(JSON.stringify({ version }));
-for (const [operation, run] of Object.entries(OPERATIONS)) {
+const operations = Object.entries(OPERATIONS);
+// Against what only reads: those up to the first that writes.
+const count = readsOnly === undefined ? operations.length : operations.findIndex(([operation]) => operation === "create");
+for (const [operation, run] of operations.slice(0, count)) {
   const error = await run().then(
     () => null,
     (failure) => String(failure),

@@ -199,6 +199,10 @@ OPERATIONS = [
     delete_repository,
 ]
 
+# Against what only reads: those up to the first that writes.
+if len(sys.argv) > 4:
+    OPERATIONS = OPERATIONS[: OPERATIONS.index(create)]
+
 print(json.dumps({"version": __version__}), flush=True)
 for operation in OPERATIONS:
     try:
