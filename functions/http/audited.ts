@@ -1,7 +1,7 @@
 /**
  * What of the API goes into the audit trail. `before`: written before the answer, for acts that take away, move or grant. `later`: within
- * seconds. `never`: reads that give no content. Whatever the route, a caller who is refused for want of a right is written before the
- * answer, and one whose token is refused within seconds.
+ * seconds. `never`: reads that give no content. An act whose `about` is null did nothing, and is no event. Whatever the route, a caller who is
+ * refused for want of a right is written before the answer, and one whose token is refused within seconds.
  */
 import type { RouteAnswer, RouteBody, RouteName, RouteParams, RouteQuery, Routes } from "../../shared/contract/routes.ts";
 import { type ErrorCode, FerryError } from "../../shared/errors.ts";
@@ -16,7 +16,7 @@ type Given<N extends RouteName> = { params: RouteParams<Routes[N]>; query: Route
 /** `repository` of what is said goes where the event names one, when the path does not. */
 type Rule<N extends RouteName> =
   | "never"
-  | { when: "before" | "later"; about?: (given: Given<N>, answer: RouteAnswer<Routes[N]> | undefined) => About };
+  | { when: "before" | "later"; about?: (given: Given<N>, answer: RouteAnswer<Routes[N]> | undefined) => About | null };
 
 /** A route without a row does not compile. Never a body's free texts, an upload's name or a secret. */
 const RULES: { [N in RouteName]: Rule<N> } = {
@@ -52,6 +52,8 @@ const RULES: { [N in RouteName]: Rule<N> } = {
   listHookSources: "never",
   heartbeat: "never",
   listAgents: "never",
+  warmMap: "never",
+  readCounters: "never",
   warmth: "never",
   listWarmups: "never",
   readWarmup: "never",
@@ -145,7 +147,9 @@ const RULES: { [N in RouteName]: Rule<N> } = {
   cancelJob: { when: "later", about: ({ params }) => ({ store: params.store, job: params.job }) },
   leaseTask: {
     when: "later",
-    about: ({ params, body }, answer) => ({ store: params.store, executor: body.executor, task: answer?.task?.task }),
+    // Executors with nothing to do ask four times a minute.
+    about: ({ params, body }, answer) =>
+      answer?.task === null ? null : { store: params.store, executor: body.executor, task: answer?.task?.task },
   },
   finishTask: { when: "later", about: ({ params, body }) => ({ store: params.store, task: body.task }) },
   createWebhook: { when: "before", about: ({ body }) => ({ webhook: body.name, events: body.events.join(" ") }) },
@@ -184,7 +188,7 @@ export async function audit<N extends RouteName>(c: EdgeContext, name: N, seen: 
   const caller = seen.caller ?? refusedIn(error)?.caller ?? undefined;
   const { audit: trail } = c.get("services");
   if (result === "RATE_LIMITED" && !trail.isNews(`${caller?.tokenId || c.get("address")} ${result}`)) return;
-  const { repository = null, ...about } = aboutOf(name, seen);
+  const { repository = null, ...about } = aboutOf(name, seen) ?? {};
   trail.record({
     requestId: c.get("requestId"),
     address: c.get("address"),
@@ -213,12 +217,14 @@ function whenOf<N extends RouteName>(name: N, seen: Seen<N>, result: ErrorCode |
   const rule: Rule<N> = RULES[name];
   // Nobody asked for it whom anything is known of.
   if (rule === "never" || (seen.caller === undefined && result !== "OK")) return "never";
-  return rule.when;
+  return aboutOf(name, seen) === null ? "never" : rule.when;
 }
 
-function aboutOf<N extends RouteName>(name: N, { given, answer }: Seen<N>): Record<string, string> {
+function aboutOf<N extends RouteName>(name: N, { given, answer }: Seen<N>): Record<string, string> | null {
   const rule: Rule<N> = RULES[name];
   if (rule === "never" || rule.about === undefined || given === undefined) return {};
-  const entries = Object.entries(rule.about(given, answer));
+  const about = rule.about(given, answer);
+  if (about === null) return null;
+  const entries = Object.entries(about);
   return Object.fromEntries(entries.flatMap(([key, value]) => (value === undefined || value === null ? [] : [[key, String(value)]])));
 }

@@ -3,7 +3,15 @@ import * as z from "zod";
 import { RepositoryId } from "../../shared/contract/repositories.ts";
 import { Digest } from "../../shared/digest.ts";
 import { RevisionId, StoreId } from "../../shared/names.ts";
-import type { Held, JobState, Lease, ReplicaJob, ReplicaJobs, TaskPlan } from "../registry/replicate/ports.ts";
+import {
+  type Held,
+  type JobState,
+  type Lease,
+  type ReplicaJob,
+  type ReplicaJobs,
+  type TaskPlan,
+  TURN_MS,
+} from "../registry/replicate/ports.ts";
 import { type Command, integerOf, listOf, type RedisCommands, type Reply, textOf, unavailable } from "./commands.ts";
 import type { Keys } from "./keys.ts";
 import { JOBS } from "./lua-jobs.ts";
@@ -63,8 +71,8 @@ export class RedisReplicaJobs implements ReplicaJobs {
     return integerOf(await this.#run(JOBS.mend, job.store, [job.job, job.rank])) === 1;
   }
 
-  async lease(store: StoreId, nowMs: number, untilMs: number): Promise<Lease | null> {
-    const reply = listOf(await this.#run(JOBS.lease, store, [nowMs, untilMs]));
+  async lease(store: StoreId, nowMs: number, untilMs: number, bytesPerSecond = 0): Promise<Lease | null> {
+    const reply = listOf(await this.#run(JOBS.lease, store, [nowMs, untilMs, bytesPerSecond, TURN_MS]));
     if (reply.length === 0) return null;
     const [task, plan, fence, failures, was, places] = reply;
     return {

@@ -49,8 +49,13 @@ end
 redis.call('HSET', KEYS[1], job .. ':left', left)
 return 1`;
 
-/** ARGV: now, until when. Task, plan, fence, failures, the fence before and places; nothing when none may be given out. */
+/**
+ * ARGV: now, until when, bytes per second that may pass (0: any number), how long before its turn a task may be given. Task, plan, fence, failures, the fence before and places; nothing when none may be given out. `@` is the
+ * time at which all that was given out has passed at that rate.
+ */
 const LEASE = `
+local rate, passed = tonumber(ARGV[3]), tonumber(redis.call('HGET', KEYS[3], '@') or 0)
+if rate > 0 and passed > ARGV[1] + ARGV[4] then return {} end
 for _, task in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1], 'LIMIT', 0, 50)) do
   local was, failures, bytes, places = string.match(redis.call('HGET', KEYS[3], task) or '', '^(%d+)|(%d+)|(%d+)|(.*)$')
   local plan = redis.call('HGET', KEYS[1], string.match(task, '^(.*):') or '')
@@ -58,6 +63,9 @@ for _, task in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1], 'LIM
     local fence = redis.call('HINCRBY', KEYS[3], '#', 1)
     redis.call('HSET', KEYS[3], task, fence .. '|' .. failures .. '|' .. bytes .. '|' .. places)
     redis.call('ZADD', KEYS[2], ARGV[2], task)
+    if rate > 0 then
+      redis.call('HSET', KEYS[3], '@', string.format('%.0f', math.max(passed, tonumber(ARGV[1])) + bytes * 1000 / rate))
+    end
     return {task, plan, fence, failures, was, places}
   end
   redis.call('ZREM', KEYS[2], task)

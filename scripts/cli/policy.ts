@@ -8,8 +8,8 @@ import { NamePart, RepositoryGlob, StoreId } from "../../shared/names.ts";
 import type { Act } from "./act.ts";
 import { type Cli, GlobalFlags } from "./cli.ts";
 import { newOperationId } from "./operation.ts";
-import { bytesText, counted, pairsText, plain, table, timeText } from "./text.ts";
-import { collected, countValue, LabelsValue } from "./values.ts";
+import { bytesText, counted, durationText, pairsText, plain, table, timeText } from "./text.ts";
+import { BytesValue, collected, countValue, LabelsValue, SecondsValue } from "./values.ts";
 
 const StoresValue = z.string().transform((text, context): StoreId[] => {
   const parsed = z.array(StoreId).min(1).safeParse(text.split(","));
@@ -27,6 +27,8 @@ const Rule = GlobalFlags.extend({
   trigger: PolicyTrigger.default("commit"),
   everyHours: countValue(1, 8760).optional(),
   evict: z.boolean().default(false),
+  bandwidth: BytesValue.optional(),
+  lag: SecondsValue.optional(),
 });
 const Create = Rule.extend({ args: z.tuple([NameValue]), yes: z.boolean().default(false) });
 const Named = GlobalFlags.extend({ args: z.tuple([NameValue]) });
@@ -41,7 +43,9 @@ export function addPolicy(program: Command, act: Act): void {
       .requiredOption("--stores <ids>", "into these stores, parted by commas")
       .option("--trigger <when>", "commit (default), tag, cron, webhook or manual")
       .option("--every-hours <n>", "how often it runs, with --trigger cron")
-      .option("--evict", "give up replicas of these repositories in these stores that no policy asks for");
+      .option("--evict", "give up replicas of these repositories in these stores that no policy asks for")
+      .option("--bandwidth <rate>", "at most so many bytes a second into each of the stores, such as 50MB")
+      .option("--lag <time>", "an event tells of what is missing for longer, such as 30m");
   rule(policy.command("create").description("Create a policy, or replace the one of that name."))
     .argument("<name>", "its name")
     .option("-y, --yes", `also when it would move more than ${bytesText(POLICY_BYTES_MAX)}`)
@@ -58,11 +62,16 @@ async function create(cli: Cli, flags: z.infer<typeof Create>): Promise<void> {
   cli.answer(saved, table([row(saved)]));
 }
 
-function policyOf({ repositories, refs, label, stores, trigger, everyHours, evict }: z.infer<typeof Rule>, name: string): Policy {
+function policyOf(flags: z.infer<typeof Rule>, name: string): Policy {
+  const { repositories, refs, label, stores, trigger, everyHours, evict, bandwidth, lag } = flags;
   if ((trigger === "cron") !== (everyHours !== undefined))
     throw new FerryError("USAGE_INVALID", { problem: "--every-hours goes with --trigger cron, and that not without it" });
-  const rule = { name, repositories, refs, labels: label, stores, trigger, evict };
-  return everyHours === undefined ? rule : { ...rule, everyHours };
+  return {
+    ...{ name, repositories, refs, labels: label, stores, trigger, evict },
+    ...(everyHours === undefined ? {} : { everyHours }),
+    ...(bandwidth === undefined ? {} : { bytesPerSecond: bandwidth }),
+    ...(lag === undefined ? {} : { lagSeconds: lag }),
+  };
 }
 
 async function list(cli: Cli): Promise<void> {
@@ -71,10 +80,15 @@ async function list(cli: Cli): Promise<void> {
 }
 
 function row(policy: PolicySummary): string[] {
-  const { name, repositories, refs, labels, stores, trigger, everyHours, pinned, ranAt, evict } = policy;
+  const { name, repositories, refs, labels, stores, trigger, everyHours, pinned, ranAt, evict, bytesPerSecond, lagSeconds } = policy;
   const when = everyHours === undefined ? trigger : `every ${everyHours} h`;
   const ran = ranAt === null ? "" : `asked for ${counted(pinned, "revision")} ${timeText(ranAt)}`;
-  return [name, plain(repositories), plain(refs), pairsText(labels) ?? "", `to ${stores.join(", ")}`, when, evict ? "evicts" : "", ran];
+  const limits = [
+    evict ? "evicts" : "",
+    bytesPerSecond === undefined ? "" : `at most ${bytesText(bytesPerSecond)}/s`,
+    lagSeconds === undefined ? "" : `late after ${durationText(lagSeconds)}`,
+  ].filter((text) => text !== "");
+  return [name, plain(repositories), plain(refs), pairsText(labels) ?? "", `to ${stores.join(", ")}`, when, limits.join(", "), ran];
 }
 
 async function preview(cli: Cli, flags: z.infer<typeof Rule>): Promise<void> {

@@ -49,13 +49,26 @@ export const Policy = z.strictObject({
   everyHours: z.int().min(1).max(8760).optional(),
   /** Replicas of matching repositories in these stores that no policy asks for are given up. */
   evict: z.boolean().default(false),
+  /** Whatever is copied into one of the stores takes no more than this of the way there, whoever copies it. */
+  bytesPerSecond: z
+    .int()
+    .min(1024)
+    .max(2 ** 40)
+    .optional(),
+  /** An event tells of a replica that has been missing for longer. */
+  lagSeconds: z
+    .int()
+    .min(60)
+    .max(30 * 86_400)
+    .optional(),
 });
 export type Policy = z.infer<typeof Policy>;
 
-/** `pins`: what the last run asked for, where the trigger is one of those that run. */
+/** `pins`: what the last run asked for, where the trigger is one of those that run. `savedAt`: not known of old ones. */
 export const StoredPolicy = Policy.extend({
   pins: z.array(z.strictObject({ repositoryId: RepositoryId, revision: RevisionId })).max(PINS_MAX),
   ranAt: z.iso.datetime().nullable(),
+  savedAt: z.iso.datetime().optional(),
 });
 export type StoredPolicy = z.infer<typeof StoredPolicy>;
 
@@ -81,7 +94,8 @@ export const PolicyPreview = z.object({
 });
 export type PolicyPreview = z.infer<typeof PolicyPreview>;
 
-export const ReplicaState = z.enum(["absent", "copying", "retrying", "ready"]);
+/** `failed`: it failed again and again; it is still tried, seldom where trying again does not help by itself. */
+export const ReplicaState = z.enum(["absent", "copying", "retrying", "failed", "ready"]);
 export type ReplicaState = z.infer<typeof ReplicaState>;
 export const ReplicaJobState = z.object({
   job: z.string(),
@@ -149,6 +163,8 @@ export const LeasedTask = z.object({
   revision: RevisionId,
   sources: DownloadBatch,
   tickets: TicketBatch,
+  /** At most so much at once of all chunks together; null: no limit. */
+  bytesPerSecond: z.int().nullable().default(null),
 });
 export type LeasedTask = z.infer<typeof LeasedTask>;
 /** `task` null: nothing to do; come again after `waitSeconds`. */

@@ -99,6 +99,20 @@ export function jobsSuite(name: string, make: MakeIndexes): void {
       assert.equal(await jobs.mend(job), false);
     });
 
+    test("with a rate, tasks are given out no faster than their bytes pass at it, a little before their turn at most", async () => {
+      const { jobs } = make();
+      await jobs.put(...planOf("one", 4, 10));
+      const at = (seconds: number) => jobs.lease(STORE, NOW_MS + seconds * 1000, NOW_MS + 3_600_000, 10);
+      // 100 bytes each: ten seconds.
+      assert.ok((await at(0)) !== null);
+      assert.equal(await at(7.9), null);
+      assert.ok((await at(8)) !== null);
+      assert.equal(await at(17.9), null, "what came early is not given twice");
+      assert.ok((await at(40)) !== null);
+      assert.equal(await at(47), null, "nothing is saved up");
+      assert.ok((await jobs.lease(STORE, NOW_MS + 47_000, NOW_MS + 3_600_000)) !== null, "no rate, no limit");
+    });
+
     test("stores have nothing to do with one another", async () => {
       const { jobs } = make();
       await jobs.put(...planOf("one", 1, 10));

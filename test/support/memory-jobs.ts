@@ -1,5 +1,13 @@
 /** Tasks of replication in memory. Answers are copies. */
-import type { Held, JobState, Lease, ReplicaJob, ReplicaJobs, TaskPlan } from "../../functions/registry/replicate/ports.ts";
+import {
+  type Held,
+  type JobState,
+  type Lease,
+  type ReplicaJob,
+  type ReplicaJobs,
+  type TaskPlan,
+  TURN_MS,
+} from "../../functions/registry/replicate/ports.ts";
 import type { StoreId } from "../../shared/names.ts";
 
 type Task = TaskPlan & { done: boolean; fence: number; failures: number; atMs: number };
@@ -7,6 +15,7 @@ type Entry = { job: ReplicaJob; tasks: Task[]; doneBytes: number; failures: numb
 
 export class MemoryReplicaJobs implements ReplicaJobs {
   readonly stores = new Map<StoreId, Map<string, Entry>>();
+  readonly #passedMs = new Map<StoreId, number>();
   #fence = 0;
 
   async put(job: ReplicaJob, tasks: readonly TaskPlan[]): Promise<void> {
@@ -30,7 +39,9 @@ export class MemoryReplicaJobs implements ReplicaJobs {
     return this.stores.get(job.store)?.has(job.job) ?? false;
   }
 
-  async lease(store: StoreId, nowMs: number, untilMs: number): Promise<Lease | null> {
+  async lease(store: StoreId, nowMs: number, untilMs: number, bytesPerSecond = 0): Promise<Lease | null> {
+    const passedMs = this.#passedMs.get(store) ?? 0;
+    if (bytesPerSecond > 0 && passedMs > nowMs + TURN_MS) return null;
     const open = [...(this.stores.get(store)?.values() ?? [])].flatMap((entry) =>
       entry.tasks.flatMap((task, at) => (task.done || task.atMs > nowMs ? [] : [{ entry, task, at }])),
     );
@@ -40,6 +51,7 @@ export class MemoryReplicaJobs implements ReplicaJobs {
     const isRepeat = task.fence > 0 || task.failures > 0;
     task.fence = ++this.#fence;
     task.atMs = untilMs;
+    if (bytesPerSecond > 0) this.#passedMs.set(store, Math.max(passedMs, nowMs) + (task.bytes * 1000) / bytesPerSecond);
     const { failures, places, fence } = task;
     return { task: `${entry.job.job}:${at}`, job: { ...entry.job }, fence, failures, isRepeat, places: [...places] };
   }

@@ -6,7 +6,8 @@ import { findRepository } from "../repositories.ts";
 import { collectAt } from "./collect.ts";
 import { type Copied, copySome, edgeStores } from "./copy.ts";
 import { runDue } from "./policies.ts";
-import { type Reconciled, reconcileOne, reconcileSome, standingOf } from "./reconcile.ts";
+import { type Reconciled, reconcileOne, reconcileSome } from "./reconcile.ts";
+import { standingOf } from "./standing.ts";
 
 /** A Worker has 30 s after an answer, and for a request. */
 const COMPARE_MS = 8_000;

@@ -22,7 +22,7 @@ export async function lendTask(ports: Ports, store: StoreId): Promise<LeaseAnswe
   if (mode === "unchecked") throw new FerryError("STORE_UNSAFE", { store });
   const task = await openTask(ports, store, LEASE_SECONDS * 1000);
   if (task === null) return { task: null, waitSeconds: IDLE_SECONDS };
-  const { held, lease, source, target, items } = task;
+  const { held, lease, source, target, items, bytesPerSecond } = task;
   const { repositoryId, revision } = lease.job;
   const names = await withWhole(systemLog(ports), () => ports.system.namesOf([repositoryId]));
   const sources = await source.chunks.downloads(items.map(({ sha256, from }) => ({ sha256, tag: from })));
@@ -32,7 +32,7 @@ export async function lendTask(ports: Ports, store: StoreId): Promise<LeaseAnswe
   );
   const repository = names.get(repositoryId) ?? null;
   const common = { task: held.task, fence: held.fence, leaseSeconds: LEASE_SECONDS, source: source.profile.id, repository, revision };
-  return { task: { ...common, sources, tickets }, waitSeconds: 0 };
+  return { task: { ...common, sources, tickets, bytesPerSecond }, waitSeconds: 0 };
 }
 
 export async function extendLoan(ports: Ports, held: Held): Promise<ExtendAnswer> {

@@ -27,10 +27,19 @@ import { findReady } from "./ready.ts";
 const DAY_MS = 86_400_000;
 /** What an executor has to do again when it dies. */
 const TASK_BYTES_MAX = 256 * MiB;
+/** What passes at once where the rate is limited. */
+const TASK_SECONDS = 20;
 const ROUNDS_MAX = 8;
 
-/** `base`: the envelope of a ready replica of the same repository, whose chunks need not be copied again. */
-export type Planning = { store: StoreId; repository: RepositorySummary; entry: RevisionEntry; urgent: boolean; base: Base | null };
+/** `bytesPerSecond`: that may pass into the store; null: any number. `base`: the envelope of a ready replica of the same repository, whose chunks need not be copied again. */
+export type Planning = {
+  store: StoreId;
+  repository: RepositorySummary;
+  entry: RevisionEntry;
+  urgent: boolean;
+  base: Base | null;
+  bytesPerSecond?: number | null;
+};
 export type Base = { manifest: Digest; copy: string };
 
 type Place = { sha256: Digest; size: number; tag: string; own: boolean };
@@ -46,7 +55,7 @@ export async function planReplica(ports: Ports, planning: Planning): Promise<Rep
   const envelope = await readEnvelope(ports, entry.manifest, entry.attempt);
   const day = Math.floor(ports.clock.now() / DAY_MS);
   const { places, copy } = await publishCopy(view, planning, { envelope, day });
-  const tasks = tasksOf(places);
+  const tasks = tasksOf(places, Math.min(TASK_BYTES_MAX, TASK_SECONDS * (planning.bytesPerSecond ?? Number.POSITIVE_INFINITY)));
   const from = await sourceOf(ports, planning);
   const job: ReplicaJob = {
     job: await jobId(store, repository.id, entry.revision),
@@ -119,12 +128,12 @@ async function heldAt(view: Ports, base: Base | null, digests: readonly Digest[]
 }
 
 /** Of at most 32 chunks, and of few enough bytes; one larger chunk is a task of its own. */
-function tasksOf(places: readonly Place[]): TaskPlan[] {
+function tasksOf(places: readonly Place[], bytesMax: number): TaskPlan[] {
   const tasks: { places: number[]; bytes: number }[] = [];
   places.forEach(({ own, size }, at) => {
     if (!own) return;
     const last = tasks.at(-1);
-    if (last === undefined || last.places.length >= TASK_CHUNKS_MAX || last.bytes + size > TASK_BYTES_MAX) {
+    if (last === undefined || last.places.length >= TASK_CHUNKS_MAX || last.bytes + size > bytesMax) {
       tasks.push({ places: [at], bytes: size });
       return;
     }

@@ -18,14 +18,15 @@ import { withWhole } from "../log.ts";
 import { repositoryLog, systemLog } from "../logs.ts";
 import type { Caller, Ports } from "../ports.ts";
 import { listReady } from "./ready.ts";
-import { standingOf, wakeSweep } from "./reconcile.ts";
+import { wakeSweep } from "./reconcile.ts";
+import { standingOf } from "./standing.ts";
 import { findEntry, matchesNow } from "./wanted.ts";
 
 /** Repositories that a preview or a run looks at in one request. */
 const REPOSITORIES_MAX = 2_000;
 const PAGE = 200;
 
-export function summaryOfPolicy({ pins, ranAt, ...policy }: StoredPolicy): PolicySummary {
+export function summaryOfPolicy({ pins, ranAt, savedAt: _, ...policy }: StoredPolicy): PolicySummary {
   return { ...policy, pinned: pins.length, ranAt };
 }
 
@@ -44,11 +45,12 @@ export async function setPolicy(ports: Ports, caller: Caller, { policy, operatio
   if ((policy.trigger === "cron") !== (policy.everyHours !== undefined))
     throw new FerryError("REQUEST_INVALID", { problem: "everyHours: goes with the trigger cron" });
   if (!yes) await refuseLarge(ports, policy);
+  const savedAt = isoTime(ports.clock.now());
   const policies = await change(ports, caller, operationId, (all) => {
     const known = all.find(({ name }) => name === policy.name);
     const others = all.filter((other) => other !== known);
     if (others.length >= POLICIES_MAX) throw new FerryError("REQUEST_INVALID", { problem: `there are ${POLICIES_MAX} policies already` });
-    return [...others, { ...policy, pins: known?.pins ?? [], ranAt: known?.ranAt ?? null }];
+    return [...others, { ...policy, pins: known?.pins ?? [], ranAt: known?.ranAt ?? null, savedAt }];
   });
   return summaryOfPolicy(named(policies, policy.name));
 }

@@ -35,6 +35,9 @@ export type Held = { store: StoreId; task: string; fence: number };
 
 export type JobState = { job: ReplicaJob; left: number; doneBytes: number; failures: number; problem: string | null };
 
+/** Who asks a little before its turn need not come again. */
+export const TURN_MS = 2_000;
+
 /** Tasks of replication, and who is at them. Times are the caller's, in milliseconds since 1970. */
 export interface ReplicaJobs {
   /** Begins a job, in place of another plan of it. One with the same envelope (`copy`) is the same plan, and changes nothing. */
@@ -43,8 +46,11 @@ export interface ReplicaJobs {
   list(store: StoreId): Promise<JobState[]>;
   /** Gives out all tasks of a job that are neither done nor given out to anybody. False: parts of the job are lost. */
   mend(job: ReplicaJob): Promise<boolean>;
-  /** The task that comes first; null when none may be given out now. */
-  lease(store: StoreId, nowMs: number, untilMs: number): Promise<Lease | null>;
+  /**
+   * The task that comes first; null when none may be given out now. With a rate none is given out more than TURN_MS before all that were
+   * given out have passed at it, however many executors there are.
+   */
+  lease(store: StoreId, nowMs: number, untilMs: number, bytesPerSecond?: number): Promise<Lease | null>;
   /** What somebody holds; null when the lease is lost. */
   find(held: Held): Promise<Pick<Lease, "job" | "failures" | "places"> | null>;
   /** False when the lease is lost, here and below. */

@@ -11,10 +11,12 @@ import { repositoryLog, systemLog } from "../logs.ts";
 import type { Bucket, Ports, Standing } from "../ports.ts";
 import { completeJob, PLAN_MS_MAX } from "./complete.ts";
 import { problemOf } from "./copy.ts";
+import { tellLate } from "./late.ts";
 import { type Base, jobId, planReplica } from "./plan.ts";
 import type { JobState } from "./ports.ts";
 import { idsWithMarkers, listMarkers, listReady, type Ready, unmarkReady } from "./ready.ts";
 import { shipLogs } from "./ship.ts";
+import { rateInto, standingOf } from "./standing.ts";
 import { findEntry, type Want, wantedOf } from "./wanted.ts";
 
 export type Reconciled = { repositories: number; opened: number; ready: number; evicted: number; problems: string[] };
@@ -33,10 +35,6 @@ const OPEN_MAX = 200;
 
 const Progress = z.object({ after: RepositoryName.nullable(), sweptAtMs: z.int(), problems: z.boolean() });
 type Progress = z.infer<typeof Progress>;
-
-export async function standingOf(ports: Ports): Promise<Standing> {
-  return withWhole(systemLog(ports), () => ports.system.standing());
-}
 
 /** Goes on with the look at all repositories, if its time has come. */
 export async function reconcileSome(ports: Ports, deadlineMs: number, { now = false } = {}): Promise<Reconciled> {
@@ -162,7 +160,9 @@ async function reconcileRepository(look: Look, repository: RepositorySummary): P
     try {
       await reconcileStore(look, repository, { store, wants, evict });
     } catch (error) {
-      done.problems.push(problemOf(store, error));
+      const problem = problemOf(store, error);
+      done.problems.push(problem);
+      for (const want of wants.values()) await tellLate(ports, repository, { store, want, problem: problem.slice(0, 300) });
     }
   }
 }
@@ -179,6 +179,7 @@ async function reconcileStore(look: Look, repository: RepositorySummary, { store
   for (const want of wants.values()) {
     if (present.has(want.revision)) continue;
     if (ports.clock.now() >= deadlineMs || (look.jobs.get(store)?.size ?? 0) >= OPEN_MAX) return;
+    await tellLate(ports, repository, { store, want, problem: null });
     await pursue(look, repository, { store, want, present });
   }
   if (present.size > 0) await shipLogs(ports, store, repository.id, deadlineMs);
@@ -221,7 +222,14 @@ async function pursue(look: Look, repository: RepositorySummary, { store, want, 
   const entry = await findEntry(ports, repository, want.revision);
   if (entry === null || entry.deletedAt !== null) return;
   const base = await baseOf(ports, repository, entry.parent, present);
-  const job = await planReplica(ports, { store, repository, entry, urgent: want.urgent, base });
+  const job = await planReplica(ports, {
+    store,
+    repository,
+    entry,
+    urgent: want.urgent,
+    base,
+    bytesPerSecond: rateInto(look.standing, store),
+  });
   done.opened++;
   jobs?.set(name, { job, left: job.tasks, doneBytes: 0, failures: 0, problem: null });
   if (job.tasks === 0 && (await completeJob(ports, job))) {

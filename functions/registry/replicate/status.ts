@@ -9,7 +9,8 @@ import type { Ports } from "../ports.ts";
 import { jobId } from "./plan.ts";
 import type { JobState } from "./ports.ts";
 import { listReady } from "./ready.ts";
-import { standingOf } from "./reconcile.ts";
+import { standingOf } from "./standing.ts";
+import { FAILURES_TOLD } from "./tasks.ts";
 import { wantedOf } from "./wanted.ts";
 
 export async function syncStatus(ports: Ports, repository: RepositorySummary | null): Promise<SyncStatus> {
@@ -36,8 +37,9 @@ function describeJob(ports: Ports, state: JobState): Omit<ReplicaJobState, "repo
   return { ...common, state: stateOf(state), doneBytes, tasksLeft: left, plannedAt: isoTime(plannedAtMs), etaSeconds, failures, problem };
 }
 
-function stateOf({ problem }: JobState): ReplicaState {
-  return problem === null ? "copying" : "retrying";
+function stateOf({ problem, failures }: JobState): ReplicaState {
+  if (problem === null) return "copying";
+  return failures < FAILURES_TOLD ? "retrying" : "failed";
 }
 
 async function rowsOf(ports: Ports, repository: RepositorySummary, states: readonly JobState[]): Promise<SyncStatus["replicas"]> {

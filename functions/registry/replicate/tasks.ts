@@ -10,21 +10,25 @@ import type { Ports, Store, WriteMode } from "../ports.ts";
 import { atStore } from "./at-store.ts";
 import { completeJob } from "./complete.ts";
 import type { Held, Lease } from "./ports.ts";
+import { rateInto, standingOf } from "./standing.ts";
 
 /** `from`, `to`: tags at the source and at the target. */
 export type CopyItem = { sha256: Digest; size: number; from: string; to: string };
 /** `items`: what is missing; all of `places` must be there in the end. */
-export type OpenTask = { held: Held; lease: Lease; source: Store; target: Store; items: CopyItem[] };
+export type OpenTask = { held: Held; lease: Lease; source: Store; target: Store; items: CopyItem[]; bytesPerSecond: number | null };
 
 const BACKOFF_MS = 5_000;
 const BACKOFF_MS_MAX = 300_000;
+/** Where the same again would end the same way, until somebody has done something. */
+const BACKOFF_MS_STUCK = 3_600_000;
 /** Of one task, before anybody is told. */
-const FAILURES_TOLD = 5;
+export const FAILURES_TOLD = 5;
 
 /** The task that comes first; null: nothing to do now. */
 export async function openTask(ports: Ports, store: StoreId, leaseMs: number): Promise<OpenTask | null> {
   const nowMs = ports.clock.now();
-  const lease = await ports.jobs.lease(store, nowMs, nowMs + leaseMs);
+  const bytesPerSecond = rateInto(await standingOf(ports), store);
+  const lease = await ports.jobs.lease(store, nowMs, nowMs + leaseMs, bytesPerSecond ?? 0);
   if (lease === null) return null;
   const held = { store, task: lease.task, fence: lease.fence };
   try {
@@ -39,7 +43,7 @@ export async function openTask(ports: Ports, store: StoreId, leaseMs: number): P
         throw new FerryError("LOG_DAMAGED", { repository: lease.job.copy, problem: `chunk ${sha256} has no source` });
       return there[at] === size ? [] : [{ sha256, size, from: place.tag, to: tag }];
     });
-    return { held, lease, source: ports.stores.get(source.store), target, items };
+    return { held, lease, source: ports.stores.get(source.store), target, items, bytesPerSecond };
   } catch (error) {
     await failTask(ports, held, lease, error);
     throw error;
@@ -85,7 +89,8 @@ export async function failTask(
   error: unknown,
 ): Promise<void> {
   const problem = error instanceof FerryError ? error.message : "it failed";
-  const pauseMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** Math.min(failures, 10));
+  const longestMs = error instanceof FerryError && !error.retryable && failures >= FAILURES_TOLD ? BACKOFF_MS_STUCK : BACKOFF_MS_MAX;
+  const pauseMs = Math.min(longestMs, BACKOFF_MS * 2 ** Math.min(failures, 10));
   await ports.jobs.fail(held, problem.slice(0, 300), ports.clock.now() + pauseMs);
   if (failures + 1 !== FAILURES_TOLD) return;
   const { store, repositoryId, revision } = job;

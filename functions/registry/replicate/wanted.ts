@@ -2,12 +2,15 @@
 import { DEPLOY_PREFIX, deployStore, type Policy, type StoredPolicy } from "../../../shared/contract/replication.ts";
 import type { RepositorySummary } from "../../../shared/contract/repositories.ts";
 import { matchesGlob, RevisionId, type StoreId } from "../../../shared/names.ts";
+import { epochMs } from "../../../shared/time.ts";
 import { withWhole } from "../log.ts";
 import { repositoryLog } from "../logs.ts";
 import type { Ports, RepositoryState, RevisionEntry } from "../ports.ts";
 
 /** `refs`: why. `urgent`: somebody has tagged it. */
-export type Want = { revision: RevisionId; refs: string[]; urgent: boolean };
+export type Want = { revision: RevisionId; refs: string[]; urgent: boolean; allowances: Allowance[] };
+/** How long a policy lets it be missing, counted from `fromMs` at the earliest, and from when the tag was set, in the record `tagSeq`. */
+export type Allowance = { lagSeconds: number; fromMs: number; tagSeq: number | null };
 export type WantedSet = Map<StoreId, Map<RevisionId, Want>>;
 
 type Named = { name: string; revision: RevisionId; isTag: boolean };
@@ -21,12 +24,17 @@ export async function wantedOf(
   const wanted: WantedSet = new Map();
   const known = new Set(ports.stores.all().map(({ profile }) => profile.id));
   known.delete(ports.stores.home.profile.id);
-  const add = (store: StoreId, { name, revision, isTag }: Named) => {
+  const add = (store: StoreId, { name, revision, isTag }: Named, allowances: Allowance[] = []) => {
     if (!known.has(store)) return;
     const revisions = wanted.get(store) ?? new Map<RevisionId, Want>();
     wanted.set(store, revisions);
-    const want = revisions.get(revision) ?? { revision, refs: [], urgent: false };
-    revisions.set(revision, { revision, refs: [...want.refs, name], urgent: want.urgent || isTag });
+    const want = revisions.get(revision) ?? { revision, refs: [], urgent: false, allowances: [] };
+    revisions.set(revision, {
+      revision,
+      refs: [...want.refs, name],
+      urgent: want.urgent || isTag,
+      allowances: [...want.allowances, ...allowances],
+    });
   };
   const named = namedIn(state);
   for (const ref of named) {
@@ -37,9 +45,17 @@ export async function wantedOf(
     for (const store of stores) add(store, { name: `label ${DEPLOY_PREFIX}${store}`, revision: RevisionId.parse(revision), isTag: true });
   }
   for (const policy of policies) {
-    for (const ref of await matchesOf(ports, repository, named, policy)) for (const store of policy.stores) add(store, ref);
+    for (const ref of await matchesOf(ports, repository, named, policy)) {
+      for (const store of policy.stores) add(store, ref, allowancesOf(policy, ref, state));
+    }
   }
   return wanted;
+}
+
+function allowancesOf({ lagSeconds, savedAt, ranAt }: StoredPolicy, { name, isTag }: Named, { tagSeqs }: RepositoryState): Allowance[] {
+  if (lagSeconds === undefined) return [];
+  const fromMs = Math.max(savedAt === undefined ? 0 : epochMs(savedAt), ranAt === null ? 0 : epochMs(ranAt));
+  return [{ lagSeconds, fromMs, tagSeq: isTag ? (tagSeqs[name] ?? null) : null }];
 }
 
 function namedIn({ branches, tags }: RepositoryState): Named[] {

@@ -154,7 +154,7 @@ function Preview({ of }: { of: PolicyPreview }) {
   );
 }
 
-const STATES = { absent: "plain", copying: "warn", retrying: "bad", ready: "good" } as const;
+const STATES = { absent: "plain", copying: "warn", retrying: "bad", failed: "bad", ready: "good" } as const;
 
 const JOBS = (): Column<ReplicaJobState>[] => [
   { title: t("repository"), wide: true, cell: ({ repository, repositoryId }) => repository ?? repositoryId },

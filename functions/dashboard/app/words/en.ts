@@ -174,6 +174,7 @@ export const EN = {
   ref: "Branch or tag",
   "replica.absent": "absent",
   "replica.copying": "copying",
+  "replica.failed": "failed",
   "replica.ready": "ready",
   "replica.retrying": "retrying",
   replicas: "Stores",

@@ -175,6 +175,7 @@ export const ZH: Record<keyof typeof EN, string> = {
   ref: "分支或标签",
   "replica.absent": "无",
   "replica.copying": "复制中",
+  "replica.failed": "失败",
   "replica.ready": "就绪",
   "replica.retrying": "重试中",
   replicas: "所在存储",

@@ -46,7 +46,7 @@ function Replicas({ repository, seq }: { repository: TabProps["repository"]["rep
   );
 }
 
-const STATES = { absent: "plain", copying: "warn", retrying: "bad", ready: "good" } as const;
+const STATES = { absent: "plain", copying: "warn", retrying: "bad", failed: "bad", ready: "good" } as const;
 
 /** A column for each store. */
 function matrix(rows: readonly Row[]): Column<Row>[] {
