@@ -2,10 +2,12 @@ import type { Hono } from "hono";
 import type { Edge } from "../http/edge.ts";
 import { mount } from "../http/mount.ts";
 import { chunkTickets, heartbeat, listAgents } from "../registry/warm/agents.ts";
+import { warmMap } from "../registry/warm/map.ts";
 import { cancelWarmup, listWarmups, readWarmup, startWarmup, warmthOf } from "../registry/warm/warmups.ts";
 
 export function mountAgents(app: Hono<Edge>): void {
   mount(app, "listAgents", ({ ports, query }) => listAgents(ports, query.group));
+  mount(app, "warmMap", ({ ports, query }) => warmMap(ports, query.group));
   mount(app, "heartbeat", ({ ports, body }) => heartbeat(ports, body));
   mount(app, "chunkTickets", ({ ports, repository, params, body }) => chunkTickets(ports, repository, params.ref, body));
   mount(app, "warmth", ({ ports, repository, query }) => warmthOf(ports, repository, query));

@@ -5,12 +5,17 @@ import { FerryError } from "../../shared/errors.ts";
 import { isSame } from "../../shared/webhook.ts";
 import { authenticated } from "../http/authorize.ts";
 import type { Edge, EdgeContext } from "../http/edge.ts";
+import { mount } from "../http/mount.ts";
 import { demandDeployment } from "../registry/access.ts";
-import { metricsText } from "../registry/metrics.ts";
+import { countersOf, metricsText } from "../registry/metrics.ts";
 
 const SCRAPE = { method: "GET", path: "/metrics", summary: "", needs: "token", status: 200, answer: z.string() } as const;
 
 export function mountMetrics(app: Hono<Edge>): void {
+  mount(app, "readCounters", async ({ ports, services }) => {
+    await services.tally.flush();
+    return countersOf(ports);
+  });
   app.get(SCRAPE.path, async (c) => {
     if (!(await isScraper(c))) demandDeployment(await authenticated(c, SCRAPE), "admin");
     const { ports, version, tally } = c.get("services");

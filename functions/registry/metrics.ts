@@ -1,5 +1,7 @@
 /** What Prometheus reads: counters of all isolates, and gauges that are looked up when it asks. */
-import { SECONDS_ENDS } from "./counters.ts";
+import type { CounterList } from "../../shared/contract/observe.ts";
+import { isoTime } from "../../shared/time.ts";
+import { COUNTED_SINCE, SECONDS_ENDS } from "./counters.ts";
 import type { Ports } from "./ports.ts";
 
 export type Metric = { name: string; type: "counter" | "gauge" | "histogram"; help: string };
@@ -32,6 +34,11 @@ export const METRICS = [
   { name: "ferry_index_sound", type: "gauge", help: "Whether the index is whole." },
   { name: "ferry_build_info", type: "gauge", help: "Always 1; the version is a label." },
 ] as const satisfies readonly Metric[];
+
+export async function countersOf({ counters }: Pick<Ports, "counters">): Promise<CounterList> {
+  const { [COUNTED_SINCE]: since, ...counts } = Object.fromEntries(await counters.read());
+  return { since: since === undefined ? null : isoTime(since * 1000), counts };
+}
 
 type Sample = { name: string; labels: string; value: number };
 

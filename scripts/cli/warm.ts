@@ -14,6 +14,7 @@ import type { ExitName } from "./exit.ts";
 import { newOperationId } from "./operation.ts";
 import { bytesText, counted, durationText, facts, plain, table, timeText } from "./text.ts";
 import { BytesValue, collected, countValue, RepositoryValue, SecondsValue, TargetValue } from "./values.ts";
+import { addMap } from "./warm-map.ts";
 
 const LOOK_MS = 1000;
 
@@ -63,6 +64,7 @@ export function addWarm(program: Command, act: Act): void {
   addStatus(warm, act);
   addCancel(warm, act);
   addNodes(warm, act);
+  addMap(warm, act);
 }
 
 function addStart(warm: Command, act: Act): void {

@@ -10,6 +10,7 @@ import { DownloadBatch, DownloadRequest, RecipeAnswer, RecipeQuery } from "./dow
 import { HOOK_ROUTES } from "./hooks-routes.ts";
 import { RevisionQuery } from "./lifecycle.ts";
 import { LIFECYCLE_ROUTES } from "./lifecycle-routes.ts";
+import { OBSERVE_ROUTES } from "./observe.ts";
 import { PART_ROUTES } from "./parts-routes.ts";
 import { PEOPLE_ROUTES } from "./people.ts";
 import { RECOVERY_ROUTES } from "./recovery-routes.ts";
@@ -273,6 +274,7 @@ export const ROUTES = {
   ...REPLICATION_ROUTES,
   ...AGENT_ROUTES,
   ...HOOK_ROUTES,
+  ...OBSERVE_ROUTES,
 
   listStores: {
     method: "GET",

@@ -126,6 +126,8 @@ const MATRIX: { [N in RouteName]: string } = {
   readAuditBatches: DEPLOYMENT,
   readAuditSeals: DEPLOYMENT,
   listAgents: DEPLOYMENT,
+  warmMap: DEPLOYMENT,
+  readCounters: DEPLOYMENT,
   heartbeat: DEPLOYMENT,
   collectStatus: DEPLOYMENT,
   startCollect: DEPLOYMENT,

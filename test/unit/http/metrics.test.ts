@@ -84,6 +84,17 @@ test("a thousand requests are a few steps on the index, taken after their answer
   assert.ok(steps >= 5 && steps <= 11, `${steps}`);
 });
 
+test("the counts are answered as they are, with the time since which they are counted", async () => {
+  const app = await memoryApp();
+  app.clock.advance(5_000);
+  await app.fetch(`${ENDPOINT}/healthz`);
+  const { since, counts } = await app.admin.call("readCounters", {});
+  assert.equal(since, "2026-01-01T00:00:05.000Z");
+  assert.equal(counts['ferry_requests_total{method="GET",route="/healthz",status="200"}'], 1);
+  assert.ok(!("ferry_counted_since_seconds" in counts));
+  assert.doesNotMatch((await scrape(app, "metrics-token-0001")).text, /counted_since/);
+});
+
 const Rules = z.object({ groups: z.array(z.object({ rules: z.array(z.object({ alert: z.string(), expr: z.string() })) })) });
 const Dashboard = z.object({ panels: z.array(z.object({ targets: z.array(z.object({ expr: z.string() })) })) });
 

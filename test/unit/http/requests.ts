@@ -372,6 +372,8 @@ function agentSamples({ warmup }: Named): { [N in RouteName]?: Sample } {
   const counts = { chunks: 4, chunksReady: 2, bytes: 400, bytesReady: 200, bytesPerSecond: 100 };
   return {
     listAgents: { query: { group: "default" } },
+    warmMap: { query: { group: "default" } },
+    readCounters: {},
     heartbeat: {
       body: {
         group: "default",
