@@ -1,7 +1,7 @@
 /** `ferry fsck`: looks for damage in the bucket, tells whose files it is, and what to do. The work is the server's; this keeps it going. */
 import type { Command } from "commander";
 import * as z from "zod";
-import type { Finding, FindingKind, FsckRun } from "../../shared/contract/fsck.ts";
+import type { BadChunk, Finding, FindingKind, FsckRun } from "../../shared/contract/fsck.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { isoTime } from "../../shared/time.ts";
 import type { Act } from "./act.ts";
@@ -24,6 +24,7 @@ const Flags = GlobalFlags.extend({
   readData: z.boolean().default(false),
   readDataSubset: Share.optional(),
   verifyClaimed: z.boolean().default(false),
+  plan: z.boolean().default(false),
   repair: z.boolean().default(false),
   status: z.boolean().default(false),
   cancel: z.boolean().default(false),
@@ -38,7 +39,8 @@ export function addFsck(program: Command, act: Act): void {
     .option("--read-data", "also read every chunk that a revision names, and check its digest")
     .option("--read-data-subset <share>", "read only so many of them, such as 5%; each run reads others")
     .option("--verify-claimed", "read the chunks of which a store has checked no more than an MD5, and let those that are right be shared")
-    .option("--repair", "never offer the missing and damaged chunks again: who pushes their files once more sends them")
+    .option("--plan", "of each missing and damaged chunk, tell which store still has it")
+    .option("--repair", "bring these back from where they still are; what nobody has, the next push of its files sends anew")
     .option("--status", "only tell how the newest run stands")
     .option("--cancel", "end the run under way where it is")
     .action(act(Flags, fsck));
@@ -47,16 +49,17 @@ export function addFsck(program: Command, act: Act): void {
 async function fsck(cli: Cli, flags: Flags): Promise<ExitName | undefined> {
   if (flags.readData && flags.readDataSubset !== undefined)
     throw new FerryError("USAGE_INVALID", { problem: "choose one of --read-data and --read-data-subset" });
+  if (flags.plan && flags.repair) throw new FerryError("USAGE_INVALID", { problem: "choose one of --plan and --repair" });
   if (flags.status && flags.cancel) throw new FerryError("USAGE_INVALID", { problem: "choose one of --status and --cancel" });
   const client = await cli.connect();
-  if (flags.status) return report(cli, (await client.call("fsckStatus", {})).run);
-  if (flags.cancel) return report(cli, (await client.call("cancelFsck", {})).run);
+  if (flags.status) return report(cli, (await client.call("fsckStatus", {})).run, flags);
+  if (flags.cancel) return report(cli, (await client.call("cancelFsck", {})).run, flags);
   const readData = flags.readDataSubset ?? (flags.readData ? 1 : 0);
   const { verifyClaimed, repair } = flags;
   const begun = (await client.call("startFsck", { body: { readData, verifyClaimed, repair } })).run;
   const isOurs = begun?.readPermille === Math.ceil(readData * 1000) && begun.verifyClaimed === verifyClaimed && begun.repair === repair;
   if (begun !== null && !isOurs) cli.note("a run with other wishes is under way; this follows it");
-  return report(cli, await follow(cli, begun));
+  return report(cli, await follow(cli, begun), flags);
 }
 
 /** Asks for one step after another. Whoever stops here stops nothing: the same command goes on. */
@@ -84,6 +87,12 @@ function progressText(run: FsckRun): string {
       return `reading chunks: ${run.read}, ${bytesText(run.readBytes)}`;
     case "blame":
       return `looking whose files need ${counted(run.bad.length, "bad chunk")}`;
+    case "plan":
+      return `looking where else ${counted(run.bad.length, "bad chunk")} may be`;
+    case "copy":
+      return `copying: ${run.bad.filter(({ fresh }) => fresh !== null).length} of ${counted(run.bad.length, "chunk")}`;
+    case "mend":
+      return `mending: ${counted(run.mended, "revision")}`;
     case "done":
     case "aborted":
       return run.phase;
@@ -92,13 +101,14 @@ function progressText(run: FsckRun): string {
   }
 }
 
-function report(cli: Cli, run: FsckRun | null): ExitName | undefined {
+function report(cli: Cli, run: FsckRun | null, { plan }: Pick<Flags, "plan">): ExitName | undefined {
   if (run === null) {
     cli.answer({ run: null }, "Nobody has looked yet.\n");
     return undefined;
   }
   const told = run.findings.map((finding) => findingText(cli, finding)).join("");
-  cli.answer({ run }, `${facts(rowsOf(run))}${told === "" ? "" : `\n${told}`}${verdictText(run)}\n`);
+  const planned = plan ? run.bad.map(planText).join("") : "";
+  cli.answer({ run }, `${facts(rowsOf(run))}${told === "" ? "" : `\n${told}`}${planned}${verdictText(run)}\n`);
   return run.findings.some(({ severity }) => severity === "error") ? "integrity" : undefined;
 }
 
@@ -114,8 +124,17 @@ function rowsOf(run: FsckRun): [string, string][] {
   ];
   if (run.readPermille > 0 || run.verifyClaimed) rows.push(["read", `${run.read}, ${bytesText(run.readBytes)}`]);
   if (run.claimed > 0) rows.push(["claimed", `${run.claimed}, of which ${run.verified} were found right now`]);
-  if (run.repair) rows.push(["sent anew from now on", `${counted(run.condemned, "chunk")}`]);
+  const elsewhere = run.bad.filter(({ source }) => source !== null).length;
+  if (run.bad.length > 0 && !run.repair) rows.push(["still elsewhere", `${elsewhere} of ${counted(run.bad.length, "bad chunk")}`]);
+  const brought = run.bad.filter(({ fresh }) => fresh !== null).length;
+  if (run.repair) rows.push(["brought back", `${counted(brought, "chunk")}, for ${counted(run.mended, "revision")}`]);
+  if (run.repair) rows.push(["sent anew from now on", `${counted(run.condemned - brought, "chunk")}`]);
   return rows;
+}
+
+function planText({ sha256, size, source }: BadChunk): string {
+  const from = source === null ? "nowhere else: push its files once more" : `from store ${source.store}, under ${source.tag}`;
+  return `plan     ${sha256}  ${bytesText(size)}  ${from}\n`;
 }
 
 function findingText({ host }: Cli, finding: Finding): string {
@@ -126,10 +145,10 @@ function findingText({ host }: Cli, finding: Finding): string {
   });
   const more = finding.affectedCount - files.length;
   const rest = more > 0 ? `         and ${more} more\n` : "";
-  return `${head}\n         ${plain(finding.detail)}\n${files.join("")}${rest}         next: ${NEXT[finding.kind]}\n`;
+  return `${head}\n         ${plain(finding.detail)}\n${files.join("")}${rest}         next: ${finding.severity === "note" ? "nothing; it was brought back" : NEXT[finding.kind]}\n`;
 }
 
-const PUSH_AGAIN = "run `ferry fsck --repair` with the same flags, then push these files once more from where they still are whole";
+const MEND = "run `ferry fsck --repair` with the same flags; what no store has, bring back by pushing these files once more";
 const NEXT: Record<FindingKind, string> = {
   "log.damaged": "keep the bucket as it is, and bring the object back from a copy or an older version of it",
   "index.behind": "nothing; `ferry rebuild` looks at all others, too",
@@ -137,11 +156,11 @@ const NEXT: Record<FindingKind, string> = {
   "index.unlike": "the bucket was restored: begin a new generation of the index (docs/operations.md)",
   "envelope.missing": "bring the object back from a copy, or push the revision's files once more",
   "envelope.damaged": "bring the object back from a copy, or push the revision's files once more",
-  "recipe.missing": "push these files once more: the recipe is made again from them",
-  "recipe.damaged": "delete the object, then push these files once more: the recipe is made again from them",
-  "chunk.missing": PUSH_AGAIN,
-  "chunk.length": PUSH_AGAIN,
-  "chunk.corrupt": PUSH_AGAIN,
+  "recipe.missing": "run `ferry fsck --repair`; if no store has it, push these files once more: it is made again from them",
+  "recipe.damaged": "run `ferry fsck --repair`; if no store has it, delete the object and push these files once more",
+  "chunk.missing": MEND,
+  "chunk.length": MEND,
+  "chunk.corrupt": MEND,
   "chunk.unplaced": "bring the envelope back from a copy, or push the revision's files once more",
   "chunk.reappeared": "nothing; nobody is offered it, and collection deletes it again",
   stray: "see who put it there; it is not modelferry's",

@@ -1,10 +1,13 @@
 /** Looking for damage in the bucket, in resumable steps: what is missing, wrong, or not where it should be, and who needs it. */
 import * as z from "zod";
 import { Digest } from "../digest.ts";
-import { RevisionId } from "../names.ts";
+import { RevisionId, StoreId } from "../names.ts";
 
-/** In this order; `aborted` from any of them. `data` and `blame` only when there is something to read, or to blame. */
-export const FsckPhase = z.enum(["logs", "revisions", "chunks", "data", "blame", "done", "aborted"]);
+/**
+ * In this order; `aborted` from any of them. `data`, `blame` and `plan` only when there is something to read, to blame, or to look for
+ * elsewhere; `copy` and `mend` only when something is to be repaired.
+ */
+export const FsckPhase = z.enum(["logs", "revisions", "chunks", "data", "blame", "plan", "copy", "mend", "done", "aborted"]);
 export type FsckPhase = z.infer<typeof FsckPhase>;
 
 /** `error`: something that a revision needs is gone or wrong. `warning`: it should not be so, and nothing is lost. `note`: for the reader. */
@@ -46,18 +49,25 @@ export const Finding = z.strictObject({
 });
 export type Finding = z.infer<typeof Finding>;
 
+const count = z.int().min(0);
+const Tag = z.string().regex(/^[0-9a-f]{16}(?![\s\S])/);
+
 /** A chunk object that is not as its revisions need it. */
 export const BadChunk = z.strictObject({
   sha256: Digest,
-  tag: z.string().regex(/^[0-9a-f]{16}(?![\s\S])/),
+  tag: Tag,
+  /** As it should be, in bytes. */
+  size: count.default(0),
   kind: z.enum(["chunk.missing", "chunk.length", "chunk.corrupt"]),
   detail: z.string(),
   /** Some living revision was seen to name it. */
   needed: z.boolean(),
+  /** Where another object of its name and length is; null: nowhere, or nobody has looked yet. */
+  source: z.strictObject({ store: StoreId, tag: Tag }).nullable().default(null),
+  /** Tag of the copy at home that was made from it, and was right. */
+  fresh: Tag.nullable().default(null),
 });
 export type BadChunk = z.infer<typeof BadChunk>;
-
-const count = z.int().min(0);
 
 export const FsckRun = z.strictObject({
   v: z.literal(1),
@@ -92,6 +102,8 @@ export const FsckRun = z.strictObject({
   verified: count,
   /** Keys that pushes send anew from now on. */
   condemned: count,
+  /** Revisions whose chunks are named anew. */
+  mended: count.default(0),
   bad: z.array(BadChunk),
   findings: z.array(Finding),
   problem: z.string().nullable(),
@@ -102,7 +114,10 @@ export const FsckRequest = z.strictObject({
   /** 0 to 1. */
   readData: z.number().min(0).max(1).default(0),
   verifyClaimed: z.boolean().default(false),
-  /** Keys of missing and damaged chunks are never offered again, so that pushing the files once more brings the bytes back. */
+  /**
+   * Brings missing and damaged chunks and recipes back from wherever else they are. Keys of bad chunks are never offered again, so that
+   * pushing the files once more brings back what nobody has.
+   */
   repair: z.boolean().default(false),
 });
 

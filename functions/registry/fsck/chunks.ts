@@ -7,7 +7,7 @@ import { readFlag } from "../intents.ts";
 import { CHUNK_PREFIX, chunkOfKey, finalKey } from "../layout.ts";
 import { pagesOf } from "../listing.ts";
 import type { ObjectInfo, Ports } from "../ports.ts";
-import { type News, withBad, withFindings } from "./findings.ts";
+import { badChunk, type News, withBad, withFindings } from "./findings.ts";
 import { partitionsFor, readNamed } from "./named.ts";
 
 /** Partitions from the run's cursor on, until the time is up. A null cursor in the answer: all were looked at. */
@@ -44,8 +44,7 @@ async function lookAt(ports: Ports, state: FsckRun, partition: string, finals: R
       run = withObject(run, object, look);
     }
   }
-  for (const name of named.keys())
-    look.bad.push({ ...namedPlace(name), kind: "chunk.missing", detail: "revisions name it", needed: false });
+  for (const [name, size] of named) look.bad.push(badChunk({ ...namedPlace(name), size }, "chunk.missing"));
   return withBad(withFindings(run, look.news), look.bad);
 }
 
@@ -63,7 +62,7 @@ function withObject(run: FsckRun, object: ObjectInfo, { named, finals, oldMs, ne
   if (size === undefined) return withOrphan(run, object, oldMs);
   named.delete(name);
   if (size !== object.sizeBytes)
-    bad.push({ ...place, kind: "chunk.length", detail: `it has ${object.sizeBytes} bytes instead of ${size}`, needed: false });
+    bad.push(badChunk({ ...place, size }, "chunk.length", `it has ${object.sizeBytes} bytes instead of ${size}`));
   return run;
 }
 

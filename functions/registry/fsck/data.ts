@@ -5,7 +5,7 @@ import { CHUNK_PREFIX, chunkOfKey } from "../layout.ts";
 import { pooled } from "../pool.ts";
 import type { ObjectInfo, Ports } from "../ports.ts";
 import { readClaims } from "../recovery/verify-claimed.ts";
-import { withBad } from "./findings.ts";
+import { badChunk, withBad } from "./findings.ts";
 import { partitionsFor, readNamed } from "./named.ts";
 
 /** Chunks that are read at once. */
@@ -26,10 +26,8 @@ async function claimsStep(ports: Ports, state: FsckRun, deadlineMs: number): Pro
   const claims = await readClaims(ports, Number.POSITIVE_INFINITY, deadlineMs);
   const detail = "its uploader gave the MD5 of other bytes";
   const bad = [
-    ...claims.wrong.map(({ sha256, tag }): BadChunk => ({ sha256, tag, kind: "chunk.corrupt", detail, needed: false })),
-    ...claims.missing.map(
-      ({ sha256, tag }): BadChunk => ({ sha256, tag, kind: "chunk.missing", detail: "revisions name it", needed: false }),
-    ),
+    ...claims.wrong.map((place) => badChunk(place, "chunk.corrupt", detail)),
+    ...claims.missing.map((place) => badChunk(place, "chunk.missing")),
   ];
   const read = { read: state.read + claims.chunks, readBytes: state.readBytes + claims.bytes, verified: state.verified + claims.right };
   const run = withBad({ ...state, ...read }, bad);
@@ -62,9 +60,9 @@ async function readChosen(ports: Ports, state: FsckRun, objects: readonly Object
     if (size === undefined) return;
     const content = await ports.stores.home.chunks.content(place);
     run = { ...run, read: run.read + 1, readBytes: run.readBytes + (content?.sizeBytes ?? 0) };
-    if (content === null) bad.push({ ...place, kind: "chunk.missing", detail: "revisions name it", needed: false });
+    if (content === null) bad.push(badChunk({ ...place, size }, "chunk.missing"));
     else if (content.sha256 !== place.sha256)
-      bad.push({ ...place, kind: "chunk.corrupt", detail: `its bytes have the digest ${content.sha256}`, needed: false });
+      bad.push(badChunk({ ...place, size }, "chunk.corrupt", `its bytes have the digest ${content.sha256}`));
   });
   return withBad(run, bad);
 }

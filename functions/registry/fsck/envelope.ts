@@ -9,7 +9,7 @@ import { isClaimed, noteClaimed, wrongClaims } from "../claimed.ts";
 import { envelopeKey, recipeKey } from "../layout.ts";
 import type { Ports, RevisionEntry } from "../ports.ts";
 import { decodeRecord, Envelope } from "../records.ts";
-import type { News } from "./findings.ts";
+import { badChunk, type News } from "./findings.ts";
 
 /** Stands for all files of a revision. */
 export const ALL_FILES = "*";
@@ -113,7 +113,6 @@ async function claimProblems(
   const wrong = await wrongClaims(ports, { manifest, attempt });
   if (wrong === null && verifyClaimed) await noteClaimed(ports, { manifest, attempt });
   const detail = "its uploader gave the MD5 of other bytes";
-  return claimed.flatMap(([digest, , tag]): BadChunk[] =>
-    wrong?.has(digest) ? [{ sha256: digest, tag, kind: "chunk.corrupt", detail, needed: false }] : [],
-  );
+  const bad = claimed.filter(([digest]) => wrong?.has(digest));
+  return bad.map(([sha256, size, tag]) => badChunk({ sha256, size, tag }, "chunk.corrupt", detail));
 }

@@ -1,5 +1,6 @@
 /** Adding up what was found: one finding for each thing that is wrong, however often it is come by. */
 import type { Affected, BadChunk, Finding, FindingKind, FsckRun, Severity } from "../../../shared/contract/fsck.ts";
+import type { Digest } from "../../../shared/digest.ts";
 
 /** A run keeps so many of each kind; what is more is counted. */
 const FINDINGS_MAX = 100;
@@ -42,6 +43,13 @@ export function withFindings(run: FsckRun, news: readonly News[]): FsckRun {
   }
   return { ...run, findings: [...findings.values()] };
 }
+
+/** One that nobody was seen to need yet. */
+export function badChunk({ sha256, tag, size }: Place, kind: BadChunk["kind"], detail = "revisions name it"): BadChunk {
+  return { sha256, tag, size, kind, detail, needed: false, source: null, fresh: null };
+}
+
+type Place = { sha256: Digest; tag: string; size: number };
 
 /** Remembers the chunk for `blame`; beyond the bound it only counts. */
 export function withBad(run: FsckRun, bad: readonly BadChunk[]): FsckRun {

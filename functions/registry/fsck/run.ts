@@ -1,6 +1,7 @@
 /**
  * Looking for damage, as resumable steps: each takes a lease, does some seconds of work, and writes where it is into the bucket. It reads
- * the bucket itself, past every cache, and changes nothing there but its own notes; with `repair` it condemns keys of bad chunks.
+ * the bucket itself, past every cache, and changes nothing there but its own notes. With `repair` it condemns keys of bad chunks, and mends
+ * what it can (mend.ts).
  */
 
 import type * as z from "zod";
@@ -14,6 +15,7 @@ import { decodeRecord, encodeRecord } from "../records.ts";
 import { chunksStep } from "./chunks.ts";
 import { dataStep } from "./data.ts";
 import { logsStep } from "./logs.ts";
+import { copyStep, mendStep, planStep, settled } from "./mend.ts";
 import { blameStep, revisionsStep } from "./revisions.ts";
 
 const LEASE = "fsck";
@@ -68,6 +70,12 @@ async function advance(ports: Ports, run: FsckRun): Promise<FsckRun> {
       return afterData(ports, await dataStep(ports, run, deadlineMs));
     case "blame":
       return afterBlame(ports, await blameStep(ports, run, deadlineMs));
+    case "plan":
+      return afterPlan(ports, await planStep(ports, run, deadlineMs));
+    case "copy":
+      return afterCopy(await copyStep(ports, run, deadlineMs));
+    case "mend":
+      return afterMend(ports, await mendStep(ports, run, deadlineMs));
     case "done":
     case "aborted":
       return run;
@@ -83,15 +91,32 @@ async function afterChunks(ports: Ports, run: FsckRun): Promise<FsckRun> {
 
 async function afterData(ports: Ports, run: FsckRun): Promise<FsckRun> {
   if (run.cursor !== null) return run;
-  return run.bad.length > 0 ? { ...run, phase: "blame" } : end(ports, { ...run, phase: "done" });
+  return run.bad.length > 0 ? { ...run, phase: "blame" } : afterPlan(ports, run);
 }
 
-/** Only keys that living revisions name are condemned: nobody else would name them again. */
+/** What no living revision names is nobody's loss, and its key would not be named again. */
 async function afterBlame(ports: Ports, run: FsckRun): Promise<FsckRun> {
   if (run.cursor !== null) return run;
-  const needed = run.bad.filter((chunk) => chunk.needed);
-  if (run.repair) await condemn(ports, needed);
-  return end(ports, { ...run, phase: "done", bad: needed, condemned: run.repair ? needed.length : 0 });
+  const bad = run.bad.filter((chunk) => chunk.needed);
+  return bad.length > 0 ? { ...run, bad, phase: "plan" } : afterPlan(ports, { ...run, bad });
+}
+
+/** Bad keys are condemned before anything is mended: who was told `have` of one is stopped at his commit. */
+async function afterPlan(ports: Ports, run: FsckRun): Promise<FsckRun> {
+  if (run.cursor !== null) return run;
+  const hasWork = run.bad.length > 0 || run.findings.some(({ kind }) => kind.startsWith("recipe."));
+  if (!run.repair || !hasWork) return end(ports, { ...run, phase: "done" });
+  await condemn(ports, run.bad);
+  return { ...run, phase: "copy", condemned: run.bad.length };
+}
+
+function afterCopy(run: FsckRun): FsckRun {
+  return run.cursor === null ? { ...run, phase: "mend" } : run;
+}
+
+async function afterMend(ports: Ports, run: FsckRun): Promise<FsckRun> {
+  if (run.phase === "aborted") return end(ports, run);
+  return run.cursor === null ? end(ports, { ...settled(run), phase: "done" }) : run;
 }
 
 async function end(ports: Ports, run: FsckRun): Promise<FsckRun> {
@@ -126,6 +151,7 @@ function beginRun(ports: Ports, { readData, verifyClaimed, repair }: z.output<ty
     readBytes: 0,
     verified: 0,
     condemned: 0,
+    mended: 0,
     bad: [],
     findings: [],
     problem: null,

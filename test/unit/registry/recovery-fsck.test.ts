@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { dropOldMarks } from "../../../functions/registry/recovery/recent.ts";
 import type { Finding, FsckRun } from "../../../shared/contract/fsck.ts";
 import { FerryError } from "../../../shared/errors.ts";
-import { chunkKeysOf, type FsckWorld, fsck, fsckWorld, MODEL, TUNED } from "../../support/fsck-world.ts";
+import { chunkKeysOf, type FsckWorld, fsck, fsckWorld, MODEL, pushAgain, TUNED } from "../../support/fsck-world.ts";
 import { operationId } from "../../support/memory-app.ts";
 import { digestOf } from "../../support/pusher.ts";
 
@@ -304,23 +304,6 @@ test("two do not look at once; a look can be ended; of old ones ten are kept", a
   assert.equal((await world.app.stores.home.bucket.list("fsck/run/")).objects.length, 11);
   assert.equal(await dropOldMarks(world.app.ports), 0);
 });
-
-async function pushAgain({ pusher }: FsckWorld, files: Record<string, string>): Promise<{ sent: number }> {
-  const { upload, parent } = await pusher.open(MODEL);
-  let sent = 0;
-  for (let attempt = 1; ; ) {
-    const reservation = await pusher.reserve(MODEL, upload, files, attempt);
-    sent += (await pusher.send(reservation, files)).length;
-    await pusher.confirm(MODEL, upload, reservation, attempt);
-    try {
-      await pusher.commit(MODEL, upload, files, { parent, attempt });
-      return { sent };
-    } catch (error) {
-      if (!(error instanceof FerryError) || error.code !== "CHUNK_UNPROVEN") throw error;
-      attempt = Number(error.details["attempt"]);
-    }
-  }
-}
 
 async function remove(world: FsckWorld, content: string): Promise<void> {
   const keys = await chunkKeysOf(world, content);
