@@ -1,56 +1,86 @@
-/** Sends a chunk's bytes: of a file that is whole, or of one that is still coming, as it comes. */
+/**
+ * Sends a chunk's bytes: of a file that is whole, or of one that is still coming, as it comes. Nothing is hashed here: whoever asks so that
+ * bytes come without having been read and hashed for that answer hashes them itself (chunk-address.ts, `checks`).
+ *
+ * In large slabs, two on their way for each reader, in memory that is used again, and read by this thread where the page cache has them:
+ * a GiB then costs half the processor time of what a stream of the file does (docs/agent.md).
+ */
+import { readSync } from "node:fs";
 import type { ServerResponse } from "node:http";
-import { KiB } from "../../shared/units.ts";
+import type { Socket } from "node:net";
+import { KiB, MiB } from "../../shared/units.ts";
 import { readAt } from "../node/read-at.ts";
 import type { ChunkFile } from "./chunk-file.ts";
 import type { Filling } from "./filling.ts";
 
-const BUFFER_BYTES = 512 * KiB;
-/** Of all answers together. Whoever needs one more waits. */
-const BUFFERS_MAX = 64;
+const SLAB_BYTES = MiB;
+/** Of all readers together; those that come when all are on their way get smaller ones, so that nobody waits for one who reads slowly. */
+const SLABS_MAX = 32;
+const SMALL_BYTES = 64 * KiB;
+const SMALL_KEPT_MAX = 64;
+const IN_FLIGHT_MAX = 2;
 /** A reader that takes nothing for so long is gone. */
 const STUCK_MS = 30_000;
+const PART_BYTES = 512 * KiB;
 
-/** Memory for what is on its way to readers. */
+/** A read that took longer had to wait for a disk: the next ones are left to other threads, so that this one can answer meanwhile. */
+const QUICK_MS = 2;
+const READS_ELSEWHERE = 16;
+
+/** Memory for what is on its way to readers, and how it is filled. */
 export class SendBuffers {
-  readonly #free: Buffer[] = [];
-  readonly #waiting: ((buffer: Buffer) => void)[] = [];
+  readonly #slabs: Buffer[] = [];
+  readonly #small: Buffer[] = [];
   #made = 0;
+  #elsewhere = 0;
 
-  async take(): Promise<Buffer> {
-    const free = this.#free.pop();
-    if (free !== undefined) return free;
-    if (this.#made < BUFFERS_MAX) {
-      this.#made++;
-      return Buffer.allocUnsafeSlow(BUFFER_BYTES);
-    }
-    return new Promise((resolve) => this.#waiting.push(resolve));
+  take(): Buffer {
+    const slab = this.#slabs.pop();
+    if (slab !== undefined) return slab;
+    if (this.#made >= SLABS_MAX) return this.#small.pop() ?? Buffer.allocUnsafeSlow(SMALL_BYTES);
+    this.#made++;
+    return Buffer.allocUnsafeSlow(SLAB_BYTES);
   }
 
   give(buffer: Buffer): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free.push(buffer);
-    else next(buffer);
+    if (buffer.length === SLAB_BYTES) this.#slabs.push(buffer);
+    else if (this.#small.length < SMALL_KEPT_MAX) this.#small.push(buffer);
+  }
+
+  /** How many bytes came; 0 at the end of the file. Throws what the disk throws. */
+  read(fd: number, buffer: Buffer, offset: number): number | Promise<number> {
+    if (this.#elsewhere > 0) {
+      this.#elsewhere--;
+      return readAt(fd, buffer, offset);
+    }
+    const startedMs = performance.now();
+    const bytes = readSync(fd, buffer, 0, buffer.length, offset);
+    if (performance.now() - startedMs > QUICK_MS) this.#elsewhere = READS_ELSEWHERE;
+    return bytes;
   }
 }
 
+/** Whom bytes are sent to. */
+export type Reader = ServerResponse | Socket;
+
+/** `from` and `to` (exclusive) in the chunk. */
 export type Sent = { from: number; to: number; buffers: SendBuffers; onBytes: (bytes: number) => void };
 
 /** False when the reader went away. Throws what the disk throws. */
-export async function sendFile(response: ServerResponse, file: ChunkFile, sent: Sent): Promise<boolean> {
-  return send(response, file.fd, sent, async () => sent.to);
+export async function sendFile(reader: Reader, file: ChunkFile, sent: Sent): Promise<boolean> {
+  return new Sending(reader, file.fd, sent).run(() => sent.to);
 }
 
 /**
  * Throws what the filling failed with; once `onFirst` was called nothing can be said to the reader but to break off.
  * @param onFirst the first bytes are there
  */
-export async function sendFilling(response: ServerResponse, filling: Filling, sent: Sent, onFirst: () => void): Promise<boolean> {
+export async function sendFilling(reader: Reader, filling: Filling, sent: Sent, onFirst: () => void): Promise<boolean> {
   filling.follow();
   try {
     const round = await firstRound(filling, sent.from);
     onFirst();
-    return await send(response, filling.fd, sent, (offset) => filling.beyond(offset, round));
+    return await new Sending(reader, filling.fd, sent).run((offset) => filling.beyond(offset, round));
   } finally {
     filling.unfollow();
   }
@@ -71,50 +101,90 @@ export async function firstRound(filling: Filling, from: number): Promise<number
 
 /** Some bytes of a file, at least one, in memory of their own. Throws what the disk throws. */
 export async function readPart(fd: number, from: number, to: number): Promise<Uint8Array> {
-  const buffer = Buffer.allocUnsafeSlow(Math.min(BUFFER_BYTES, to - from));
+  const buffer = Buffer.allocUnsafeSlow(Math.min(PART_BYTES, to - from));
   const bytesRead = await readAt(fd, buffer, from);
-  if (bytesRead === 0) throw new Error("the file is shorter than the chunk");
+  if (bytesRead === 0) throw shorter();
   return buffer.subarray(0, bytesRead);
 }
 
-/** @param beyond how far bytes may be read, once there are more than so many. */
-async function send(
-  response: ServerResponse,
-  fd: number,
-  { from, to, buffers, onBytes }: Sent,
-  beyond: (offset: number) => Promise<number>,
-): Promise<boolean> {
-  response.setTimeout(STUCK_MS, () => response.destroy());
-  for (let at = from; at < to; ) {
-    const reachable = Math.min(to, await beyond(at));
-    if (response.destroyed) return false;
-    const buffer = await buffers.take();
-    const bytesRead = await readAt(fd, buffer.subarray(0, Math.min(BUFFER_BYTES, reachable - at)), at).catch((error: unknown) => {
-      buffers.give(buffer);
-      throw error;
-    });
-    if (bytesRead === 0) {
-      buffers.give(buffer);
-      throw new Error("the file is shorter than the chunk");
-    }
-    const isTaken = await written(response, buffer.subarray(0, bytesRead));
-    buffers.give(buffer);
-    if (!isTaken) return false;
-    onBytes(bytesRead);
-    at += bytesRead;
-  }
-  return true;
+function shorter(): Error {
+  return new Error("the file is shorter than the chunk");
 }
 
-/** Resolves when the buffer is ours again; false: the reader is gone. */
-function written(response: ServerResponse, bytes: Buffer): Promise<boolean> {
-  return new Promise((resolve) => {
-    if (response.destroyed) return resolve(false);
-    const onClose = () => resolve(false);
-    response.once("close", onClose);
-    response.write(bytes, (error) => {
-      response.removeListener("close", onClose);
-      resolve(error === null || error === undefined);
+/** One range on its way to one reader. */
+class Sending {
+  readonly #reader: Reader;
+  readonly #fd: number;
+  readonly #sent: Sent;
+  readonly #inFlight = new Set<Buffer>();
+  #isGone = false;
+  #wake: () => void = () => {};
+
+  constructor(reader: Reader, fd: number, sent: Sent) {
+    this.#reader = reader;
+    this.#fd = fd;
+    this.#sent = sent;
+  }
+
+  /** Resolves when nothing is on its way any more. @param beyond how far bytes may be read, once there are more than so many. */
+  async run(beyond: (offset: number) => number | Promise<number>): Promise<boolean> {
+    const { from, to } = this.#sent;
+    const gone = () => {
+      this.#isGone = true;
+      this.#wake();
+    };
+    this.#reader.setTimeout(STUCK_MS, () => this.#reader.destroy());
+    this.#reader.once("close", gone);
+    try {
+      for (let at = from; at < to && !this.#hasLeft; ) {
+        at += await this.#slab(at, Math.min(to, await beyond(at)));
+        await this.#until(IN_FLIGHT_MAX - 1);
+      }
+      return !this.#hasLeft;
+    } finally {
+      // The memory is not ours before: it may be read for as long as the socket has it, which is not beyond its close.
+      await this.#until(0);
+      this.#reader.removeListener("close", gone);
+      for (const buffer of this.#inFlight) this.#ours(buffer);
+    }
+  }
+
+  get #hasLeft(): boolean {
+    return this.#isGone || this.#reader.destroyed;
+  }
+
+  /** Returns how many bytes of it there were. */
+  async #slab(at: number, reachable: number): Promise<number> {
+    const { buffers, onBytes } = this.#sent;
+    const buffer = buffers.take();
+    let bytes = 0;
+    try {
+      const reading = buffers.read(this.#fd, buffer.subarray(0, Math.min(buffer.length, reachable - at)), at);
+      bytes = typeof reading === "number" ? reading : await reading;
+      if (bytes === 0) throw shorter();
+    } catch (error) {
+      buffers.give(buffer);
+      throw error;
+    }
+    this.#inFlight.add(buffer);
+    this.#reader.write(buffer.subarray(0, bytes), (error) => {
+      this.#ours(buffer);
+      if (error === null || error === undefined) onBytes(bytes);
+      this.#wake();
     });
-  });
+    return bytes;
+  }
+
+  /** Some writes of a connection that has ended are never told of. */
+  #ours(buffer: Buffer): void {
+    if (this.#inFlight.delete(buffer)) this.#sent.buffers.give(buffer);
+  }
+
+  async #until(inFlight: number): Promise<void> {
+    while (this.#inFlight.size > inFlight && !this.#isGone) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
 }
