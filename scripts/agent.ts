@@ -8,12 +8,14 @@ import { setTimeout as delay } from "node:timers/promises";
 import * as z from "zod";
 import type { FerryClient } from "../shared/client.ts";
 import type { AgentDescription } from "../shared/contract/agents.ts";
+import type { StoreId } from "../shared/names.ts";
 import { ApiCatalog, CatalogMemory } from "./agent/api-catalog.ts";
 import { Bringer } from "./agent/bring.ts";
 import { Cache } from "./agent/cache.ts";
 import { ChunkAccess } from "./agent/chunk-access.ts";
 import { Door } from "./agent/door.ts";
 import { type AgentDoor, type DoorContext, Doors, listening } from "./agent/doors.ts";
+import { keepExecuting } from "./agent/executing.ts";
 import type { Log } from "./agent/log.ts";
 import { Membership } from "./agent/membership.ts";
 import { metricsText } from "./agent/metrics.ts";
@@ -44,6 +46,8 @@ export type AgentSettings = {
   socket: string | null;
   originWidth: number;
   scrubPercentPerDay: number;
+  /** Stores that it copies into, as replication's tasks say; chunks at once. */
+  execute?: { stores: readonly StoreId[]; parallel: number };
   /** Beside the agent's own. */
   doors: readonly AgentDoor[];
   /** Speaks with the registry as somebody whose token came through a door. */
@@ -143,7 +147,9 @@ class Agent {
     tidying.unref();
     const beating = new AbortController();
     const members = this.#membership.run();
-    const scrubbing = this.#scrub.run(this.#settings.scrubPercentPerDay, MACHINE.sleep, AbortSignal.any([this.#signal, beating.signal]));
+    const ending = AbortSignal.any([this.#signal, beating.signal]);
+    const scrubbing = this.#scrub.run(this.#settings.scrubPercentPerDay, MACHINE.sleep, ending);
+    const executing = this.#execute(ending);
     onListening(this.#address);
     await new Promise<void>((resolve) => (stop.aborted ? resolve() : stop.addEventListener("abort", () => resolve(), { once: true })));
     clearInterval(tidying);
@@ -151,7 +157,14 @@ class Agent {
     await this.#drain(door, servers);
     void members;
     await scrubbing;
+    await executing;
     await this.#transport.close();
+  }
+
+  /** What is on its way when it ends is given to another executor. */
+  #execute(signal: AbortSignal): Promise<void> {
+    const { client, id, execute = { stores: [], parallel: 1 } } = this.#settings;
+    return keepExecuting({ client, executor: id.slice(0, 64), log: this.#log, signal, ...execute });
   }
 
   /** Says that it goes, so that others ask elsewhere; ends what is under way; then closes. */

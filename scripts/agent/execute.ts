@@ -9,10 +9,12 @@ import type { Digest } from "../../shared/digest.ts";
 import { FerryError, problemOf } from "../../shared/errors.ts";
 import type { StoreId } from "../../shared/names.ts";
 import { downloadUrl, ticketRequest } from "../../shared/tickets.ts";
-import { MiB } from "../../shared/units.ts";
+import { Semaphore } from "../../shared/transfer/semaphore.ts";
+import { MACHINE } from "../node/machine.ts";
 import { StoreTransport } from "../node/store-transport.ts";
+import { Throttle } from "../node/throttle.ts";
 import type { Transport } from "../node/transport.ts";
-import { Pipe } from "./execute-pipe.ts";
+import { PIPE_BYTES, Pipe } from "./execute-pipe.ts";
 
 export type Execution = {
   client: FerryClient;
@@ -29,56 +31,67 @@ export type Execution = {
 };
 export type Executed = { tasks: number; chunks: number; bytes: number; ready: number };
 
-const PIPE_BYTES_MAX = 4 * MiB;
+/** Tasks of one store at once: while one is checked and the next is leased, another one's chunks are on their way. */
+const LANES = 2;
 const TRIES = 2;
 /** Of one chunk: some time, and a second for every megabyte. */
 const CHUNK_MS_MIN = 30_000;
 const BYTES_PER_MS_MIN = 1_000;
 
 type Item = LeasedTask["tickets"]["items"][number];
-type Work = { execution: Execution; transport: Transport; done: Executed };
+type Work = {
+  execution: Execution;
+  transport: Transport;
+  done: Executed;
+  slots: Semaphore;
+  /** Buffers that no pipe uses now. */
+  rings: Buffer[];
+  throttles: Map<StoreId, { bytesPerSecond: number; throttle: Throttle }>;
+};
 
 export async function executeTasks(execution: Execution): Promise<Executed> {
   const transport = new StoreTransport(execution.parallel * 2, process.env);
-  const work: Work = { execution, transport, done: { tasks: 0, chunks: 0, bytes: 0, ready: 0 } };
+  const slots = new Semaphore(execution.parallel);
+  const work: Work = { execution, transport, done: { tasks: 0, chunks: 0, bytes: 0, ready: 0 }, slots, rings: [], throttles: new Map() };
+  const ended = new AbortController();
+  const lanes = execution.stores.flatMap((store) => Array.from({ length: LANES }, () => lane(work, store, ended.signal)));
   try {
-    for (;;) {
-      const waitSeconds = await round(work);
-      if (waitSeconds === 0) continue;
-      if (execution.once) return work.done;
-      await execution.sleep(waitSeconds * 1000, execution.signal);
-    }
+    await Promise.all(lanes);
+    return work.done;
   } finally {
+    // The first that failed tells why; the others are not left behind.
+    ended.abort(new Error("another one failed"));
+    await Promise.allSettled(lanes);
     await transport.close();
   }
 }
 
-/** One task of each store. How long to wait when there was none. */
-async function round(work: Work): Promise<number> {
-  const { client, stores, executor, signal, note } = work.execution;
-  const waits: number[] = [];
-  for (const store of stores) {
+/** One task after another of one store. */
+async function lane(work: Work, store: StoreId, ended: AbortSignal): Promise<void> {
+  const { client, executor, once, note, sleep } = work.execution;
+  const signal = AbortSignal.any([work.execution.signal, ended]);
+  for (;;) {
     signal.throwIfAborted();
     const answer = await client.call("leaseTask", { params: { store }, body: { executor } }, signal);
+    if (answer.task === null && once) return;
     if (answer.task === null) {
-      waits.push(answer.waitSeconds);
+      await sleep(answer.waitSeconds * 1000, signal);
       continue;
     }
-    await perform(work, store, answer.task).catch((error: unknown) => {
+    await perform(work, store, answer.task, signal).catch((error: unknown) => {
       signal.throwIfAborted();
       note(`${store}: ${problemOf(error)}`);
     });
   }
-  return waits.length === stores.length ? Math.min(...waits) : 0;
 }
 
-async function perform(work: Work, store: StoreId, task: LeasedTask): Promise<void> {
-  const { client, signal, note } = work.execution;
+async function perform(work: Work, store: StoreId, task: LeasedTask, signal: AbortSignal): Promise<void> {
+  const { client, note } = work.execution;
   const ended = new AbortController();
   const stop = AbortSignal.any([signal, ended.signal]);
   const held = { task: task.task, fence: task.fence };
   const beating = keepLease(work, store, task, ended, stop);
-  const outcome = await copyAll(work, task, stop).finally(() => ended.abort());
+  const outcome = await copyAll(work, task, store, stop).finally(() => ended.abort());
   await beating;
   const answer = await client.call("finishTask", { params: { store }, body: { ...held, ...outcome } }, signal);
   if (outcome.problem !== undefined || outcome.bad.length > 0) return;
@@ -106,38 +119,65 @@ async function keepLease({ execution }: Work, store: StoreId, task: LeasedTask, 
   }
 }
 
-async function copyAll(work: Work, task: LeasedTask, stop: AbortSignal): Promise<{ problem?: string; bad: Digest[] }> {
-  const items = [...task.tickets.items];
+async function copyAll(work: Work, task: LeasedTask, store: StoreId, stop: AbortSignal): Promise<{ problem?: string; bad: Digest[] }> {
+  const throttle = throttleOf(work, store, task);
   const bad: Digest[] = [];
   let problem: string | undefined;
-  const run = async () => {
-    for (let item = items.shift(); item !== undefined && problem === undefined; item = items.shift()) {
-      const said = await copyItem(work, task, item, stop).catch((error: unknown) => problemOf(error));
-      if (said === "refused") bad.push(item.sha256);
-      else if (said !== null) problem = said.slice(0, 300);
-    }
+  const run = async (item: Item) => {
+    if (problem !== undefined) return;
+    const said = await copyItem(work, { task, item, throttle }, stop).catch((error: unknown) => problemOf(error));
+    if (said === "refused") bad.push(item.sha256);
+    else if (said !== null) problem = said.slice(0, 300);
   };
-  await Promise.all(Array.from({ length: work.execution.parallel }, run));
+  await Promise.all(
+    task.tickets.items.map((item) =>
+      work.slots
+        .use(stop, () => run(item))
+        .catch((error: unknown) => {
+          problem ??= problemOf(error);
+        }),
+    ),
+  );
   return problem === undefined ? { bad } : { problem, bad };
 }
 
+/** All tasks of a store share one; null: nothing limits them. */
+function throttleOf({ throttles }: Work, store: StoreId, { bytesPerSecond }: LeasedTask): Throttle | null {
+  if (bytesPerSecond === null) return null;
+  const known = throttles.get(store);
+  if (known?.bytesPerSecond === bytesPerSecond) return known.throttle;
+  const throttle = new Throttle(bytesPerSecond, MACHINE);
+  throttles.set(store, { bytesPerSecond, throttle });
+  return throttle;
+}
+
+type Copying = { task: LeasedTask; item: Item; throttle: Throttle | null };
+
 /** Null: it is there. */
-async function copyItem(work: Work, task: LeasedTask, item: Item, stop: AbortSignal): Promise<string | null> {
+async function copyItem(work: Work, copying: Copying, stop: AbortSignal): Promise<string | null> {
+  const ring = work.rings.pop() ?? Buffer.allocUnsafeSlow(PIPE_BYTES);
   let said: string | null = null;
   for (let count = 0; count < TRIES; count++) {
-    said = await copyOnce(work, task, item, stop);
-    if (said === null || said === "refused") return said;
+    said = await copyOnce(work, copying, ring, stop);
+    if (said === null || said === "refused") break;
   }
+  work.rings.push(ring);
   return said;
 }
 
-async function copyOnce({ transport }: Work, task: LeasedTask, item: Item, stop: AbortSignal): Promise<string | null> {
+async function copyOnce(
+  { transport, execution }: Work,
+  { task, item, throttle }: Copying,
+  ring: Buffer,
+  stop: AbortSignal,
+): Promise<string | null> {
   const source = task.sources.items.find(({ sha256 }) => sha256 === item.sha256);
   if (source === undefined) return "a chunk has no source";
   const { size } = item;
   const over = new AbortController();
-  const signal = AbortSignal.any([stop, over.signal, AbortSignal.timeout(CHUNK_MS_MIN + Math.ceil(size / BYTES_PER_MS_MIN))]);
-  const pipe = new Pipe(PIPE_BYTES_MAX);
+  const slowestMs = size / BYTES_PER_MS_MIN + (2 * execution.parallel * size * 1000) / (task.bytesPerSecond ?? Number.POSITIVE_INFINITY);
+  const signal = AbortSignal.any([stop, over.signal, AbortSignal.timeout(CHUNK_MS_MIN + Math.ceil(slowestMs))]);
+  const pipe = new Pipe(ring, (bytes) => throttle?.spend(bytes, signal) ?? null);
   signal.addEventListener("abort", () => pipe.fail(new Error("it took too long, or was stopped")), { once: true });
   const options = { signal, onBytes: () => {} };
   const url = downloadUrl(task.sources, source);

@@ -5,12 +5,14 @@ import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import * as z from "zod";
 import { AgentId, GroupName } from "../../shared/contract/agents-names.ts";
+import { FerryError } from "../../shared/errors.ts";
+import type { StoreId } from "../../shared/names.ts";
 import { GiB } from "../../shared/units.ts";
 import type { AgentDoor } from "../agent/doors.ts";
 import type { Act } from "./act.ts";
 import { Cli, GlobalFlags } from "./cli.ts";
 import { clientFor } from "./client.ts";
-import { BytesValue, collected, countValue, LabelsValue, SecondsValue } from "./values.ts";
+import { BytesValue, collected, countValue, LabelsValue, SecondsValue, StoresValue } from "./values.ts";
 import { VERSION } from "./version.ts";
 
 export const AGENT_FOLDER = "/var/lib/modelferry";
@@ -45,6 +47,9 @@ const Agent = GlobalFlags.extend({
   label: LabelsValue.default({}),
   originConnections: countValue(1, 64).default(ORIGIN_WIDTH),
   scrub: countValue(0, 100).default(SCRUB_PERCENT),
+  execute: z.boolean().default(false),
+  stores: StoresValue.optional(),
+  parallel: countValue(1, 32).default(6),
   hub: ListenValue.default(null),
   hubXet: z.boolean().default(false),
   hubAnonymous: z.string().min(1).optional(),
@@ -73,6 +78,9 @@ export function addAgent(program: Command, act: Act): void {
     .option("--label <key=value>", "by which warm-ups may choose it; may be repeated", collected)
     .option("--origin-connections <n>", "requests to the store at the same time, 1 to 64 (default: 8)")
     .option("--scrub <percent>", "how much of the cache is read and hashed again each day (default: 10)")
+    .option("--execute", "also copy chunks into --stores, as replication asks; its token needs push on * at these stores")
+    .option("--stores <ids>", "the stores to copy into, parted by commas")
+    .option("--parallel <n>", "chunks that are copied at once, 1 to 32 (default: 6)")
     .option("--hub <address>", "where clients of the Hub read by way of this cache: host:port (default: off)")
     .option("--hub-xet", "let them load parts of large files at the same time, by the Xet protocol")
     .option("--hub-anonymous <file>", "of a token that stands for those who send none, such as Ollama")
@@ -106,6 +114,7 @@ async function agent(cli: Cli, flags: Agent): Promise<void> {
     socket: flags.socket ?? join(cache, "agent.sock"),
     originWidth: flags.originConnections,
     scrubPercentPerDay: flags.scrub,
+    execute: { stores: executeIn(flags), parallel: flags.parallel },
     doors: await doorsOf(flags),
     clientOf: (token: string) => clientFor(lasting, { endpoint, token }, CALLER_PATIENCE),
   };
@@ -113,6 +122,12 @@ async function agent(cli: Cli, flags: Agent): Promise<void> {
 }
 
 /** Doors beside the agent's own, each when its flag was given. */
+function executeIn({ execute, stores }: Agent): readonly StoreId[] {
+  if (execute !== (stores !== undefined))
+    throw new FerryError("USAGE_INVALID", { problem: "--execute goes with --stores, which says where to copy to" });
+  return stores ?? [];
+}
+
 async function doorsOf({ hub, hubXet, hubAnonymous }: Agent): Promise<AgentDoor[]> {
   const doors: AgentDoor[] = [];
   if (hub !== null) {

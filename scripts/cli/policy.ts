@@ -4,19 +4,13 @@ import * as z from "zod";
 import type { Policy, PolicyPreview, PolicySummary } from "../../shared/contract/replication.ts";
 import { POLICY_BYTES_MAX, PolicyTrigger, RefGlob } from "../../shared/contract/replication.ts";
 import { FerryError } from "../../shared/errors.ts";
-import { NamePart, RepositoryGlob, StoreId } from "../../shared/names.ts";
+import { NamePart, RepositoryGlob } from "../../shared/names.ts";
 import type { Act } from "./act.ts";
 import { type Cli, GlobalFlags } from "./cli.ts";
 import { newOperationId } from "./operation.ts";
 import { bytesText, counted, durationText, pairsText, plain, table, timeText } from "./text.ts";
-import { BytesValue, collected, countValue, LabelsValue, SecondsValue } from "./values.ts";
+import { BytesValue, collected, countValue, LabelsValue, SecondsValue, StoresValue } from "./values.ts";
 
-const StoresValue = z.string().transform((text, context): StoreId[] => {
-  const parsed = z.array(StoreId).min(1).safeParse(text.split(","));
-  if (parsed.success) return parsed.data;
-  context.addIssue(`'${text}' is not a list of stores' ids, such as west,east; see \`ferry store ls\``);
-  return z.NEVER;
-});
 const NameValue = z.string().pipe(NamePart);
 
 const Rule = GlobalFlags.extend({

@@ -10,7 +10,7 @@ import { type Cli, GlobalFlags } from "./cli.ts";
 import type { ExitName } from "./exit.ts";
 import { newOperationId } from "./operation.ts";
 import { bytesText, counted, durationText, plain, table } from "./text.ts";
-import { countValue, RepositoryValue } from "./values.ts";
+import { countValue, RepositoryValue, StoresValue } from "./values.ts";
 
 const PAUSE_MS = 1_000;
 
@@ -19,12 +19,6 @@ const StoreValue = z.string().transform((text, context): StoreId => {
   const parsed = StoreId.safeParse(text);
   if (parsed.success) return parsed.data;
   context.addIssue(`'${text}' is not a store's id; see \`ferry store ls\``);
-  return z.NEVER;
-});
-const StoresValue = z.string().transform((text, context): StoreId[] => {
-  const parsed = z.array(StoreId).min(1).safeParse(text.split(","));
-  if (parsed.success) return parsed.data;
-  context.addIssue(`'${text}' is not a list of stores' ids, such as west,east`);
   return z.NEVER;
 });
 const Verify = GlobalFlags.extend({ args: z.tuple([RepositoryValue]), store: StoreValue });

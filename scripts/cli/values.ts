@@ -168,6 +168,13 @@ export const MetricsValue = LabelsValue.transform((metrics, context): Record<str
   return metrics;
 });
 
+export const StoresValue = z.string().transform((text, context): StoreId[] => {
+  const parsed = z.array(StoreId).min(1).safeParse(text.split(","));
+  if (parsed.success) return parsed.data;
+  context.addIssue(`'${text}' is not a list of stores' ids, such as west,east; see \`ferry store ls\``);
+  return z.NEVER;
+});
+
 export const NetworkValue = z.string().transform((text, context): string => {
   if (Network.safeParse(text).success) return text;
   context.addIssue(`'${text}' is not a network like 10.0.0.0/8 or 2001:db8::/32 (no bits after the prefix), or an address`);
