@@ -11,6 +11,7 @@ import { FerryError, problemOf } from "../shared/errors.ts";
 import { createApp } from "./app.ts";
 import { type Config, parseConfig } from "./config.ts";
 import { connect, realWorld } from "./connect.ts";
+import { withReading } from "./doors/registry-reading.ts";
 import type { Services } from "./http/edge.ts";
 import { onMinute } from "./jobs/cron.ts";
 import type { RedisCommands } from "./metadata/commands.ts";
@@ -22,6 +23,7 @@ import { nodeHasher } from "./node/hasher.ts";
 import { type Listening, parseListening, readTls } from "./node/listening.ts";
 import { nodeOutbound } from "./node/outbound.ts";
 import { ringsBell, runProcesses } from "./node/processes.ts";
+import { parseReading } from "./node/reading.ts";
 import { tcpCommands } from "./node/redis-tcp.ts";
 import { storeFetch } from "./node/store-fetch.ts";
 
@@ -44,7 +46,8 @@ async function main(): Promise<void> {
     redis.commands,
     realWorld(log, nodeHasher, nodeOutbound, { digests: nodeDigests, fetch: storeFetch() }),
   );
-  const server = listen(withConsole(createApp(() => services, clientAddress(config.proxies)).fetch), listening);
+  const app = createApp(() => services, clientAddress(config.proxies));
+  const server = listen(withReading(app, withConsole(app.fetch), parseReading(process.env)), listening);
   if (ringsBell()) ringBell(services);
   let leaving = false;
   for (const signal of ["SIGTERM", "SIGINT"] as const) {

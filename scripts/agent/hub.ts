@@ -19,11 +19,13 @@ export function hubDoor(listen: AgentDoor["listen"], settings: HubSettings): Age
 
 async function open({ catalogOf, isOurs }: DoorContext, { anonymous, xet }: HubSettings): Promise<OpenedDoor> {
   const meet = (token: string) => catalogOf(token).meet();
-  const answer = readingDoor({ open: meet, anonymous, xet: xet ? ticketsOf(meet, anonymous) : null });
+  const answer = readingDoor({ open: meet, anonymous, tickets: ticketsOf(meet, anonymous), xet });
   const counts: Counts = { resolve: NOTHING, xet: NOTHING, other: NOTHING };
   const listener = getRequestListener(counted(answer, counts), { overrideGlobalObjects: false });
   let active = 0;
   const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
+    // A name with its last dot is the same name.
+    if (request.headers.host !== undefined) request.headers.host = request.headers.host.replace(/\.(?=:|$)/, "");
     if (!isOurs(request)) return void response.writeHead(421).end("this agent has another name\n");
     active++;
     response.once("close", () => active--);

@@ -7,6 +7,7 @@ import { FerryError } from "../../../shared/errors.ts";
 import type { Catalog } from "../catalog.ts";
 import type { Gate } from "../gate.ts";
 import { asFerryError, hubProblem } from "./errors.ts";
+import { mountOllama } from "./ollama.ts";
 import { mountHubRead } from "./read.ts";
 import { announceXet, mountXet, type ReadTickets } from "./xet.ts";
 
@@ -15,8 +16,8 @@ export type Opening = {
   open: (token: string) => Promise<Catalog>;
   /** Stands for callers who send no token; null: they are refused. */
   anonymous: string | null;
-  /** Null: no Xet. */
-  xet: ReadTickets | null;
+  tickets: ReadTickets;
+  xet: boolean;
 };
 
 /** Answers every request; nothing is thrown. */
@@ -24,11 +25,12 @@ export function readingDoor(opening: Opening): (request: Request, env?: unknown)
   const app = new Hono();
   const gate = readingGate(opening);
   mountHubRead(app, gate);
-  if (opening.xet !== null) mountXet(app, gate, opening.xet);
+  mountOllama(app, gate, opening.tickets);
+  if (opening.xet) mountXet(app, gate, opening.tickets);
   app.all("*", async (c) => hubProblem(notHere(c), c.req.method));
   app.onError((error, c) => hubProblem(asFerryError(error), c.req.method));
   const plain = async (request: Request) => app.fetch(request);
-  return opening.xet === null ? plain : announceXet(plain);
+  return opening.xet ? announceXet(plain) : plain;
 }
 
 function readingGate({ open, anonymous }: Opening): Gate<Catalog> {

@@ -36,7 +36,7 @@ export async function resolveFile(c: Context, catalog: Catalog, told: Told): Pro
 
 type Wanted = { snapshot: Snapshot; file: CatalogFile; headers: Headers };
 
-async function bytesOf(c: Context, catalog: Catalog, { snapshot, file, headers }: Wanted): Promise<Response> {
+export async function bytesOf(c: Context, catalog: Catalog, { snapshot, file, headers }: Wanted): Promise<Response> {
   if (matches(c.req.header("if-none-match"), file)) return new Response(null, { status: 304, headers: without(headers, "content-length") });
   const isStale = c.req.header("if-range") !== undefined && !matches(c.req.header("if-range"), file);
   const asked = rangeOf(isStale ? null : c.req.header("range"), file.size);
@@ -59,7 +59,7 @@ async function bytesOf(c: Context, catalog: Catalog, { snapshot, file, headers }
   return new Response(ofLength(stream, length), { status: asked.kind === "part" ? 206 : 200, headers });
 }
 
-function headersOf(c: Context, { revision }: Snapshot, { path, size, sha256 }: CatalogFile): Headers {
+export function headersOf(c: Context, { revision }: Snapshot, { path, size, sha256 }: CatalogFile): Headers {
   const isHubClient = /\bhf_hub\//.test(c.req.header("user-agent") ?? "");
   const sizes = c.req.method === "HEAD" && isHubClient && size > PLAIN_BYTES_MAX ? {} : sizesOf(size);
   const name = path.slice(path.lastIndexOf("/") + 1).replace(/[^\x20-\x7e]|["\\]/g, "_");
