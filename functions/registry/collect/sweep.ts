@@ -4,9 +4,13 @@ import { FingerprintSet, holdsFingerprint } from "../fingerprints.ts";
 import { readFlag } from "../intents.ts";
 import { chunkOfKey, envelopeOfKey, finalKey, intentKey, verifiedKey } from "../layout.ts";
 import type { Ports } from "../ports.ts";
+import { releaseChunks } from "./release.ts";
+import { readEnvelopes } from "./scan.ts";
 import { fingerprintOfKey, partitionsOf, readKeys, readLive } from "./work.ts";
 
 const BATCH = 1000;
+/** Envelopes that are in memory at once. */
+const DEAD_BATCH = 30;
 
 /**
  * Settles what will go: garbage that the stored intent has, and that nobody named since. Written once: whoever comes second, with
@@ -27,7 +31,7 @@ export async function finalStep(ports: Ports, state: CollectRun): Promise<Collec
   return { ...state, phase: "delete", part: 0 };
 }
 
-/** Partitions from the state's `part` on, then the dead envelopes. Moves on to `done`. */
+/** Partitions from the state's `part` on, then the dead envelopes, batch by batch. Moves on to `done`. */
 export async function deleteStep(ports: Ports, state: CollectRun, deadlineMs: number): Promise<CollectRun> {
   const partitions = partitionsOf(state);
   const final = await readFlag(ports, finalKey(state.run));
@@ -38,13 +42,27 @@ export async function deleteStep(ports: Ports, state: CollectRun, deadlineMs: nu
     next = { ...next, deleted: next.deleted + keys.length, part: next.part + 1 };
     if (ports.clock.now() >= deadlineMs) return next;
   }
-  for (let at = 0; at < state.deadEnvelopes.length; at += BATCH) {
-    const dead = state.deadEnvelopes.slice(at, at + BATCH);
-    await ports.stores.home.bucket.delete(dead);
-    // What was seen of their claimed chunks, if they had any.
-    await ports.stores.home.bucket.delete(dead.map((key) => verifiedKey(envelopeOfKey(key))));
+  for (let at = (next.part - partitions.length) * DEAD_BATCH; at < state.deadEnvelopes.length; at += DEAD_BATCH) {
+    await deleteEnvelopes(ports, state.deadEnvelopes.slice(at, at + DEAD_BATCH));
+    next = { ...next, part: next.part + 1 };
+    if (ports.clock.now() >= deadlineMs) return next;
   }
   return { ...next, phase: "done" };
+}
+
+async function deleteEnvelopes(ports: Ports, keys: readonly string[]): Promise<void> {
+  const { bucket } = ports.stores.home;
+  const read = await readEnvelopes(
+    ports,
+    keys.map((key) => ({ key, sizeBytes: 0, modifiedAtMs: 0 })),
+  );
+  await releaseChunks(
+    ports,
+    read.map(({ envelope }) => envelope),
+  );
+  await bucket.delete(keys);
+  // What was seen of their claimed chunks, if they had any.
+  await bucket.delete(keys.map((key) => verifiedKey(envelopeOfKey(key))));
 }
 
 async function deleteKeys(ports: Ports, keys: readonly string[]): Promise<void> {
