@@ -31,3 +31,15 @@ export async function runLoad(
   const seconds = (performance.now() - warmMs) / 1000;
   return { perSecond: times.length / seconds, p50Ms: quantile(times, 0.5), p99Ms: quantile(times, 0.99), calls: times.length };
 }
+
+/** So many calls in all, by so many callers: each takes the next as soon as its last was answered. @param call of a lane; the number of the call */
+export async function runCalls(
+  call: (lane: number, at: number) => Promise<void>,
+  { lanes, calls }: { lanes: number; calls: number },
+): Promise<void> {
+  let next = 0;
+  const run = async (lane: number) => {
+    while (next < calls) await call(lane, next++);
+  };
+  await Promise.all(Array.from({ length: lanes }, (_, lane) => run(lane)));
+}

@@ -14,6 +14,7 @@ export const USAGE = `npm run bench -- [options] [scenario…]
   --json FILE          writes the results there; a folder gets a name by date and machine
   --disk FOLDER        where "disk" is (default: the system's temporary folder)
   --revisions N        longest history of the scenario \`revisions\` (default 100000)
+  --requests N         requests over which the scenario \`api\` watches memory (default 100000)
   --foreign N          repeats a run in which other processes used more than N % of the cores (default 12)
   --machine-network    stays in the machine's network even when its congestion control paces the loopback
   --list               prints the scenarios`;
@@ -29,6 +30,7 @@ const Options = z.object({
   json: z.string().optional(),
   disk: z.string().optional(),
   revisions: countValue(10, 1_000_000).default(100_000),
+  requests: countValue(100, 10_000_000).default(100_000),
   foreign: countValue(0, 100).default(12),
   "machine-network": z.boolean().default(false),
   list: z.boolean().default(false),
@@ -52,6 +54,7 @@ export function parseOptions(argv: readonly string[]): Options {
       json: { type: "string" },
       disk: { type: "string" },
       revisions: { type: "string" },
+      requests: { type: "string" },
       foreign: { type: "string" },
       "machine-network": { type: "boolean" },
       list: { type: "boolean" },

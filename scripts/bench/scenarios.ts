@@ -1,5 +1,6 @@
 /** All scenarios, in the order in which they run. */
 import type { Scenario } from "./scenario.ts";
+import { api } from "./scenarios/api.ts";
 import { pullBig, pullBigDisk, pullBigDiskTls, pullBigTls, pushBig, pushBigTls } from "./scenarios/big.ts";
 import { connectionRate, faults } from "./scenarios/faulty.ts";
 import { firstByte } from "./scenarios/first-byte.ts";
@@ -9,11 +10,10 @@ import { protocol } from "./scenarios/protocol.ts";
 import { rebuild } from "./scenarios/rebuild.ts";
 import { repush } from "./scenarios/repush.ts";
 import { revisions } from "./scenarios/revisions.ts";
-import { server } from "./scenarios/server.ts";
 import { smallFiles } from "./scenarios/small-files.ts";
 
 export const SCENARIOS: readonly Scenario[] = [
   ...[pullBig, pullBigTls, pullBigDisk, pullBigDiskTls, pushBig, pushBigTls],
   ...[smallFiles, repush, firstByte, connectionRate, faults, memory],
-  ...[protocol, revisions, rebuild, server, presign],
+  ...[protocol, revisions, rebuild, api, presign],
 ];

@@ -33,7 +33,12 @@ export function machineCpuS(): number | null {
 
 /** Peak resident bytes of `pid` and of all processes below it, so far; 0 when it is gone. */
 export function peakTreeBytes(pid: number): number {
-  return treeOf(pid).reduce((sum, each) => sum + peakBytes(each), 0);
+  return treeOf(pid).reduce((sum, each) => sum + statusBytes(each, "VmHWM"), 0);
+}
+
+/** Resident bytes now of `pid` and of all processes below it; 0 when it is gone. */
+export function residentTreeBytes(pid: number): number {
+  return treeOf(pid).reduce((sum, each) => sum + statusBytes(each, "VmRSS"), 0);
 }
 
 function treeOf(pid: number): number[] {
@@ -54,8 +59,8 @@ function threadsOf(pid: number): string[] {
   }
 }
 
-function peakBytes(pid: number): number {
-  const [, kib] = /^VmHWM:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/status`) ?? "") ?? [];
+function statusBytes(pid: number, field: "VmHWM" | "VmRSS"): number {
+  const [, kib] = new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(read(`/proc/${pid}/status`) ?? "") ?? [];
   return Number(kib ?? 0) * KIB;
 }
 

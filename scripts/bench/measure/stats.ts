@@ -20,6 +20,18 @@ export function quantile(sorted: readonly number[], share: number): number {
   return low + (high - low) * (at - Math.floor(at));
 }
 
+/** Of the straight line that fits best (least squares) through values at 0, 1, 2, …; 0 for fewer than two. */
+export function slopeOf(values: readonly number[]): number {
+  const meanX = (values.length - 1) / 2;
+  const meanY = values.reduce((sum, value) => sum + value, 0) / values.length;
+  let [above, below] = [0, 0];
+  for (const [x, y] of values.entries()) {
+    above += (x - meanX) * (y - meanY);
+    below += (x - meanX) ** 2;
+  }
+  return below === 0 ? 0 : above / below;
+}
+
 /** A random order. @param random 0 to 1. */
 export function shuffled<T>(values: readonly T[], random: () => number): T[] {
   return values
