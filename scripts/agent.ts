@@ -19,6 +19,7 @@ import { keepExecuting } from "./agent/executing.ts";
 import type { Log } from "./agent/log.ts";
 import { Membership } from "./agent/membership.ts";
 import { metricsText } from "./agent/metrics.ts";
+import { type Cluster, NodeLabels } from "./agent/node-labels.ts";
 import { Origin } from "./agent/origin.ts";
 import { Peers } from "./agent/peers.ts";
 import { Scrub } from "./agent/scrub.ts";
@@ -48,6 +49,8 @@ export type AgentSettings = {
   scrubPercentPerDay: number;
   /** Stores that it copies into, as replication's tasks say; chunks at once. */
   execute?: { stores: readonly StoreId[]; parallel: number };
+  /** Whose Node is told what is ready here; null: nobody. */
+  cluster: Cluster | null;
   /** Beside the agent's own. */
   doors: readonly AgentDoor[];
   /** Speaks with the registry as somebody whose token came through a door. */
@@ -150,13 +153,14 @@ class Agent {
     const ending = AbortSignal.any([this.#signal, beating.signal]);
     const scrubbing = this.#scrub.run(this.#settings.scrubPercentPerDay, MACHINE.sleep, ending);
     const executing = this.#execute(ending);
+    const labelling = this.#label(AbortSignal.any([this.#signal, beating.signal]));
     onListening(this.#address);
     await new Promise<void>((resolve) => (stop.aborted ? resolve() : stop.addEventListener("abort", () => resolve(), { once: true })));
     clearInterval(tidying);
     beating.abort();
     await this.#drain(door, servers);
     void members;
-    await scrubbing;
+    await Promise.all([scrubbing, labelling]);
     await executing;
     await this.#transport.close();
   }
@@ -165,6 +169,11 @@ class Agent {
   #execute(signal: AbortSignal): Promise<void> {
     const { client, id, execute = { stores: [], parallel: 1 } } = this.#settings;
     return keepExecuting({ client, executor: id.slice(0, 64), log: this.#log, signal, ...execute });
+  }
+
+  async #label(signal: AbortSignal): Promise<void> {
+    const { cluster } = this.#settings;
+    if (cluster !== null) await new NodeLabels(cluster, () => this.#warm.ready(), this.#log).run(MACHINE.sleep, signal);
   }
 
   /** Says that it goes, so that others ask elsewhere; ends what is under way; then closes. */

@@ -66,6 +66,13 @@ export class WarmTasks {
     });
   }
 
+  /** Revisions of which all is here, for as long as they are held. */
+  ready(): Pick<WarmTask, "repository" | "revision">[] {
+    return [...this.#running.values()]
+      .filter(({ report, task }) => report.state === "ready" && task.action === "warm" && isWhole(task))
+      .map(({ task: { repository, revision } }) => ({ repository, revision }));
+  }
+
   get counts(): { tasks: number; ready: number } {
     const reports = [...this.#running.values()];
     return { tasks: reports.length, ready: reports.filter(({ report }) => report.state === "ready").length };
@@ -177,6 +184,11 @@ export class WarmTasks {
     const running = this.#running.get(warmup);
     if (running !== undefined) running.movedBytes += bytes;
   }
+}
+
+/** Not only some files, nor some of the chunks. */
+function isWhole({ mode, include, exclude }: WarmTask): boolean {
+  return mode === "each" && include.length === 0 && exclude.length === 0;
 }
 
 function rotated<T>(items: readonly T[], id: string): T[] {

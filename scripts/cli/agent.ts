@@ -47,6 +47,7 @@ const Agent = GlobalFlags.extend({
   label: LabelsValue.default({}),
   originConnections: countValue(1, 64).default(ORIGIN_WIDTH),
   scrub: countValue(0, 100).default(SCRUB_PERCENT),
+  nodeLabels: z.boolean().default(false),
   execute: z.boolean().default(false),
   stores: StoresValue.optional(),
   parallel: countValue(1, 32).default(6),
@@ -78,6 +79,7 @@ export function addAgent(program: Command, act: Act): void {
     .option("--label <key=value>", "by which warm-ups may choose it; may be repeated", collected)
     .option("--origin-connections <n>", "requests to the store at the same time, 1 to 64 (default: 8)")
     .option("--scrub <percent>", "how much of the cache is read and hashed again each day (default: 10)")
+    .option("--node-labels", "label its Node in Kubernetes with what is warm on it (needs the right to get and patch nodes)")
     .option("--execute", "also copy chunks into --stores, as replication asks; its token needs push on * at these stores")
     .option("--stores <ids>", "the stores to copy into, parted by commas")
     .option("--parallel <n>", "chunks that are copied at once, 1 to 32 (default: 6)")
@@ -114,6 +116,7 @@ async function agent(cli: Cli, flags: Agent): Promise<void> {
     socket: flags.socket ?? join(cache, "agent.sock"),
     originWidth: flags.originConnections,
     scrubPercentPerDay: flags.scrub,
+    cluster: flags.nodeLabels ? (await import("../agent/node-labels.ts")).clusterOf(host.env) : null,
     execute: { stores: executeIn(flags), parallel: flags.parallel },
     doors: await doorsOf(flags),
     clientOf: (token: string) => clientFor(lasting, { endpoint, token }, CALLER_PATIENCE),

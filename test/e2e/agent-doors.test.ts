@@ -92,6 +92,7 @@ describe("further doors of an agent", { timeout: 60_000 }, () => {
       socket: null,
       originWidth: 4,
       scrubPercentPerDay: 0,
+      cluster: null,
       doors: [fileDoor],
       clientOf: (token) =>
         new FerryClient({

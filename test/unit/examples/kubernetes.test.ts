@@ -102,6 +102,7 @@ const storageContainer = z.strictObject({
   supportsMultiModelDownload: z.boolean().optional(),
 });
 
+const RBAC = "rbac.authorization.k8s.io";
 const DOCUMENT = z.discriminatedUnion("kind", [
   kind(
     "apps/v1",
@@ -150,6 +151,22 @@ const DOCUMENT = z.discriminatedUnion("kind", [
     "TriggerAuthentication",
     z.strictObject({ secretTargetRef: z.array(z.strictObject({ parameter: z.literal("token"), name, key: z.string() })) }),
   ),
+  z.strictObject({ apiVersion: z.literal("v1"), kind: z.literal("ServiceAccount"), metadata }),
+  z.strictObject({
+    ...{ apiVersion: z.literal(`${RBAC}/v1`), kind: z.literal("ClusterRole"), metadata },
+    // No more than the labels need.
+    rules: z.tuple([
+      z.strictObject({
+        ...{ apiGroups: z.tuple([z.literal("")]), resources: z.tuple([z.literal("nodes")]) },
+        verbs: z.tuple([z.literal("get"), z.literal("patch")]),
+      }),
+    ]),
+  }),
+  z.strictObject({
+    ...{ apiVersion: z.literal(`${RBAC}/v1`), kind: z.literal("ClusterRoleBinding"), metadata },
+    roleRef: z.strictObject({ apiGroup: z.literal(RBAC), kind: z.literal("ClusterRole"), name }),
+    subjects: z.array(z.strictObject({ kind: z.literal("ServiceAccount"), name, namespace: name })),
+  }),
   kind("serving.kserve.io/v1alpha1", "ClusterStorageContainer", storageContainer),
   kind(
     "serving.kserve.io/v1alpha1",
