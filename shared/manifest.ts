@@ -16,21 +16,22 @@ export const CHUNK_BYTES_MAX = 68 * MiB;
 
 const size = z.int().min(0);
 
+// Members in canonical order, which is that of what these make: the digest of a large manifest takes a tenth of the time (canonical.ts).
 const ContentEntry = z.strictObject({
-  path: z.string(),
-  mode: z.enum(["file", "executable"]),
-  size,
-  sha256: Digest,
   chunk: Digest.optional(),
+  mode: z.enum(["file", "executable"]),
+  path: z.string(),
   recipe: Digest.optional(),
+  sha256: Digest,
+  size,
 });
-const LinkEntry = z.strictObject({ path: z.string(), mode: z.literal("link"), target: z.string() });
+const LinkEntry = z.strictObject({ mode: z.literal("link"), path: z.string(), target: z.string() });
 
 export const FileEntry = z.discriminatedUnion("mode", [ContentEntry, LinkEntry]);
 export type FileEntry = z.infer<typeof FileEntry>;
 export type ContentEntry = z.infer<typeof ContentEntry>;
 
-export const Manifest = z.strictObject({ v: z.literal(1), files: z.array(FileEntry).max(FILES_MAX) });
+export const Manifest = z.strictObject({ files: z.array(FileEntry).max(FILES_MAX), v: z.literal(1) });
 export type Manifest = z.infer<typeof Manifest>;
 
 /** Of a path that is too long only the beginning is repeated. */
@@ -44,7 +45,7 @@ export function makeManifest(files: readonly FileEntry[]): Manifest {
   if (clash !== null) throw new FerryError("PATH_UNSAFE", clash);
   const sizeBytes = files.reduce((sum, file) => sum + (file.mode === "link" ? 0 : file.size), 0);
   if (!Number.isSafeInteger(sizeBytes)) throw new FerryError("MANIFEST_INVALID", { problem: "its files sum to 2^53 bytes or more" });
-  return { v: 1, files: [...files].sort((a, b) => (a.path < b.path ? -1 : 1)) };
+  return { files: [...files].sort((a, b) => (a.path < b.path ? -1 : 1)), v: 1 };
 }
 
 function checkEntry(file: FileEntry): void {
@@ -79,7 +80,13 @@ export function manifestDigest(manifest: Manifest): Promise<Digest> {
 export async function parseManifest(value: unknown, expected: Digest): Promise<Manifest> {
   const parsed = Manifest.safeParse(value);
   if (!parsed.success) throw new FerryError("MANIFEST_INVALID", { problem: z.prettifyError(parsed.error).slice(0, 300) });
-  const manifest = makeManifest(parsed.data.files);
+  return checkedManifest(parsed.data.files, expected);
+}
+
+/** The manifest of these entries, when it has the digest `expected`. Throws as makeManifest, MANIFEST_INVALID and DIGEST_INVALID. */
+export async function checkedManifest(files: readonly FileEntry[], expected: Digest): Promise<Manifest> {
+  if (files.length > FILES_MAX) throw new FerryError("MANIFEST_INVALID", { problem: `it has more than ${FILES_MAX} files` });
+  const manifest = makeManifest(files);
   if ((await manifestDigest(manifest)) !== expected) throw new FerryError("DIGEST_INVALID", { what: "the manifest", expected });
   return manifest;
 }

@@ -27,8 +27,8 @@ export function pathProblem(path: string): string | null {
   if (path.includes("\\")) return "it has a backslash";
   if (path.includes(":")) return "it has a colon";
   if (path.startsWith("/")) return "it is absolute";
-  if (path.normalize("NFC") !== path) return "it is not in Unicode NFC";
-  if (encoder.encode(path).length > PATH_BYTES_MAX) return `it is longer than ${PATH_BYTES_MAX} bytes`;
+  if (!ASCII.test(path) && path.normalize("NFC") !== path) return "it is not in Unicode NFC";
+  if (utf8Bytes(path) > PATH_BYTES_MAX) return `it is longer than ${PATH_BYTES_MAX} bytes`;
   const segments = path.split("/");
   if (segments.length > DEPTH_MAX) return `it is deeper than ${DEPTH_MAX} folders`;
   for (const segment of segments) {
@@ -52,8 +52,13 @@ function segmentProblem(segment: string): string | null {
   if (/[. ]$/.test(segment) || segment.startsWith(" ")) return "a part begins with a space, or ends with a dot or a space";
   if (GIT.test(plain)) return "it has a '.git' part";
   if (RESERVED.test(plain)) return "a part is a reserved device name";
-  if (encoder.encode(segment).length > SEGMENT_BYTES_MAX) return `a part is longer than ${SEGMENT_BYTES_MAX} bytes`;
+  if (utf8Bytes(segment) > SEGMENT_BYTES_MAX) return `a part is longer than ${SEGMENT_BYTES_MAX} bytes`;
   return null;
+}
+
+/** A manifest has many paths, and nearly all are short. */
+function utf8Bytes(text: string): number {
+  return text.length <= SEGMENT_BYTES_MAX / 3 ? text.length : encoder.encode(text).length;
 }
 
 function isDots(segment: string): boolean {
@@ -96,10 +101,9 @@ export function treeProblem(paths: readonly string[]): { path: string; problem: 
     if (other !== undefined) return { path, problem: other === path ? "it occurs twice" : `it differs from ${other} only in case` };
     folded.set(key, path);
   }
-  for (const path of paths) {
-    const segments = foldCase(path).split("/");
-    for (let depth = 1; depth < segments.length; depth++) {
-      const parent = folded.get(segments.slice(0, depth).join("/"));
+  for (const [key, path] of folded) {
+    for (let slash = key.indexOf("/"); slash !== -1; slash = key.indexOf("/", slash + 1)) {
+      const parent = folded.get(key.slice(0, slash));
       if (parent !== undefined) return { path, problem: `its folder ${parent} is a file` };
     }
   }

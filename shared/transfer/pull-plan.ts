@@ -4,7 +4,7 @@ import { RECIPE_READ_PAGE_MAX } from "../contract/downloads.ts";
 import type { RevisionSummary } from "../contract/repositories.ts";
 import type { Digest } from "../digest.ts";
 import { FerryError } from "../errors.ts";
-import { type ContentEntry, contentEntries, type FileEntry, parseManifest } from "../manifest.ts";
+import { type ContentEntry, checkedManifest, contentEntries, type FileEntry } from "../manifest.ts";
 import { RevisionId } from "../names.ts";
 import { encodeRecipe, type Recipe, recipeDigest } from "../recipe.ts";
 import type { PullRequest } from "./contract.ts";
@@ -37,7 +37,7 @@ export async function planPull(
   if (RevisionId.safeParse(ref).success && revision.revision !== ref) {
     throw new FerryError("ANSWER_INVALID", { endpoint: client.endpoint, problem: `revision ${revision.revision} instead of ${ref}` });
   }
-  const manifest = await parseManifest(answer.manifest, revision.manifest);
+  const manifest = await checkedManifest(answer.manifest.files, revision.manifest);
   await request.approve?.(revision);
   const isWanted = pathFilter(request.include, request.exclude);
   const meant = manifest.files.filter((file) => isWanted(file.path));

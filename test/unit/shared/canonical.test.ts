@@ -52,6 +52,24 @@ test("members that are undefined are left out; text that is not Unicode is escap
   assert.equal(canonical(-0), "0");
 });
 
+test("an object's own way of becoming JSON is never asked: members are all that counts, in order or not", () => {
+  const told = { toJSON: () => "something else" };
+  assert.throws(() => canonical(told as unknown as Json), RangeError);
+  for (const value of [
+    { a: 1, toJSON: 2 },
+    { toJSON: 2, a: 1 },
+  ])
+    assert.equal(canonical(value), '{"a":1,"toJSON":2}');
+  class Point {
+    a = 1;
+    toJSON() {
+      return "something else";
+    }
+  }
+  assert.equal(canonical({ x: new Point() } as unknown as Json), '{"x":{"a":1}}');
+  assert.equal(canonical({ x: Object.assign([1], { toJSON: () => 2 }) } as unknown as Json), '{"x":[1]}');
+});
+
 test("refuses what JSON readers round, and what is no JSON, at any depth", () => {
   const numbers = [
     0.5,
