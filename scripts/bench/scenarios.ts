@@ -4,6 +4,7 @@ import { api } from "./scenarios/api.ts";
 import { pullBig, pullBigDisk, pullBigDiskTls, pullBigTls, pushBig, pushBigTls } from "./scenarios/big.ts";
 import { connectionRate, faults } from "./scenarios/faulty.ts";
 import { firstByte } from "./scenarios/first-byte.ts";
+import { hubStream } from "./scenarios/hub-stream.ts";
 import { memory } from "./scenarios/memory.ts";
 import { presign } from "./scenarios/presign.ts";
 import { protocol } from "./scenarios/protocol.ts";
@@ -15,5 +16,5 @@ import { smallFiles } from "./scenarios/small-files.ts";
 export const SCENARIOS: readonly Scenario[] = [
   ...[pullBig, pullBigTls, pullBigDisk, pullBigDiskTls, pushBig, pushBigTls],
   ...[smallFiles, repush, firstByte, connectionRate, faults, memory],
-  ...[protocol, revisions, rebuild, api, presign],
+  ...[protocol, revisions, rebuild, api, presign, hubStream],
 ];
