@@ -8,6 +8,7 @@ import { isLoopback, type Settings } from "./config.ts";
 import { type Finding, failedBy } from "./finding.ts";
 import { durationText, plain, timeText } from "./text.ts";
 import { scopeText } from "./values.ts";
+import { VERSION } from "./version.ts";
 
 const TIMEOUT_MS = 10_000;
 const SKEW_SECONDS_MAX = 60;
@@ -25,6 +26,7 @@ export async function examineDeployment(cli: Cli): Promise<{ client: FerryClient
     const tookMs = cli.host.now() - sentMs;
     const findings = [
       endpointFinding(settings, about.version, tookMs),
+      versionFinding(about.version),
       await transportFinding(cli, settings.endpoint),
       clockFinding(Date.parse(about.time), sentMs + tookMs / 2),
     ];
@@ -38,6 +40,14 @@ export async function examineDeployment(cli: Cli): Promise<{ client: FerryClient
 function endpointFinding({ endpoint, endpointFrom }: Settings, version: string, tookMs: number): Finding {
   const detail = `${endpoint} (from ${endpointFrom}) runs modelferry ${version}, answered in ${durationText(tookMs / 1000)}`;
   return { check: "endpoint", state: "ok", detail };
+}
+
+/** Until 1.0 the middle number is the one that says what does not fit. */
+function versionFinding(there: string): Finding {
+  const fits = (version: string) => version.split(".").slice(0, 2).join(".");
+  if (fits(there) === fits(VERSION)) return { check: "version", state: "ok", detail: `${there} there, ${VERSION} here` };
+  const detail = `the deployment runs ${there}, this is ferry ${VERSION}: an answer may have a form that it does not know`;
+  return { check: "version", state: "warn", detail, next: "Install the ferry of the deployment's version." };
 }
 
 function unreachable(error: unknown): Finding {

@@ -4,6 +4,7 @@ import * as z from "zod";
 import type { Act } from "./act.ts";
 import { type Cli, GlobalFlags } from "./cli.ts";
 import { examineDeployment } from "./doctor-deployment.ts";
+import { examineHealth } from "./doctor-health.ts";
 import { examineMachine } from "./doctor-machine.ts";
 import { examineStores } from "./doctor-stores.ts";
 import { type Finding, failedBy } from "./finding.ts";
@@ -19,7 +20,9 @@ export function addDoctor(program: Command, act: Act): void {
   program
     .command("doctor")
     .summary("Check everything from here to the stores.")
-    .description("Check this machine, the deployment, the token, and every store from here.")
+    .description(
+      "Check this machine, the deployment, the token, and every store from here; as an administrator also the index, collection, replicas, nodes, webhooks, the audit trail, tokens and quotas. Each finding says what to do.",
+    )
     .argument("[repository]", "namespace/name[@ref] to read from (default: any that the token may pull)")
     .option("--write", "also send 32 random bytes to the repository's home store; nothing is committed")
     .action(
@@ -47,7 +50,9 @@ async function* examine(cli: Cli, wish: Wish): AsyncGenerator<Finding> {
   }
   const { client, findings } = await examineDeployment(cli);
   yield* findings;
-  if (client !== null) yield* examineStores(cli, client, wish);
+  if (client === null) return;
+  yield* examineStores(cli, client, wish);
+  yield* examineHealth(cli, client);
 }
 
 function findingText({ host }: Cli, { check, state, detail, next }: Finding): string {

@@ -41,7 +41,21 @@ test("all is well with a deployment that answers, and a signed read is tried on 
   assert.deepEqual([exit, ok], [0, true]);
   assert.deepEqual(
     checks.filter((check) => !["proxy", "disk", "memory"].includes(check)),
-    ["program", "endpoint", "tls", "clock", "token", "store home", "reach home", "store west", "reach west"],
+    [
+      "program",
+      "endpoint",
+      "version",
+      "tls",
+      "clock",
+      "token",
+      "store home",
+      "reach home",
+      "store west",
+      "reach west",
+      "warmth",
+      "agents",
+      "quotas",
+    ],
   );
   assert.match(of("reach home")?.detail ?? "", /^a signed read worked/);
   assert.match(of("clock")?.detail ?? "", /agrees/);

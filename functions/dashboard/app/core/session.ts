@@ -3,6 +3,7 @@ import { signal } from "@preact/signals";
 import type * as z from "zod";
 import { FerryClient } from "../../../../shared/client.ts";
 import type { WhoAmI } from "../../../../shared/contract/access.ts";
+import { ROUTES } from "../../../../shared/contract/routes.ts";
 import { FerryError, problemOf } from "../../../../shared/errors.ts";
 import { OperationId } from "../../../../shared/names.ts";
 import { keepToken, keptToken } from "./stored.ts";
@@ -78,6 +79,18 @@ export function hasProvider(): boolean {
 /** A token that was revoked or has ended sends its user back to the log-in. */
 export function isEnded(problem: unknown): boolean {
   return problem instanceof FerryError && (problem.code === "TOKEN_INVALID" || problem.code === "TOKEN_MISSING");
+}
+
+/** The feed of events as a stream, from the one after `after` on; null when what answers sends no streams. Throws what the API answers. */
+export async function streamEvents(after: string | null, signal: AbortSignal): Promise<ReadableStream<Uint8Array> | null> {
+  const token = keptToken();
+  const headers = { accept: "text/event-stream", ...(token === null ? {} : { authorization: `Bearer ${token}` }) };
+  const query = after === null ? "" : `?after=${encodeURIComponent(after)}`;
+  const answer = await fetch(`${ROUTES.listEvents.path}${query}`, { headers, signal, redirect: "error" });
+  if (answer.status === 401) throw new FerryError("TOKEN_INVALID");
+  if (answer.status === 403) throw new FerryError("PERMISSION_DENIED", { action: "pull", what: "the feed of events" });
+  if (!answer.ok) throw new FerryError("ENDPOINT_UNREACHABLE", { endpoint: location.origin, problem: `status ${answer.status}` });
+  return answer.headers.get("content-type")?.startsWith("text/event-stream") ? answer.body : null;
 }
 
 /** @param token null: the browser sends the session's cookie by itself. */

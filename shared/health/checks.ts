@@ -1,0 +1,196 @@
+/**
+ * Looks at a deployment from outside, by its API, and says what is wrong. Each check is some reads; what the caller may not read is not
+ * checked. Nothing is changed, but that `thorough` looks after the index as the minute's bell does.
+ */
+import type { FerryClient } from "../client.ts";
+import type { ReplicaJobState } from "../contract/replication.ts";
+import { FerryError } from "../errors.ts";
+import { epochMs, isoTime } from "../time.ts";
+import type { Trouble, TroubleCode } from "./troubles.ts";
+
+/** `thorough`: for one who waits: also what costs the deployment more than a read or two. */
+export type Looking = { client: FerryClient; nowMs: number; thorough: boolean; signal?: AbortSignal };
+
+/** `fine`: what was seen, in English, when there is no trouble. */
+type Seen = { troubles: Trouble[]; fine: string };
+type Look = (looking: Looking) => Promise<Seen>;
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const STALLED_HOURS = 1;
+const TOKEN_MS_MIN = 7 * DAY_MS;
+const SKEW_SECONDS_MAX = 60;
+/** The bell begins a collection a day. */
+const BELL_DAYS_MAX = 2;
+/** Repositories whose quotas are looked at. */
+const QUOTAS_MAX = 100;
+const QUOTA_PERCENT = 90;
+
+const trouble = (code: TroubleCode, values: Trouble["values"] = {}): Trouble => ({ code, values });
+const seen = (troubles: Trouble[], fine: string): Seen => ({ troubles, fine });
+
+/** In the order in which somebody should read them: what is wrong above explains what is wrong below. */
+export const CHECKS = {
+  index: lookAtIndex,
+  stores: async ({ client, signal }) => {
+    const { stores } = await client.call("listStores", {}, signal);
+    const troubles = stores.flatMap(({ id, probe }) => {
+      if (probe === null) return [trouble("storeUnprobed", { store: id })];
+      if (probe.modes.length === 0) return [trouble("storeRefusesNothing", { store: id })];
+      const skewed = Math.abs(probe.clockSkewSeconds) > SKEW_SECONDS_MAX;
+      return skewed ? [trouble("storeClock", { store: id, seconds: Math.round(probe.clockSkewSeconds) })] : [];
+    });
+    return seen(troubles, `${stores.length} probed`);
+  },
+  collection: async ({ client, nowMs, signal }) => {
+    const { run } = await client.call("collectStatus", {}, signal);
+    if (run === null) return seen([], "there was no run yet");
+    const days = Math.floor((nowMs - (run.endedAtMs ?? run.startedAtMs)) / DAY_MS);
+    const troubles = [
+      ...(days < BELL_DAYS_MAX ? [] : [trouble("bellSilent", { days })]),
+      ...(run.problem === null ? [] : [trouble("collectProblem", { problem: run.problem })]),
+      ...(run.missing > 0 ? [trouble("collectMissing", { count: run.missing })] : []),
+    ];
+    return seen(troubles, `the newest run began ${isoTime(run.startedAtMs)}: ${run.phase}`);
+  },
+  damage: async ({ client, signal }) => {
+    const { run } = await client.call("fsckStatus", {}, signal);
+    if (run === null) return seen([], "nobody has looked for it yet; `ferry fsck` does");
+    const errors = run.findings.filter(({ severity }) => severity === "error");
+    const first = errors[0] === undefined ? "" : `${errors[0].kind} ${errors[0].what}`;
+    const troubles = errors.length === 0 ? [] : [trouble("damageFound", { count: errors.length, first })];
+    return seen(troubles, `none in the look of ${isoTime(run.startedAtMs)}, over ${run.revisions} revisions`);
+  },
+  replicas: async ({ client, nowMs, signal }) => {
+    const { jobs } = await client.call("syncStatus", {}, signal);
+    const stores = [...new Set(jobs.map(({ store }) => store))];
+    const troubles = stores.flatMap((store) =>
+      replicaTroubles(
+        store,
+        jobs.filter((job) => job.store === store),
+        nowMs,
+      ),
+    );
+    return seen(troubles, jobs.length === 0 ? "nothing waits to be copied" : `${jobs.length} are being copied`);
+  },
+  warmth: async ({ client, signal }) => {
+    const { nodes, warmups } = await client.call("warmMap", {}, signal);
+    const late = warmups.filter(({ state }) => state === "late");
+    const troubles = late.map(({ repository, ref, nodesReady, nodesTarget }) =>
+      trouble("warmupLate", { what: `${repository}@${ref}`, ready: nodesReady, target: nodesTarget }),
+    );
+    return seen(troubles, `${nodes.length} nodes, ${warmups.length} warm-ups, none late`);
+  },
+  agents: async ({ client, signal }) => {
+    const [{ agents }, { version }] = await Promise.all([client.call("listAgents", {}, signal), client.call("about", {}, signal)]);
+    const others = agents.filter((agent) => agent.version !== version).length;
+    return seen(others === 0 ? [] : [trouble("agentVersions", { count: others, version })], `${agents.length} of version ${version}`);
+  },
+  webhooks: lookAtWebhooks,
+  audit: async ({ client, nowMs, signal }) => {
+    const { damaged } = await client.call("listAudit", { query: { since: isoTime(nowMs - DAY_MS), limit: 1 } }, signal);
+    return seen(damaged.length === 0 ? [] : [trouble("auditDamaged", { count: damaged.length })], "what was read of the last day is whole");
+  },
+  tokens: async ({ client, nowMs, signal }) => {
+    const { tokens } = await client.call("listTokens", {}, signal);
+    const living = tokens.filter(({ revokedAt }) => revokedAt === null);
+    const ending = living.filter(({ expiresAt }) => {
+      const leftMs = expiresAt === null ? Number.POSITIVE_INFINITY : epochMs(expiresAt) - nowMs;
+      return leftMs > 0 && leftMs < TOKEN_MS_MIN;
+    });
+    return seen(
+      ending.map(({ name }) => trouble("tokenEnding", { name })),
+      `${living.length} are good, none ends within 7 days`,
+    );
+  },
+  quotas: lookAtQuotas,
+} as const satisfies Record<string, Look>;
+
+export type CheckName = keyof typeof CHECKS;
+
+/** One check; null when the caller may not read what it needs. Throws what else goes wrong. */
+export async function check(name: CheckName, looking: Looking): Promise<Seen | null> {
+  try {
+    return await CHECKS[name](looking);
+  } catch (error) {
+    if (error instanceof FerryError && error.status === 403) return null;
+    // Whatever needs it says the same.
+    if (name !== "index" && isOfIndex(error)) return seen([], "not looked at: the index can't be used");
+    throw error;
+  }
+}
+
+function isOfIndex(error: unknown): error is FerryError {
+  return error instanceof FerryError && (error.code === "INDEX_UNAVAILABLE" || error.code === "INDEX_REBUILDING");
+}
+
+async function lookAtIndex(looking: Looking): Promise<Seen> {
+  try {
+    return await indexSeen(looking);
+  } catch (error) {
+    if (!(error instanceof FerryError)) throw error;
+    if (error.code === "LOG_DAMAGED") return seen([trouble("indexDamaged", { count: 1, first: error.message })], "");
+    if (error.code === "INDEX_REBUILDING") return seen([trouble("indexRebuilding")], "");
+    if (error.code === "INDEX_UNAVAILABLE") return seen([trouble("indexUnreachable", { problem: error.message })], "");
+    throw error;
+  }
+}
+
+async function indexSeen({ client, thorough, signal }: Looking): Promise<Seen> {
+  const { run } = await client.call("rebuildStatus", {}, signal);
+  const look = thorough ? await client.call("checkIndex", {}, signal) : null;
+  const isRebuilding = run !== null && run.phase !== "done";
+  const [first, ...others] = new Set([...(look?.damaged ?? []), ...(isRebuilding ? run.damaged : [])]);
+  const troubles = [
+    ...(isRebuilding || look?.state === "rebuilding" ? [trouble("indexRebuilding")] : []),
+    ...(first === undefined ? [] : [trouble("indexDamaged", { count: 1 + others.length, first })]),
+  ];
+  return seen(troubles, look === null ? "it answers" : `${look.state}; ${look.checked} logs were compared with the bucket`);
+}
+
+function replicaTroubles(store: string, jobs: readonly ReplicaJobState[], nowMs: number): Trouble[] {
+  const of = (state: ReplicaJobState["state"]) => jobs.filter((job) => job.state === state);
+  const [failed, retrying] = [of("failed"), of("retrying")];
+  const stalled = of("copying").filter(
+    ({ doneBytes, plannedAt }) => doneBytes === 0 && epochMs(plannedAt) < nowMs - STALLED_HOURS * HOUR_MS,
+  );
+  const told = (code: TroubleCode, some: readonly ReplicaJobState[], more: Trouble["values"] = {}) =>
+    some.length === 0 ? [] : [trouble(code, { store, count: some.length, problem: some[0]?.problem ?? "", ...more })];
+  return [
+    ...told("replicaFailed", failed),
+    ...told("replicaRetrying", retrying),
+    ...told("replicaStalled", stalled, { hours: STALLED_HOURS }),
+  ];
+}
+
+async function lookAtWebhooks({ client, nowMs, signal }: Looking): Promise<Seen> {
+  const { webhooks } = await client.call("listWebhooks", {}, signal);
+  const troubles = await Promise.all(
+    webhooks.map(async ({ name, disabled }) => {
+      if (disabled !== null) return [trouble("webhookDisabled", { name, reason: disabled })];
+      const asked = { params: { webhook: name }, query: { state: "failed", limit: 1 } } as const;
+      const [last] = (await client.call("listDeliveries", asked, signal)).deliveries;
+      const isNew = last !== undefined && epochMs(last.triedAt ?? last.createdAt) > nowMs - DAY_MS;
+      return isNew ? [trouble("webhookFailing", { name, problem: last.problem ?? `status ${last.status}` })] : [];
+    }),
+  );
+  return seen(troubles.flat(), `${webhooks.length}, none switched off or given up on in the last day`);
+}
+
+/** Of the first repositories only: each is a question of its own. */
+async function lookAtQuotas({ client, thorough, signal }: Looking): Promise<Seen> {
+  if (!thorough) return seen([], "");
+  const { repositories, next } = await client.call("listRepositories", { query: { limit: QUOTAS_MAX } }, signal);
+  const troubles: Trouble[] = [];
+  for (const { repository } of repositories) {
+    const { usage, settings } = await client.call("describeRepository", { repository }, signal);
+    const shares = [
+      [usage.logicalBytes, settings.quota?.logicalBytes],
+      [usage.storedBytes, settings.quota?.storedBytes],
+      [usage.objects, settings.quota?.objects],
+    ] as const;
+    const percent = Math.floor(Math.max(...shares.map(([used, limit]) => (limit == null || limit === 0 ? 0 : (100 * used) / limit))));
+    if (percent >= QUOTA_PERCENT) troubles.push(trouble("quotaNear", { repository, percent }));
+  }
+  return seen(troubles, `none of ${repositories.length} repositories is near its own${next === null ? "" : "; there are more"}`);
+}
