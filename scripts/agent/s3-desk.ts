@@ -38,14 +38,16 @@ export async function atDesk(call: DeskCall): Promise<void> {
     json(call, 200, await act(call, token, view));
   } catch (error) {
     const told = toldOf(error);
-    json(call, told.status, { code: told.code, detail: told.message, ...(told.next === undefined ? {} : { next: told.next }) });
+    json(call, told.status, { code: told.code, detail: told.message, details: told.details, next: told.next });
   }
 }
 
-function toldOf(error: unknown): { status: number; code: string; message: string; next?: string } {
+function toldOf(error: unknown): FerryError {
   if (error instanceof FerryError) return error;
-  if (error instanceof S3Refusal) return { status: error.status, code: "REQUEST_INVALID", message: error.message };
-  return { status: 500, code: "INTERNAL", message: problemOf(error) };
+  if (error instanceof S3Refusal && error.code === "AccessDenied")
+    return new FerryError("PERMISSION_DENIED", { action: "push", repository: "there" });
+  if (error instanceof S3Refusal) return new FerryError("REQUEST_INVALID", { problem: error.message });
+  return new FerryError("INTERNAL", { problem: problemOf(error) });
 }
 
 function tokenOf({ headers }: IncomingMessage): string {

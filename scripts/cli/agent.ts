@@ -19,6 +19,8 @@ export const AGENT_FOLDER = "/var/lib/modelferry";
 const MAX_AGE_SECONDS = 30 * 86_400;
 const SCRUB_PERCENT = 10;
 const ORIGIN_WIDTH = 8;
+const S3_SPOOL_BYTES = 100 * GiB;
+const S3_KEEP_SECONDS = 7 * 86_400;
 /** Somebody waits at a door, and has patience of his own. */
 const CALLER_PATIENCE = { attempts: 2, timeoutMs: 20_000 };
 
@@ -54,6 +56,15 @@ const Agent = GlobalFlags.extend({
   hub: ListenValue.default(null),
   hubXet: z.boolean().default(false),
   hubAnonymous: z.string().min(1).optional(),
+  s3: z
+    .string()
+    .transform((text) => (/^\d{1,5}$/.test(text) ? `127.0.0.1:${text}` : text))
+    .pipe(ListenValue)
+    .default(null),
+  s3Spool: BytesValue.default(S3_SPOOL_BYTES),
+  s3Keep: SecondsValue.default(S3_KEEP_SECONDS),
+  s3Key: z.string().min(1).optional(),
+  s3Anonymous: z.string().min(1).optional(),
 });
 type Agent = z.infer<typeof Agent>;
 
@@ -86,6 +97,11 @@ export function addAgent(program: Command, act: Act): void {
     .option("--hub <address>", "where clients of the Hub read by way of this cache: host:port (default: off)")
     .option("--hub-xet", "let them load parts of large files at the same time, by the Xet protocol")
     .option("--hub-anonymous <file>", "of a token that stands for those who send none, such as Ollama")
+    .option("--s3 <address>", "where S3 clients read and upload: host:port, or a port of this machine alone (default: off)")
+    .option("--s3-spool <size>", "what they uploaded and did not commit may take (default: 100GiB)")
+    .option("--s3-keep <time>", "untouched for so long, it is thrown away (default: 7d)")
+    .option("--s3-key <file>", "the key of their credentials, shared by agents that take the same ones (default: one of its own)")
+    .option("--s3-anonymous <file>", "of a token as which those read who sign nothing")
     .action(act(Agent, (cli, flags) => agent(cli, flags)));
 }
 
@@ -131,12 +147,18 @@ function executeIn({ execute, stores }: Agent): readonly StoreId[] {
   return stores ?? [];
 }
 
-async function doorsOf({ hub, hubXet, hubAnonymous }: Agent): Promise<AgentDoor[]> {
+async function doorsOf({ hub, hubXet, hubAnonymous, ...flags }: Agent): Promise<AgentDoor[]> {
   const doors: AgentDoor[] = [];
   if (hub !== null) {
     const { hubDoor } = await import("../agent/hub.ts");
     const anonymous = hubAnonymous === undefined ? null : (await readFile(hubAnonymous, "utf8")).trim();
     doors.push(hubDoor(hub, { anonymous, xet: hubXet }));
+  }
+  if (flags.s3 !== null) {
+    const { s3Door } = await import("../agent/s3-door.ts");
+    const anonymousToken = flags.s3Anonymous === undefined ? null : (await readFile(flags.s3Anonymous, "utf8")).trim();
+    const { s3: listen, s3Spool: spoolBytes, s3Keep: keepSeconds } = flags;
+    doors.push(s3Door({ listen, spoolBytes, keepSeconds, keyFile: flags.s3Key ?? null, anonymousToken }));
   }
   return doors;
 }
