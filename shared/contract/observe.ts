@@ -22,6 +22,8 @@ export const WarmRow = z.object({
   nodesReady: z.int(),
   nodesTarget: z.int(),
   startedAt: z.string(),
+  /** Of the node that needs longest, at the rate it tells; null when nothing moves. */
+  etaSeconds: z.int().nullable(),
   cells: z.string(),
 });
 export type WarmRow = z.infer<typeof WarmRow>;

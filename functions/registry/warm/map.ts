@@ -31,9 +31,15 @@ export async function warmMap(ports: Ports, group: string): Promise<WarmMap> {
       startedAt,
     } = await summaryOf({ job, agents, reports }, ports.clock.now());
     const cells = nodes.map((node) => (meant.has(node) ? cellOf(there.has(node) ? reports.get(node) : undefined) : ".")).join("");
-    return { warmup, repository, ref, revision, state, nodesReady, nodesTarget, startedAt, cells };
+    return { warmup, repository, ref, revision, state, nodesReady, nodesTarget, startedAt, etaSeconds: etaOf(reports.values()), cells };
   });
   return { nodes, warmups: (await Promise.all(warmups)).sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1)) };
+}
+
+function etaOf(reports: Iterable<WarmReport>): number | null {
+  const moving = [...reports].filter(({ state, bytesPerSecond }) => state === "running" && bytesPerSecond > 0);
+  const seconds = moving.map(({ bytes, bytesReady, bytesPerSecond }) => Math.ceil((bytes - bytesReady) / bytesPerSecond));
+  return seconds.length === 0 ? null : Math.max(...seconds);
 }
 
 function cellOf(report: WarmReport | undefined): string {

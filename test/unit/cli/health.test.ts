@@ -78,7 +78,7 @@ const SICK: Partial<Record<TroubleCode, Answers>> = {
   replicaRetrying: { syncStatus: { jobs: [job("retrying", "503")], replicas: [] } },
   replicaStalled: { syncStatus: { jobs: [job("copying", null)], replicas: [] } },
   warmupLate: {
-    warmMap: { nodes: ["a"], warmups: [{ ...warmup, nodesReady: 0, nodesTarget: 1, startedAt: "", cells: "-" }] },
+    warmMap: { nodes: ["a"], warmups: [{ ...warmup, nodesReady: 0, nodesTarget: 1, startedAt: "", etaSeconds: null, cells: "-" }] },
   },
   webhookDisabled: { listWebhooks: hooked("410 Gone") },
   webhookFailing: {

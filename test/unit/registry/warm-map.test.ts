@@ -19,8 +19,8 @@ async function world(): Promise<MemoryApp> {
 const about = { address: "", zone: "", weight: 1, labels: {}, version: "1", chunks: 0, bytes: 0, maxBytes: 100 };
 const beat = ({ admin }: MemoryApp, id: string, reports: WarmReport[] = []) =>
   admin.call("heartbeat", { body: { group: "default", agent: { ...about, id }, reports } });
-const report = (warmup: string, state: WarmReport["state"], bytesReady: number): WarmReport => ({
-  ...{ warmup, state, chunks: 10, chunksReady: 1, bytes: 1000, bytesReady, bytesPerSecond: 0, problem: "" },
+const report = (warmup: string, state: WarmReport["state"], bytesReady: number, bytesPerSecond = 0): WarmReport => ({
+  ...{ warmup, state, chunks: 10, chunksReady: 1, bytes: 1000, bytesReady, bytesPerSecond, problem: "" },
 });
 
 test("each node has a cell for each warm-up: how far it is, that it has all, that it failed, told nothing, or is not meant", async () => {
@@ -31,17 +31,17 @@ test("each node has a cell for each warm-up: how far it is, that it has all, tha
   const first = (await start(["a", "b", "c", "d", "gone"])).warmup?.id ?? "";
   app.clock.advance(1000);
   const second = (await start(["e"])).warmup?.id ?? "";
-  await beat(app, "a", [report(first, "running", 0)]);
+  await beat(app, "a", [report(first, "running", 0, 100)]);
   await beat(app, "b", [report(first, "running", 999)]);
   await beat(app, "c", [report(first, "ready", 1000)]);
   await beat(app, "d", [report(first, "failed", 300)]);
   const { nodes, warmups } = await app.admin.call("warmMap", {});
   assert.deepEqual(nodes, ["a", "b", "c", "d", "e", "gone"]);
   assert.deepEqual(
-    warmups.map(({ warmup, cells, nodesReady, nodesTarget }) => [warmup, cells, nodesReady, nodesTarget]),
+    warmups.map(({ warmup, cells, nodesReady, nodesTarget, etaSeconds }) => [warmup, cells, nodesReady, nodesTarget, etaSeconds]),
     [
-      [second, "....-.", 0, 1],
-      [first, "09rf.-", 1, 5],
+      [second, "....-.", 0, 1, null],
+      [first, "09rf.-", 1, 5, 10],
     ],
   );
 });

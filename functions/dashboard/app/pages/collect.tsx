@@ -4,6 +4,7 @@ import type { CollectRun } from "../../../../shared/contract/collect.ts";
 import { useAct, useAgain, useLoad } from "../core/load.ts";
 import { numberText } from "../core/text.ts";
 import { t } from "../core/words.ts";
+import { useNews } from "../live/news.ts";
 import { Badge, Button, Bytes, Facts, Loaded, Notice, Problem, Time } from "../parts/basics.tsx";
 import { Ask } from "../parts/forms.tsx";
 
@@ -14,16 +15,11 @@ function isOver({ phase }: CollectRun): boolean {
   return phase === "done" || phase === "aborted";
 }
 
-/** The newest run, to be read only. */
-export function CollectTile() {
-  const status = useLoad((client, signal) => client.call("collectStatus", {}, signal), []);
-  useAgain(status.reload, AGAIN_MS);
-  return <Loaded of={status}>{({ run }) => (run === null ? <p class="empty">{t("collect.none")}</p> : <RunFacts of={run} />)}</Loaded>;
-}
-
 export function Collect() {
   const [round, setRound] = useState(0);
   const status = useLoad((client, signal) => client.call("collectStatus", {}, signal), [round]);
+  useAgain(status.reload, AGAIN_MS);
+  useNews(["collect."], status.reload);
   const stepping = useAct();
   const changed = () => setRound(round + 1);
   return (

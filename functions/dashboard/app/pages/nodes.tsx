@@ -6,8 +6,10 @@ import { useAgain, useLoad } from "../core/load.ts";
 import { refine } from "../core/route.ts";
 import { numberText, percentText } from "../core/text.ts";
 import { t } from "../core/words.ts";
-import { Bar, Bytes, type Column, Loaded, Page, Table, Time } from "../parts/basics.tsx";
+import { useNews } from "../live/news.ts";
+import { Bar, Bytes, type Column, Loaded, Page, Section, Table, Time } from "../parts/basics.tsx";
 import { Field, Form, Pager } from "../parts/forms.tsx";
+import { HeatMap } from "../parts/heat-map.tsx";
 import type { PageProps } from "./navigation.ts";
 
 type Agent = AgentList["agents"][number];
@@ -24,12 +26,18 @@ export default function Nodes({ query }: PageProps) {
     async (client, signal) => (await client.call("listAgents", { query: { group } }, signal)).agents.sort((a, b) => (a.id < b.id ? -1 : 1)),
     [group],
   );
+  const map = useLoad((client, signal) => client.call("warmMap", { query: { group } }, signal), [group]);
   useAgain(agents.reload, AGAIN_MS);
+  useAgain(map.reload, AGAIN_MS);
+  useNews(["warmup."], map.reload);
   return (
     <Page title={t("nav.nodes")} lead={t("nodes.lead")}>
       <Form onSend={() => refine({ group: typed.trim() })}>
         <Field label={t("nodes.group")} value={typed} onInput={setTyped} />
       </Form>
+      <Section title={t("heat.title")}>
+        <Loaded of={map}>{(found) => <HeatMap of={found} />}</Loaded>
+      </Section>
       <Loaded of={agents}>
         {(found) => (
           <>

@@ -1,22 +1,28 @@
 /** The deployment at one glance: what it holds and saves, what happened in the last day, what runs, what needs somebody. */
 
-import type { FerryClient } from "../../../../shared/client.ts";
 import type { DeploymentUsage } from "../../../../shared/contract/lifecycle.ts";
 import { wholeUsage } from "../../../../shared/deployment-usage.ts";
 import { to } from "../core/address.ts";
-import { useLoad } from "../core/load.ts";
+import { useAgain, useLoad } from "../core/load.ts";
 import { session } from "../core/session.ts";
 import { numberText, percentText } from "../core/text.ts";
 import { type Activity, isAdmin, lastDay } from "../core/usage.ts";
 import { t } from "../core/words.ts";
-import { Bytes, Loaded, Notice, Page, Section, Tile } from "../parts/basics.tsx";
+import { useNews } from "../live/news.ts";
+import { Alerts } from "../parts/alerts.tsx";
+import { Bytes, Loaded, Page, Section, Tile } from "../parts/basics.tsx";
+import { HeatMap } from "../parts/heat-map.tsx";
 import { HourBars } from "../parts/hour-bars.tsx";
-import { CollectTile } from "./collect.tsx";
+import { RunningJobs } from "../parts/running-jobs.tsx";
+import { StoreMatrix } from "../parts/store-matrix.tsx";
 
-const EXPIRY_WARN_MS = 7 * 86_400_000;
+/** Of the matrix: what is new comes first elsewhere; all of it is on its own page. */
+const MATRIX_ROWS = 8;
+const WARMTH_AGAIN_MS = 10_000;
 
 export default function Overview() {
   const usage = useLoad(wholeUsage, []);
+  useNews(["repository.", "revision.", "collect."], usage.reload);
   const now = session.value;
   const admin = now.is === "in" && isAdmin(now.me);
   return (
@@ -52,20 +58,33 @@ function Tiles({ of }: { of: Omit<DeploymentUsage, "next"> }) {
 
 function Administered() {
   const day = useLoad((client, signal) => lastDay(client, Date.now(), signal), []);
-  const alerts = useLoad(findAlerts, []);
+  useNews(["revision.committed"], day.reload);
   return (
     <>
       <Section title={t("overview.alerts")}>
-        <Loaded of={alerts}>{(found) => <Alerts of={found} />}</Loaded>
+        <Alerts />
+      </Section>
+      <Section title={t("running.title")}>
+        <RunningJobs />
       </Section>
       <Section title={t("overview.day")}>
         <Loaded of={day}>{(found) => (found === null ? <p class="empty">{t("overview.noAudit")}</p> : <Day of={found} />)}</Loaded>
       </Section>
-      <Section title={t("overview.jobs")}>
-        <CollectTile />
+      <Section title={t("heat.title")} actions={<a href={to(["nodes"])}>{t("overview.all")}</a>}>
+        <Warmth />
+      </Section>
+      <Section title={t("matrix.title")} actions={<a href={to(["replication"])}>{t("overview.all")}</a>}>
+        <StoreMatrix limit={MATRIX_ROWS} before={[]} onGo={null} />
       </Section>
     </>
   );
+}
+
+function Warmth() {
+  const map = useLoad((client, signal) => client.call("warmMap", {}, signal), []);
+  useAgain(map.reload, WARMTH_AGAIN_MS);
+  useNews(["warmup."], map.reload);
+  return <Loaded of={map}>{(found) => <HeatMap of={found} />}</Loaded>;
 }
 
 function Day({ of }: { of: Activity }) {
@@ -79,41 +98,4 @@ function Day({ of }: { of: Activity }) {
       <HourBars of={of} />
     </>
   );
-}
-
-type Alert = { text: string; place: string };
-
-function Alerts({ of }: { of: readonly Alert[] }) {
-  if (of.length === 0) return <p class="empty">{t("overview.fine")}</p>;
-  return (
-    <>
-      {of.map(({ text, place }) => (
-        <Notice key={text} kind="warn">
-          {text} <a href={to([place])}>{t("overview.look")}</a>
-        </Notice>
-      ))}
-    </>
-  );
-}
-
-async function findAlerts(client: FerryClient, signal: AbortSignal): Promise<Alert[]> {
-  const [{ stores }, { run }, { tokens }] = await Promise.all([
-    client.call("listStores", {}, signal),
-    client.call("collectStatus", {}, signal),
-    client.call("listTokens", {}, signal),
-  ]);
-  const soon = (until: string | null) =>
-    until !== null && Date.parse(until) > Date.now() && Date.parse(until) < Date.now() + EXPIRY_WARN_MS;
-  const alert = (place: string, text: string): Alert => ({ place, text });
-  return [
-    ...stores.filter(({ probe }) => probe === null).map(({ id }) => alert("storage", t("alert.unprobed", { store: id }))),
-    ...stores
-      .filter(({ probe }) => probe !== null && probe.modes.length === 0)
-      .map(({ id }) => alert("storage", t("alert.noUploads", { store: id }))),
-    ...(run?.problem != null ? [alert("storage", t("alert.collect", { problem: run.problem }))] : []),
-    ...(run !== null && run.missing > 0 ? [alert("storage", t("alert.missing", { count: run.missing }))] : []),
-    ...tokens
-      .filter(({ expiresAt, revokedAt }) => revokedAt === null && soon(expiresAt))
-      .map(({ name }) => alert("tokens", t("alert.token", { name }))),
-  ];
 }

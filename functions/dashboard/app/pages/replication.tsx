@@ -6,11 +6,15 @@ import { operationId, session } from "../core/session.ts";
 import { bytesText, durationText, numberText } from "../core/text.ts";
 import { isAdmin } from "../core/usage.ts";
 import { t } from "../core/words.ts";
+import { useNews } from "../live/news.ts";
 import { Badge, Bar, Button, Bytes, type Column, Id, Loaded, Notice, Page, Problem, Section, Table, Time } from "../parts/basics.tsx";
 import { Ask, Field } from "../parts/forms.tsx";
+import { REPLICA_KINDS, StoreMatrix } from "../parts/store-matrix.tsx";
 
 /** Jobs move by themselves. */
 const AGAIN_MS = 5000;
+/** Repositories of a page: each is a question that lists the stores. */
+const MATRIX_ROWS = 20;
 
 export default function Replication() {
   const now = session.value;
@@ -22,7 +26,9 @@ function Administered() {
   const policies = useLoad((client, signal) => client.call("listPolicies", {}, signal), []);
   const jobs = useLoad((client, signal) => client.call("syncStatus", {}, signal), []);
   const stepping = useAct();
+  const [before, setBefore] = useState<string[]>([]);
   useAgain(jobs.reload, AGAIN_MS);
+  useNews(["replica."], jobs.reload);
   const step = () =>
     stepping.run(async (client) => {
       await client.call("stepSync", {});
@@ -53,6 +59,9 @@ function Administered() {
         <Loaded of={jobs}>
           {(found) => <Table caption={t("jobs")} columns={JOBS()} rows={found.jobs} keyOf={({ job }) => job} empty={t("jobs.none")} />}
         </Loaded>
+      </Section>
+      <Section title={t("matrix.title")}>
+        <StoreMatrix limit={MATRIX_ROWS} before={before} onGo={setBefore} />
       </Section>
     </Page>
   );
@@ -154,8 +163,6 @@ function Preview({ of }: { of: PolicyPreview }) {
   );
 }
 
-const STATES = { absent: "plain", copying: "warn", retrying: "bad", failed: "bad", ready: "good" } as const;
-
 const JOBS = (): Column<ReplicaJobState>[] => [
   { title: t("repository"), wide: true, cell: ({ repository, repositoryId }) => repository ?? repositoryId },
   { title: t("revision"), cell: ({ revision }) => <Id id={revision} /> },
@@ -164,7 +171,7 @@ const JOBS = (): Column<ReplicaJobState>[] => [
     title: t("state"),
     cell: ({ state, problem }) => (
       <span title={problem ?? ""}>
-        <Badge kind={STATES[state]}>{t(`replica.${state}`)}</Badge>
+        <Badge kind={REPLICA_KINDS[state]}>{t(`replica.${state}`)}</Badge>
       </span>
     ),
   },

@@ -8,6 +8,7 @@ import { useLoad } from "../core/load.ts";
 import { go, refine } from "../core/route.ts";
 import { operationId } from "../core/session.ts";
 import { t } from "../core/words.ts";
+import { useNews } from "../live/news.ts";
 import { Badge, type Column, Loaded, Page, Table, Time } from "../parts/basics.tsx";
 import { Ask, Field, Form, Pager } from "../parts/forms.tsx";
 import type { PageProps } from "./navigation.ts";
@@ -35,6 +36,7 @@ function List({ query }: { query: URLSearchParams }) {
     .filter((cursor) => cursor !== "");
   const cursor = before.at(-1);
   const found = useLoad((client, signal) => (find === "" ? onePage(client, cursor, signal) : search(client, find, signal)), [find, cursor]);
+  useNews(["repository."], found.reload);
   return (
     <Page title={t("nav.repositories")} actions={<Create onDone={(repository) => go(["repositories", ...repository.split("/")])} />}>
       <Form onSend={() => refine({ find: text.trim(), after: undefined })}>

@@ -79,7 +79,7 @@ export function Problem({ problem }: { problem: unknown }) {
   );
 }
 
-export function Notice({ kind = "info", children }: { kind?: "info" | "good" | "warn"; children: ComponentChildren }) {
+export function Notice({ kind = "info", children }: { kind?: "info" | "good" | "warn" | "bad"; children: ComponentChildren }) {
   return (
     <div class={`notice ${kind}`} role="status">
       {children}

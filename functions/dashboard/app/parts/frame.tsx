@@ -6,6 +6,7 @@ import { route } from "../core/route.ts";
 import { logOut, session } from "../core/session.ts";
 import { THEMES, theme, wear } from "../core/theme.ts";
 import { LANGUAGES, language, speak, t } from "../core/words.ts";
+import { feedState } from "../live/news.ts";
 import { NAVIGATION } from "../pages/navigation.ts";
 import { Button } from "./basics.tsx";
 
@@ -79,6 +80,9 @@ function Settings() {
       </select>
       {now.is === "in" && (
         <>
+          <span class={`live ${feedState.value}`} title={t(`liveText.${feedState.value}`)}>
+            {t(`live.${feedState.value}`)}
+          </span>
           <span class="who" title={now.me.id}>
             {now.me.name}
           </span>

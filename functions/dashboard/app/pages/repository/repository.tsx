@@ -8,6 +8,7 @@ import { to } from "../../core/address.ts";
 import { useLoad } from "../../core/load.ts";
 import { go } from "../../core/route.ts";
 import { t, type Word } from "../../core/words.ts";
+import { useNews } from "../../live/news.ts";
 import { Badge, Bytes, Id, Loaded, Notice, Page, Time } from "../../parts/basics.tsx";
 import { Choice } from "../../parts/forms.tsx";
 import { CardTab } from "./card.tsx";
@@ -42,6 +43,7 @@ const TABS: readonly { path: string; word: Word; Shown: ComponentType<TabProps> 
 export function RepositoryPage({ repository, tab, query }: { repository: RepositoryName; tab: string; query: URLSearchParams }) {
   const asked = query.get("ref");
   const loading = useLoad((client, signal) => readRepository(client, repository, asked, signal), [repository, asked]);
+  useNews(["revision.", "tag.", "repository."], loading.reload, repository);
   return (
     <Loaded of={loading}>
       {({ shown, refName, revision }) => (

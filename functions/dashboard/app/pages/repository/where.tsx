@@ -5,7 +5,10 @@ import { useLoad } from "../../core/load.ts";
 import { session } from "../../core/session.ts";
 import { isAdmin } from "../../core/usage.ts";
 import { t } from "../../core/words.ts";
+import { useNews } from "../../live/news.ts";
 import { Badge, Bar, type Column, Id, Loaded, Section, Table, Time } from "../../parts/basics.tsx";
+import { WARM_KINDS } from "../../parts/heat-map.tsx";
+import { REPLICA_KINDS } from "../../parts/store-matrix.tsx";
 import type { TabProps } from "./repository.tsx";
 
 type Row = SyncStatus["replicas"][number];
@@ -13,6 +16,7 @@ type Row = SyncStatus["replicas"][number];
 export function WhereTab({ repository: { repository, seq } }: TabProps) {
   const now = session.value;
   const warm = useLoad((client, signal) => client.call("listWarmups", { repository }, signal), [repository]);
+  useNews(["warmup."], warm.reload, repository);
   return (
     <>
       {now.is === "in" && isAdmin(now.me) && <Replicas repository={repository} seq={seq} />}
@@ -29,6 +33,7 @@ export function WhereTab({ repository: { repository, seq } }: TabProps) {
 
 function Replicas({ repository, seq }: { repository: TabProps["repository"]["repository"]; seq: number }) {
   const status = useLoad((client, signal) => client.call("syncStatus", { query: { repository } }, signal), [repository, seq]);
+  useNews(["replica."], status.reload, repository);
   return (
     <Section title={t("replicas")}>
       <Loaded of={status}>
@@ -46,8 +51,6 @@ function Replicas({ repository, seq }: { repository: TabProps["repository"]["rep
   );
 }
 
-const STATES = { absent: "plain", copying: "warn", retrying: "bad", failed: "bad", ready: "good" } as const;
-
 /** A column for each store. */
 function matrix(rows: readonly Row[]): Column<Row>[] {
   const stores = [...new Set(rows.flatMap((row) => row.stores.map(({ store }) => store as string)))].sort();
@@ -59,20 +62,18 @@ function matrix(rows: readonly Row[]): Column<Row>[] {
         title: name,
         cell: (row) => {
           const at = row.stores.find(({ store }) => store === name);
-          return at !== undefined && <Badge kind={STATES[at.state]}>{t(`replica.${at.state}`)}</Badge>;
+          return at !== undefined && <Badge kind={REPLICA_KINDS[at.state]}>{t(`replica.${at.state}`)}</Badge>;
         },
       };
     }),
   ];
 }
 
-const WARM = { running: "warn", ready: "good", late: "bad", over: "plain" } as const;
-
 const WARMUPS = (): Column<WarmupSummary>[] => [
   { title: t("ref"), wide: true, cell: ({ ref }) => ref },
   { title: t("revision"), cell: ({ revision }) => <Id id={revision} /> },
   { title: t("nodes.group"), cell: ({ group }) => group },
-  { title: t("state"), cell: ({ state }) => <Badge kind={WARM[state]}>{t(`warmup.${state}`)}</Badge> },
+  { title: t("state"), cell: ({ state }) => <Badge kind={WARM_KINDS[state]}>{t(`warmup.${state}`)}</Badge> },
   { title: t("warmups.ready"), cell: ({ nodesReady, nodesTarget }) => `${nodesReady} / ${nodesTarget}` },
   {
     title: t("progress"),
