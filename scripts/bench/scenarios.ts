@@ -1,5 +1,6 @@
 /** All scenarios, in the order in which they run. */
 import type { Scenario } from "./scenario.ts";
+import { agent } from "./scenarios/agent.ts";
 import { api } from "./scenarios/api.ts";
 import { pullBig, pullBigDisk, pullBigDiskTls, pullBigTls, pushBig, pushBigTls } from "./scenarios/big.ts";
 import { connectionRate, faults } from "./scenarios/faulty.ts";
@@ -16,5 +17,6 @@ import { smallFiles } from "./scenarios/small-files.ts";
 export const SCENARIOS: readonly Scenario[] = [
   ...[pullBig, pullBigTls, pullBigDisk, pullBigDiskTls, pushBig, pushBigTls],
   ...[smallFiles, repush, firstByte, connectionRate, faults, memory],
+  agent,
   ...[protocol, revisions, rebuild, api, presign, hubStream],
 ];

@@ -15,6 +15,8 @@ import { snapshot } from "../support/trees.ts";
 const MODEL_BYTES = Number(process.env["FERRY_AGENT_MIB"] ?? 64) * MiB;
 const AGENTS = 10;
 const PULLS = Number(process.env["FERRY_AGENT_PULLS"] ?? 20);
+/** In the round with faulty agents; all of them only where all is run. */
+const FAULTY_PULLS = PULLS >= 20 ? PULLS : Math.ceil(PULLS / 4);
 const FILES = 62;
 const RSS_MAX = 256 * MiB;
 
@@ -38,8 +40,11 @@ describe(`${AGENTS} agents, ${PULLS} pulls at each, ${MODEL_BYTES / MiB} MiB, co
   });
   after(() => world?.stop());
 
-  /** All pulls at once; what each took in ms, and what they had to say. */
-  async function pullAll(name: string, agents: readonly AgentProcess[], pulls = PULLS): Promise<{ times: number[]; notes: string[] }> {
+  /** What each took in ms, what they had to say, and what they took from the store themselves. */
+  type AllPulled = { times: number[]; notes: string[]; moved: number };
+
+  /** All pulls at once. */
+  async function pullAll(name: string, agents: readonly AgentProcess[], pulls = PULLS): Promise<AllPulled> {
     const pulled = await Promise.all(
       agents.map(({ id, socket }) => {
         const destinations = Array.from({ length: pulls }, (_, at) => join(world.folder, name, id, String(at)));
@@ -51,7 +56,8 @@ describe(`${AGENTS} agents, ${PULLS} pulls at each, ${MODEL_BYTES / MiB} MiB, co
       0,
     );
     const notes = pulled.flatMap((one) => one.notes);
-    return { times: pulled.flatMap((one) => one.times).sort((a, b) => a - b), notes };
+    const moved = pulled.reduce((sum, one) => sum + one.moved, 0);
+    return { times: pulled.flatMap((one) => one.times).sort((a, b) => a - b), notes, moved };
   }
 
   async function originBytes(agents: readonly AgentProcess[]): Promise<number> {
@@ -71,8 +77,8 @@ describe(`${AGENTS} agents, ${PULLS} pulls at each, ${MODEL_BYTES / MiB} MiB, co
       Array.from({ length: AGENTS }, (_, at) => world.start({ id: `agent-${at}`, cache: join(world.folder, `one-${at}`) })),
     );
     await world.joined(agents, AGENTS);
-    const { times, notes } = await pullAll("one", agents);
-    const origin = (await originBytes(agents)) / modelBytes;
+    const { times, notes, moved } = await pullAll("one", agents);
+    const origin = ((await originBytes(agents)) + moved) / modelBytes;
     const peak = Math.max(...agents.map((agent) => agent.peakBytes()));
     t.diagnostic(`origin ${origin.toFixed(3)} × the model; ${tell(times)}; RSS of an agent at most ${Math.round(peak / MiB)} MiB`);
     for (const fault of faultsIn(agents)) t.diagnostic(fault);
@@ -105,16 +111,16 @@ describe(`${AGENTS} agents, ${PULLS} pulls at each, ${MODEL_BYTES / MiB} MiB, co
     const agents = [...(await Promise.all(plain)), await behind("liar", "flip"), await behind("crawler", "slow")];
     await world.joined(agents, AGENTS);
     const [victim, ...others] = agents;
-    const pulling = pullAll("two", others, Math.ceil(PULLS / 4));
+    const pulling = pullAll("two", others, FAULTY_PULLS);
     await until(
       async () => ((await victim?.metric('ferry_agent_fetched_chunks_total{from="origin"}')) ?? 0) > 0,
       "the victim to have fetched something",
     );
     await victim?.end("SIGKILL");
-    const { times, notes } = await pulling;
+    const { times, notes, moved } = await pulling;
     // Who lies or crawls has brought its own chunks for its own pulls, too, and nobody can take them from there.
     const right = others.filter(({ id }) => id !== "liar" && id !== "crawler");
-    const origin = (await originBytes(right)) / modelBytes;
+    const origin = ((await originBytes(right)) + moved) / modelBytes;
     const all = (await originBytes(others)) / modelBytes;
     const faults = async (fault: string) =>
       Math.max(...(await Promise.all(others.map((agent) => agent.metric(`ferry_agent_peer_faults_total{fault="${fault}"}`)))));
@@ -123,11 +129,10 @@ describe(`${AGENTS} agents, ${PULLS} pulls at each, ${MODEL_BYTES / MiB} MiB, co
       `origin ${origin.toFixed(3)} × the model for agents that are right, ${all.toFixed(3)} × for all that live; ${tell(times)}`,
     );
     t.diagnostic(`faults seen by one agent, at most: lied ${lied}, crawled ${crawled}`);
-    // A pull whose agent is held up by others may leave it for the store.
-    t.diagnostic(`pulls that left their agent: ${notes.length}${notes.length > 0 ? `, such as: ${notes[0]}` : ""}`);
+    for (const fault of faultsIn(others)) t.diagnostic(fault);
     assert.ok(lied > 0 && crawled > 0);
-    // What two agents found to be slow at the same moment comes twice: 1.03 to 1.26 were seen on a machine that was busy with other things.
-    assert.ok(origin <= 1.5, `origin gave ${origin} × the model`);
+    assert.deepEqual(notes, [], "a pull left its agent");
+    assert.ok(origin <= 1.05, `origin gave ${origin} × the model`);
   });
 
   /** What agents said of one another and of the ring, and how often. */
