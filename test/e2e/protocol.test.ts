@@ -42,7 +42,7 @@ for (const runtime of ["workerd", "node"] as const) {
       return { pusher, client: live.admin, upload, repository };
     }
 
-    test("50 commits from one parent: one wins, 49 get BRANCH_MOVED", async () => {
+    test("F18: 50 commits from one parent: one wins, 49 get BRANCH_MOVED", async () => {
       const { pusher, upload, repository } = await pushed("parents");
       const first = await pusher.commit(repository, upload, FILES, { parent: null });
       const racers = Array.from({ length: 50 }, (_, at) =>
@@ -55,7 +55,7 @@ for (const runtime of ["workerd", "node"] as const) {
       assert.equal((await live.admin.call("describeRepository", { repository })).revisionCount, 2);
     });
 
-    test("one commit sent 20 times at once lands once", async () => {
+    test("F19: one commit sent 20 times at once lands once", async () => {
       const { pusher, upload, repository } = await pushed("twenty");
       const operation = operationId();
       const answers = await Promise.all(

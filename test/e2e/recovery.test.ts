@@ -8,7 +8,7 @@ import { MiB } from "../../shared/units.ts";
 import { diffWithRebuilt } from "../support/index-diff.ts";
 import { type Live, startLive, writeSafetensors } from "../support/live.ts";
 import { repositoryName } from "../support/memory-app.ts";
-import { listKeys, overwriteObject, readObject } from "../support/s3-keys.ts";
+import { deleteObject, listKeys, overwriteObject, readObject } from "../support/s3-keys.ts";
 import { whyNoRedis } from "../support/stack.ts";
 import { snapshot, tempFolder } from "../support/trees.ts";
 
@@ -30,7 +30,7 @@ for (const runtime of ["workerd", "node"] as const) {
       folder.remove();
     });
 
-    test("ferry rebuild brings a wiped Redis back to what it was, and has nothing to do after that", { timeout: 60_000 }, async (t) => {
+    test("F34: ferry rebuild brings a wiped Redis back to what it was, and has nothing to do after that", { timeout: 60_000 }, async (t) => {
       const before = await live.ferry(["show", "team/model"]);
       await live.wipeRedis();
       const { run } = (await live.ferry(["rebuild"])) as { run: { phase: string; healedRecords: number; entries: number } };
@@ -75,6 +75,27 @@ for (const runtime of ["workerd", "node"] as const) {
       t.diagnostic("1 bit in 1 chunk: found by pull and by fsck 100 %, healed by one push that sent 1 chunk");
     });
 
+    test("F26: the next repair mends the older revision by the bytes of that push; a chunk that home lost comes back from another store", {
+      timeout: 60_000,
+    }, async (t) => {
+      const own = (await live.ferry(["fsck", "--read-data", "--repair"])) as { run: FsckRun };
+      assert.deepEqual([own.run.mended, own.run.bad.map(({ source }) => source?.store)], [1, ["home"]]);
+      await live.ferry(["pull", "team/model@v1", join(folder.path, "older")]);
+      assert.deepEqual(snapshot(join(folder.path, "older")), snapshot(source));
+      const lost = await loseToWest(live);
+      const plan = await live.ferry(["fsck", "--plan"]).catch(() => live.admin.call("fsckStatus", {}));
+      assert.deepEqual(
+        (plan as { run: FsckRun }).run.bad.map(({ sha256, source }) => [sha256, source?.store]),
+        [[lost, "west"]],
+      );
+      const { run } = (await live.ferry(["fsck", "--repair"])) as { run: FsckRun };
+      await live.ferry(["pull", "team/model@v1", join(folder.path, "west")]);
+      assert.deepEqual(snapshot(join(folder.path, "west")), snapshot(source));
+      const after = (await live.ferry(["fsck", "--read-data"])) as { run: FsckRun };
+      assert.deepEqual([after.run.findings, (await diffWithRebuilt({ stack: live.stack })).differences], [[], []]);
+      t.diagnostic(`1 chunk brought from another key at home, 1 from another store, for 1 and ${run.mended} revisions; healed 100 %`);
+    });
+
     if (runtime === "workerd") {
       test("the minute's bell finds that Redis lost everything, and brings it back by itself", { timeout: 60_000 }, async () => {
         await live.wipeRedis();
@@ -97,6 +118,21 @@ for (const runtime of ["workerd", "node"] as const) {
       }
     });
   });
+}
+
+/** A chunk of v1 goes from home, and is in the other store under a key that home never had. */
+async function loseToWest({ stack, admin }: Live): Promise<string> {
+  const [home, west] = stack.stores;
+  assert.ok(home !== undefined && west !== undefined);
+  const { manifest } = await admin.call("manifest", { repository: repositoryName("team/model"), params: { ref: "v1" } });
+  const config = manifest.files.find(({ path }) => path === "config.json");
+  assert.ok(config !== undefined && config.mode !== "link");
+  const keys = await listKeys(home, `chunks/${config.sha256.slice(0, 2)}/${config.sha256}`);
+  for (const key of keys) {
+    await overwriteObject(west, `${key.slice(0, -16)}0123456789abcdef`, await readObject(home, key));
+    await deleteObject(home, key);
+  }
+  return config.sha256;
 }
 
 /** Flips one bit in one chunk of the tensors, as a disk might. */

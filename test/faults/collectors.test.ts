@@ -1,6 +1,7 @@
 /**
- * F13 and F14 of reference/safety.md §6 on Node, real Redis and local R2: collectors that work at the same time, one of which is stopped in the
- * middle of its deletes while the world goes on; and DELETEs that the store calls failed and does much later.
+ * F12, F13, F14 and F24 of reference/safety.md §6 on Node, real Redis and local R2: collectors that work at the same time, one of which is stopped in the
+ * middle of its deletes while the world goes on; DELETEs that the store calls failed and does much later; and a store
+ * that has no room.
  */
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -13,7 +14,9 @@ import { storeVars } from "../../scripts/stack/stores.ts";
 import { FerryClient } from "../../shared/client.ts";
 import type { CollectRun } from "../../shared/contract/collect.ts";
 import { FerryError } from "../../shared/errors.ts";
+import { contentEntries } from "../../shared/manifest.ts";
 import type { RepositoryName } from "../../shared/names.ts";
+import { downloadUrl } from "../../shared/tickets.ts";
 import { type CrashStand, persistently, startCrashStand } from "../support/crash-stand.ts";
 import { type Acknowledged, judgeCrowd, RunningCrowd } from "../support/crowd.ts";
 import { type Forwarder, startForwarder, type Verdict } from "../support/forwarder.ts";
@@ -116,6 +119,40 @@ describe("collectors beside each other, on Node, real Redis and local R2", { ski
     await Promise.all(late);
     await judge(t, `${landed} DELETEs landed after their content was pushed again`);
     assert.ok(landed >= ROUNDS);
+  });
+
+  test("F24: a store that takes nothing more refuses pushes by name, serves pulls, and with room again all goes on", {
+    timeout: 60_000,
+  }, async (t) => {
+    const { endpoint, token } = stand.live.stack;
+    const hasty = new FerryClient({ endpoint, token, fetch, sleep: async () => {}, random: Math.random, attempts: 1 });
+    const { revision } = await pushUntilTaken(pusher, { own: "before it is full" }, "before");
+    const pass = stand.store.rule;
+    let refusedPuts = 0;
+    stand.store.rule = ({ method }) => {
+      if (method !== "PUT") return "pass";
+      refusedPuts++;
+      return "html";
+    };
+    const files = { own: "while it is full" };
+    const { upload, parent } = await pusher.open(REPOSITORY);
+    const statuses = await pusher.send(await pusher.reserve(REPOSITORY, upload, files), files);
+    const commit = await new Pusher(hasty, fetch as never)
+      .commit(REPOSITORY, upload, { own: "before it is full" }, { parent, message: "full" })
+      .catch((error: unknown) => error);
+    const collected = await hasty.call("startCollect", { body: { dryRun: false } }).catch((error: unknown) => error);
+    const codes = [commit, collected].map((error) => (error instanceof FerryError ? error.code : "taken"));
+    let pulls = 0;
+    for (; pulls < 5; pulls++) {
+      const { manifest } = await hasty.call("manifest", { repository: REPOSITORY, params: { ref: revision } });
+      const chunks = contentEntries(manifest).flatMap(({ chunk }) => (chunk === undefined ? [] : [chunk]));
+      const batch = await hasty.call("download", { repository: REPOSITORY, params: { ref: revision }, body: { chunks } });
+      for (const item of batch.items) assert.equal((await fetch(downloadUrl(batch, item))).status, 200);
+    }
+    stand.store.rule = pass;
+    await pushAgain([files], "with room again");
+    assert.deepEqual([statuses, codes], [[500], ["STORAGE_UNAVAILABLE", "STORAGE_UNAVAILABLE"]]);
+    await judge(t, `full: ${refusedPuts} PUTs refused, pushes and collection told ${codes[0]}, ${pulls} of 5 pulls served`);
   });
 });
 

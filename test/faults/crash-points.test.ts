@@ -1,6 +1,6 @@
 /**
- * F2 and F15 of reference/safety.md §6 on real parts: the app, on workerd and on Node, is killed with SIGKILL at each call that it makes to the
- * store and to Redis while it commits, tags, purges, collects and rebuilds. Each act is asked for again until it is answered.
+ * F2, F5 and F15 of reference/safety.md §6 on real parts: the app, on workerd and on Node, with local R2 and with a real Ceph, is killed with
+ * SIGKILL at calls that it makes to the store and to Redis while it commits, tags, purges, collects and rebuilds a Redis that was wiped. Each act is asked for again until it is answered.
  * FERRY_CRASHES=N kills N times in each act; without, few times, at calls spread over all. (On memory ports every call is tried:
  * test/unit/registry/crash-points.test.ts.)
  */
@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, type TestContext, test } from "node:test";
 import type { CollectRun } from "../../shared/contract/collect.ts";
 import type { RepositoryName } from "../../shared/names.ts";
+import { type Ceph, startCeph, whyNoCeph } from "../support/ceph.ts";
 import { type CrashHow, type CrashStand, persistently, startCrashStand } from "../support/crash-stand.ts";
 import { type Acknowledged, judgeCrowd } from "../support/crowd.ts";
 import { diffWithRebuilt } from "../support/index-diff.ts";
@@ -18,7 +19,11 @@ import { whyNoRedis } from "../support/stack.ts";
 
 const CRASHES = Number(process.env["FERRY_CRASHES"] ?? 0);
 /** Of the quick set: a process takes seconds to come back. */
-const KILLS = { node: 3, workerd: 1 };
+const GROUNDS = [
+  { name: "node", runtime: "node", kills: 3 },
+  { name: "workerd", runtime: "workerd", kills: 1 },
+  { name: "node with a real Ceph", runtime: "node", kills: 1, isCeph: true },
+] as const;
 /** Garbage at once; what is pending is kept, as the protocol needs it to be. */
 const MARGINS = { chunkAgeMs: 0, intentWaitMs: 0, skewMs: 1_500, shareMax: 1 };
 const REPOSITORY = repositoryName("crash/model");
@@ -66,26 +71,39 @@ const ACTS: Act[] = [
   },
 ];
 
-for (const runtime of ["node", "workerd"] as const) {
-  describe(`the app on ${runtime} is killed at calls to the store and to Redis`, { skip: whyNoRedis() }, () => {
+for (const { name, runtime, kills, ...rest } of GROUNDS) {
+  const isCeph = "isCeph" in rest;
+  describe(`the app on ${name} is killed at calls to the store and to Redis`, { skip: whyNoRedis() || (isCeph && whyNoCeph()) }, () => {
     const ground = { acknowledged: [] as Acknowledged[], round: 0, collected: { deleted: 0 } };
+    let ceph: Ceph | { reason: string } | null = null;
     let stand: CrashStand;
     before(async () => {
-      stand = await startCrashStand({ runtime, vars: { COLLECT_MARGINS: JSON.stringify(MARGINS) } });
+      ceph = isCeph ? await startCeph() : null;
+      if (ceph !== null && "reason" in ceph) return;
+      const home = ceph === null ? {} : { home: await ceph.makeStore("home") };
+      stand = await startCrashStand({ runtime, vars: { COLLECT_MARGINS: JSON.stringify(MARGINS) }, ...home });
       await new Pusher(stand.client, fetch as never).create(REPOSITORY);
     });
-    after(() => stand?.stop());
+    after(async () => {
+      await stand?.stop();
+      if (ceph !== null && !("reason" in ceph)) await ceph.stop();
+    });
+    const whyNot = () => (ceph !== null && "reason" in ceph ? ceph.reason : null);
 
     for (const act of ACTS) {
       test(`F2: ${act.name}, killed and asked for again, happens once and whole`, { timeout: 120_000 + CRASHES * 20_000 }, async (t) => {
+        const reason = whyNot();
+        if (reason !== null) return t.skip(reason);
         const pusher = new Pusher(stand.client, fetch as never);
-        await everyDeath(t, { runtime, act, ground: Object.assign(ground, { stand, pusher }) });
+        await everyDeath(t, { kills, act, ground: Object.assign(ground, { stand, pusher }) });
       });
     }
 
     test("F2, F15: afterwards nothing is lost, torn or doubled, the index is what the bucket says, and two cycles leave no orphan", {
       timeout: 60_000,
     }, async (t) => {
+      const reason = whyNot();
+      if (reason !== null) return t.skip(reason);
       for (let cycle = 0; cycle < 2; cycle++) await collect(stand);
       const last = await collect(stand, true);
       const acknowledged = new Map<RepositoryName, Acknowledged[]>([[REPOSITORY, ground.acknowledged]]);
@@ -102,14 +120,11 @@ for (const runtime of ["node", "workerd"] as const) {
 }
 
 /** Prepares and does the act again and again, with a death one call later each time, until it lives to its end. */
-async function everyDeath(
-  t: TestContext,
-  { runtime, act, ground }: { runtime: keyof typeof KILLS; act: Act; ground: Ground },
-): Promise<void> {
+async function everyDeath(t: TestContext, { kills: quick, act, ground }: { kills: number; act: Act; ground: Ground }): Promise<void> {
   let [calls, kills] = [0, 0];
   const counted = await act.prepare(ground);
   calls = await callsOf(ground, act, counted);
-  const points = spread(calls, CRASHES > 0 ? CRASHES : KILLS[runtime]);
+  const points = spread(calls, CRASHES > 0 ? CRASHES : quick);
   for (const { at, how } of points) {
     ground.round++;
     const work = await act.prepare(ground);

@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
+import type { Store } from "../../scripts/stack/stores.ts";
 import { FerryClient } from "../../shared/client.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { type Forwarder, startForwarder } from "./forwarder.ts";
@@ -31,14 +32,17 @@ export type CrashStand = {
 
 type Death = { at: number; how: CrashHow; calls: number; restarted: Promise<void> | null };
 
-export async function startCrashStand(options: Pick<TestStackOptions, "runtime" | "vars">): Promise<CrashStand> {
+/** `home`: another home store than local R2. */
+export type CrashStandOptions = Pick<TestStackOptions, "runtime" | "vars"> & { home?: Store };
+
+export async function startCrashStand({ home, ...options }: CrashStandOptions): Promise<CrashStand> {
   const fronts = { store: await startForwarder(), rest: await startForwarder(), tcp: await startTcpFront() };
   const stopFronts = async () => void (await Promise.all(Object.values(fronts).map((front) => front.stop())));
   let stack: TestStack | null = null;
   const onStack = (started: TestStack) => {
     stack = started;
   };
-  const live = await startLive({ ...options, ...behind(fronts), onStack }).catch(async (error: unknown) => {
+  const live = await startLive({ ...options, ...behind(fronts, home), onStack }).catch(async (error: unknown) => {
     await (stack as TestStack | null)?.stop();
     await stopFronts();
     throw error;
@@ -100,9 +104,10 @@ export async function startCrashStand(options: Pick<TestStackOptions, "runtime" 
 type Fronts = { store: Forwarder; rest: Forwarder; tcp: TcpFront };
 
 /** What makes a stack ask its home store and its Redis through the fronts. */
-function behind({ store, rest, tcp }: Fronts): Pick<TestStackOptions, "stores" | "redisUrl" | "bridgeUrl"> {
+function behind({ store, rest, tcp }: Fronts, other?: Store): Pick<TestStackOptions, "stores" | "redisUrl" | "bridgeUrl"> {
   return {
-    stores: ([home, ...others]) => {
+    stores: ([local, ...others]) => {
+      const home = other ?? local;
       if (home === undefined) throw new Error("no home store");
       store.target = home.endpoint;
       return [{ ...home, endpoint: store.url + new URL(home.endpoint).pathname }, ...others];

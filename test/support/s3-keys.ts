@@ -1,5 +1,5 @@
 /** A look into a store from outside the product, by the SDK. */
-import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { DeleteObjectCommand, GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import type { Store } from "../../scripts/stack/stores.ts";
 
 function clientOf(store: Store): S3Client {
@@ -42,5 +42,11 @@ export async function readObject(store: Store, key: string): Promise<Uint8Array>
 export async function overwriteObject(store: Store, key: string, bytes: Uint8Array): Promise<void> {
   const client = clientOf(store);
   await client.send(new PutObjectCommand({ Bucket: store.bucket, Key: key, Body: bytes }));
+  client.destroy();
+}
+
+export async function deleteObject(store: Store, key: string): Promise<void> {
+  const client = clientOf(store);
+  await client.send(new DeleteObjectCommand({ Bucket: store.bucket, Key: key }));
   client.destroy();
 }

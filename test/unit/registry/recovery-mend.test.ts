@@ -1,4 +1,4 @@
-/** Repair of what fsck finds: bad chunks are brought back from wherever else they are, for every revision that names them. */
+/** F26 of reference/safety.md §6. Repair of what fsck finds: bad chunks are brought back from wherever else they are, for every revision that names them. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { chunkKey, ENVELOPE_PREFIX, recipeKey } from "../../../functions/registry/layout.ts";
