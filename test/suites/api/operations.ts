@@ -1,10 +1,21 @@
 /** Looking after a deployment: stores, the index, fsck, collection. */
 import assert from "node:assert/strict";
+import { ROUTES, type RouteName, type RouteSpec } from "../../../shared/contract/routes.ts";
 import type { Guarantees } from "./api.ts";
 
 const STEPS_MAX = 60;
 
+const READS = (Object.entries(ROUTES) as [RouteName, RouteSpec][]).filter(
+  ([, { method, path }]) => method === "GET" && !path.includes(":"),
+);
+
 export const OPERATIONS: Guarantees = {
+  "every list and every state of the deployment is there to be read, in the form that the contract says": async (world) => {
+    assert.ok(READS.length > 20);
+    // The client parses each answer by its row.
+    for (const [name] of READS) await world.admin.call(name, {} as never);
+  },
+
   "a store is probed and set up, and what is proven is listed": async (world) => {
     const params = { store: "home" };
     const probe = await world.admin.call("probeStore", { params });

@@ -81,6 +81,8 @@ export const REPLICATION: Guarantees = {
     assert.equal((await world.admin.call("readWarmup", { repository, params: { warmup } })).state, "ready");
     const warmth = await world.admin.call("warmth", { repository, query: { ref: "main", group: "api" } as never });
     assert.deepEqual([warmth.ready_nodes, warmth.target_nodes, warmth.ratio], [1, 1, 1]);
+    const { warmups } = await world.admin.call("warmMap", { query: { group: "api" } as never });
+    assert.equal(warmups.length, 1);
     const tickets = await world.admin.call("chunkTickets", {
       repository,
       params: { ref: "main" },
