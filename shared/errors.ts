@@ -515,6 +515,12 @@ export const ERRORS = {
     message: "{what} made no progress for {seconds} s",
     next: "Check the network, then run the same command again; it goes on where it stopped.",
   },
+  SOURCE_UNAVAILABLE: {
+    status: 502,
+    retryable: true,
+    message: "{source} can't be read: {problem}",
+    next: "Run the same command again; it goes on where it stopped.",
+  },
   FILE_UNREADABLE: {
     status: 422,
     retryable: false,

@@ -18,6 +18,7 @@ import { type ExitName, exitCode } from "./exit.ts";
 import { addFsck } from "./fsck.ts";
 import type { Host } from "./host.ts";
 import { addImport } from "./import.ts";
+import { addImport } from "./import.ts";
 import { addKey } from "./key.ts";
 import { addLabel } from "./label.ts";
 import { addLog } from "./log.ts";
@@ -99,6 +100,7 @@ function addCommands(program: Command, act: Act): void {
   addPush(program, act);
   addPull(program, act);
   addWatch(program, act);
+  addImport(program, act);
   addImport(program, act);
   addSession(program, act);
   addCommit(program, act);

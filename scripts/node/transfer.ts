@@ -10,6 +10,7 @@ import type {
   VerifyRequest,
   VerifyResult,
 } from "../../shared/transfer/contract.ts";
+import type { Source } from "../../shared/transfer/ports.ts";
 import { Progress } from "../../shared/transfer/progress.ts";
 import { pull } from "../../shared/transfer/pull.ts";
 import type { PullPlan } from "../../shared/transfer/pull-plan.ts";
@@ -73,11 +74,21 @@ const LEARN_SECONDS_MIN = 2;
 
 /** Sends local files as a new revision. Throws FerryError only, or the reason of `control.signal`. */
 export function pushFiles(request: PushRequest, control: TransferControl, options: EngineOptions): Promise<PushResult> {
+  return pushFrom((disk) => disk, request, control, options);
+}
+
+/** The same with another source, which has the local one to read copies with. */
+export function pushFrom(
+  make: (disk: Source) => Source,
+  request: PushRequest,
+  control: TransferControl,
+  options: EngineOptions,
+): Promise<PushResult> {
   return withEngine(options, { control, direction: "up" }, ({ movers, width }) => {
     const setting = {
       client: control.client,
       request,
-      source: new DiskSource(request, movers, options.useStatCache ? new StatCache(options.cacheDir) : null),
+      source: make(new DiskSource(request, movers, options.useStatCache ? new StatCache(options.cacheDir) : null)),
       machine: MACHINE,
       progress: new Progress(control.onProgress),
       budget: new RetryBudget(),
