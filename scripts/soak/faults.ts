@@ -5,8 +5,6 @@ import type { Journal } from "./journal.ts";
 import { type Chance, chanceOf, type Options, pick } from "./options.ts";
 import type { System } from "./system.ts";
 
-/** Between two faults: 5 to 25 s. A server that never lives for the seconds of a step would never get a collection done. */
-const CALM_MS = { least: 5_000, more: 20_000 };
 const WINDOW_MS = 2_000;
 const LATE_MS = 20_000;
 
@@ -50,11 +48,12 @@ function storeVerdict({ isDelete }: { isDelete: boolean }, journal: Journal, cha
   return verdict;
 }
 
-export async function disturb(system: System, journal: Journal, { seed }: Options, isRunning: () => boolean): Promise<void> {
+export async function disturb(system: System, journal: Journal, { seed, calmMs }: Options, isRunning: () => boolean): Promise<void> {
   const chance = chanceOf(seed, "faults");
   const names = Object.keys(FAULTS);
   while (isRunning()) {
-    await sleep(CALM_MS.least + chance() * CALM_MS.more);
+    // A server that never lives for the seconds of a step would never get a collection done.
+    await sleep((calmMs * (1 + 4 * chance())) / 3);
     const name = pick(chance, names) ?? "";
     if (!isRunning()) return;
     await FAULTS[name]?.(system, journal, chance);

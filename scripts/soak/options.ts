@@ -13,6 +13,7 @@ read back whole. Ends with a table, and with 1 when anything was violated.
   --runtime R     node (default) or workerd
   --seed N        of all chance; printed, and random when left out
   --pause MS      between two acts of a client (default 250)
+  --calm MS       between two faults, about (default 15000)
   --json FILE     the figures as JSON, too, which are written each minute as they stand`;
 
 export type Options = {
@@ -22,6 +23,7 @@ export type Options = {
   runtime: "node" | "workerd";
   seed: number;
   pauseMs: number;
+  calmMs: number;
   json: string | null;
 };
 
@@ -30,7 +32,17 @@ export function parseOptions(argv: string[]): Options | null {
   const text = { type: "string" } as const;
   const { values } = parseArgs({
     args: argv,
-    options: { hours: text, cycles: text, clients: text, runtime: text, seed: text, pause: text, json: text, help: { type: "boolean" } },
+    options: {
+      hours: text,
+      cycles: text,
+      clients: text,
+      runtime: text,
+      seed: text,
+      pause: text,
+      calm: text,
+      json: text,
+      help: { type: "boolean" },
+    },
   });
   if (values.help === true) return null;
   const { runtime = "node" } = values;
@@ -42,6 +54,7 @@ export function parseOptions(argv: string[]): Options | null {
     runtime,
     seed: numberOf("seed", values.seed ?? String(randomInt(2 ** 31)), { above: -1 }),
     pauseMs: numberOf("pause", values.pause ?? "250", { above: -1 }),
+    calmMs: numberOf("calm", values.calm ?? "15000", { above: 0 }),
     json: values.json ?? null,
   };
 }

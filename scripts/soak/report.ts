@@ -8,10 +8,10 @@ export type End = { seconds: number; orphans: number; missing: number; indexDiff
 /** Of what is done so far; `end` is there once all was read back. */
 export function keepFigures(options: Options, journal: Journal, end: End | { seconds: number; underWay: true }): void {
   if (options.json === null) return;
-  const { seed, clients, runtime, pauseMs } = options;
+  const { seed, clients, runtime, pauseMs, calmMs } = options;
   const { counts, faults, violations, wrong } = journal;
   const acts = { acknowledged: journal.entries.length, kept: keptOf(journal), longestSeconds: longestOf(journal), counts, faults };
-  const figures = { at: new Date(), seed, clients, runtime, pauseMs, ...end, wrong, ...acts, violations };
+  const figures = { at: new Date(), seed, clients, runtime, pauseMs, calmMs, ...end, wrong, ...acts, violations };
   writeFileSync(options.json, `${JSON.stringify(figures, null, 1)}\n`);
 }
 
