@@ -145,7 +145,14 @@ test("webhooks: one is made, its secret shown once; its deliveries are looked at
   await watched.close();
 });
 
-test("nodes: 1,000 agents are listed a page at a time", { skip }, async () => {
+test("nodes: 1,000 agents are listed a page at a time, and the map of warmth has a drawn cell for each, with its name", {
+  skip,
+}, async () => {
+  const start = async (name: string) => {
+    const body = { nodes: { kind: "all" as const }, operationId: OperationId.parse(name.padEnd(16, "0")) };
+    return (await live.admin.call("startWarmup", { repository: RepositoryName.parse("team/one"), body })).warmup?.id ?? "";
+  };
+  const warmups = [await start("first"), await start("second"), await start("third")];
   const beat = (at: number) => {
     const id = `node-${String(at).padStart(4, "0")}`;
     const agent = {
@@ -159,18 +166,42 @@ test("nodes: 1,000 agents are listed a page at a time", { skip }, async () => {
       bytes: at * KiB,
       maxBytes: 1000 * KiB,
     };
-    return live.admin.call("heartbeat", { body: { group: "default", agent } });
+    const state = at % 100 === 7 ? ("failed" as const) : at % 3 === 0 ? ("running" as const) : ("ready" as const);
+    const counts = { chunks: 10, chunksReady: 5, bytes: 1000, bytesReady: at, bytesPerSecond: 10, problem: "" };
+    return live.admin.call("heartbeat", {
+      body: { group: "default", agent, reports: warmups.map((warmup) => ({ warmup, state, ...counts })) },
+    });
   };
   for (let from = 0; from < 1000; from += 50) await Promise.all(Array.from({ length: 50 }, (_, at) => beat(from + at)));
   const watched = await open("#/nodes", "Nodes");
   const { page } = watched;
-  await page.getByText("1,000 nodes").waitFor();
+  await page.getByText("1,000 nodes").first().waitFor();
   await page.getByRole("cell", { name: "node-0099" }).waitFor();
-  assert.equal(await page.getByRole("row").count(), 101);
-  await page.getByRole("button", { name: "Next" }).click();
-  await page.getByRole("cell", { name: "node-0100" }).waitFor();
+  const map = page.getByRole("region", { name: "Warmth of nodes" });
+  assert.equal(await map.getByRole("img").count(), 3);
+  const label = await map.getByRole("img").first().getAttribute("aria-label");
+  assert.match(label ?? "", /^\d+ of 1000 nodes are ready, 10 failed node-0007, node-0107/);
+  // What it costs the page to hold all of them: elements, and colours that were drawn.
+  assert.ok(Number(await evaluate(page, "document.querySelectorAll('main *').length")) < 2_500);
+  const colours =
+    "new Set((({ data }) => Array.from({ length: data.length / 4 }, (_, at) => data.slice(4 * at, 4 * at + 3).join()))(document.querySelector('.heat canvas').getContext('2d').getImageData(0, 0, 12000, 14))).size";
+  assert.equal(await evaluate(page, colours), 5);
+  await map
+    .getByRole("img")
+    .first()
+    .hover({ position: { x: 7.5 * 12, y: 7 } });
+  await page.getByText("node-0007: failed").waitFor();
   await assertSound(watched, "nodes");
   await screenshot(watched, "nodes");
+  await page.getByRole("button", { name: "Next" }).click();
+  await page.getByRole("cell", { name: "node-0100" }).waitFor();
+  await visit(watched, "#/", "Overview");
+  await page
+    .getByText(/3 warm-ups|warming/)
+    .first()
+    .waitFor();
+  await assertSound(watched, "overview at work");
+  await screenshot(watched, "overview-at-work");
   await watched.close();
 });
 
