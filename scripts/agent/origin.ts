@@ -42,7 +42,9 @@ export class Origin {
     if (this.#gathering.get(page) === asked) this.#gathering.delete(page);
     try {
       const chunks = [...new Set(asked.map(({ sha256 }) => sha256))];
-      const batch = await this.#client.call("download", { repository, params: { ref: revision }, body: { chunks } }, this.#signal);
+      const { near } = this.#client;
+      const body = { chunks, ...(near === undefined ? {} : { near }) };
+      const batch = await this.#client.call("download", { repository, params: { ref: revision }, body }, this.#signal);
       const urls = new Map(batch.items.map((item) => [item.sha256, downloadUrl(batch, item)]));
       for (const { sha256, give, fail } of asked) {
         const url = urls.get(sha256);

@@ -7,7 +7,7 @@ import type { NodeChoice, Warmup, WarmupSummary } from "../../shared/contract/wa
 import { WarmMode, WarmupId } from "../../shared/contract/warm.ts";
 import { CronText, TimeZone } from "../../shared/cron.ts";
 import { FerryError } from "../../shared/errors.ts";
-import type { RepositoryName } from "../../shared/names.ts";
+import { type RepositoryName, StoreId } from "../../shared/names.ts";
 import type { Act } from "./act.ts";
 import { type Cli, GlobalFlags } from "./cli.ts";
 import type { ExitName } from "./exit.ts";
@@ -46,6 +46,7 @@ const Start = GlobalFlags.extend({
   zone: TimeZone.default("UTC"),
   lead: SecondsValue.default(900),
   follow: z.boolean().default(false),
+  after: StoreId.optional(),
   include: z.array(z.string()).default([]),
   exclude: z.array(z.string()).default([]),
   check: z.boolean().default(false),
@@ -86,6 +87,7 @@ function addStart(warm: Command, act: Act): void {
     .option("--zone <name>", "the time zone of --at (default: UTC)")
     .option("--lead <time>", "with --at: how long before it begins (default: 15m)")
     .option("--follow", "a schedule: whenever the ref names another revision")
+    .option("--after <store>", "with --follow: not before this store has all of the revision")
     .option("--include <glob>", "only files that match; may be repeated", collected)
     .option("--exclude <glob>", "no files that match; may be repeated", collected)
     .option("--check", "bring nothing: read and hash what is there")
@@ -125,10 +127,11 @@ function whatIsMeant({ nodes, group, mode, replicas, include, exclude, check, ev
   };
 }
 
-function triggerOf({ at, zone, lead, follow }: Start) {
+function triggerOf({ at, zone, lead, follow, after }: Start) {
+  if (after !== undefined && !follow) throw new FerryError("USAGE_INVALID", { problem: "--after goes with --follow" });
   if (at !== undefined && follow) throw new FerryError("USAGE_INVALID", { problem: "choose one of --at and --follow" });
   if (at !== undefined) return { kind: "cron" as const, cron: at, zone, leadSeconds: lead };
-  return follow ? { kind: "follow" as const } : null;
+  return follow ? { kind: "follow" as const, ...(after === undefined ? {} : { store: after }) } : null;
 }
 
 async function waitFor(cli: Cli, repository: RepositoryName, id: string): Promise<ExitName> {

@@ -1,7 +1,7 @@
 /** Warm-ups: the chunks of a revision are brought to nodes before somebody needs them. */
 import * as z from "zod";
 import { CronText, TimeZone } from "../cron.ts";
-import { OperationId, Ref, RepositoryName, RevisionId } from "../names.ts";
+import { OperationId, Ref, RepositoryName, RevisionId, StoreId } from "../names.ts";
 import { AgentId, GroupName } from "./agents-names.ts";
 
 const HOLD_SECONDS = 86_400;
@@ -22,7 +22,10 @@ export const WarmMode = z.enum(["each", "ring"]);
 /** `check`: nothing is fetched, only what is there is read and hashed. `evict`: it may go. */
 export const WarmAction = z.enum(["warm", "check", "evict"]);
 
-/** `cron`: ready at its times, begun `leadSeconds` before. `follow`: whenever the ref names another revision. */
+/**
+ * `cron`: ready at its times, begun `leadSeconds` before. `follow`: whenever the ref names another revision; with `store`, not before that
+ * store has all of it.
+ */
 export const WarmTrigger = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("cron"),
@@ -30,7 +33,7 @@ export const WarmTrigger = z.discriminatedUnion("kind", [
     zone: TimeZone.default("UTC"),
     leadSeconds: z.int().min(60).max(86_400).default(900),
   }),
-  z.strictObject({ kind: z.literal("follow") }),
+  z.strictObject({ kind: z.literal("follow"), store: StoreId.optional() }),
 ]);
 export type WarmTrigger = z.infer<typeof WarmTrigger>;
 

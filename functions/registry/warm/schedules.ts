@@ -11,7 +11,8 @@ import { OperationId, type RepositoryName } from "../../../shared/names.ts";
 import { isoTime } from "../../../shared/time.ts";
 import { WARM_PREFIX, warmScheduleKey, warmSchedulePrefix } from "../layout.ts";
 import { listAll } from "../listing.ts";
-import type { Ports } from "../ports.ts";
+import type { Ports, RevisionEntry } from "../ports.ts";
+import { findReady } from "../replicate/ready.ts";
 import { resolveRevision } from "../revisions.ts";
 import { boardOf, readGroup, readReports } from "./boards.ts";
 import { startWarmup, summaryOf } from "./warmups.ts";
@@ -65,13 +66,21 @@ async function beginDue(ports: Ports, repositoryId: RepositoryId, schedule: Warm
   const due =
     trigger.kind === "cron" ? nextFire(trigger.cron, trigger.zone, { fromMs: nowMs, toMs: nowMs + trigger.leadSeconds * 1000 }) : null;
   if (trigger.kind === "cron" && due === null) return null;
-  const cause = due === null ? (await resolveRevision(ports, repository, schedule.ref)).revision : isoTime(due);
+  const followed = due === null ? await resolveRevision(ports, repository, schedule.ref) : null;
+  if (followed !== null && !(await isWhole(ports, repositoryId, followed, trigger))) return null;
+  const cause = followed === null ? isoTime(due ?? nowMs) : followed.revision;
   const operationId = OperationId.parse((await sha256(`${id} ${cause}`)).slice(0, 40));
   const { jobs } = await readGroup(ports, what.group);
   if (jobs.some((job) => job.id === operationId)) return null;
   const deadlineSeconds = due === null ? what.deadlineSeconds : Math.ceil((due - nowMs) / 1000);
   await startWarmup(ports, { name: `schedule of ${what.by}` }, repository, { ...what, deadlineSeconds, operationId });
   return operationId;
+}
+
+/** Whether the store that a schedule waits for has the revision. */
+async function isWhole(ports: Ports, id: RepositoryId, revision: RevisionEntry, trigger: WarmSchedule["trigger"]): Promise<boolean> {
+  if (trigger.kind === "cron" || trigger.store === undefined || trigger.store === ports.stores.home.profile.id) return true;
+  return (await findReady(ports.stores.get(trigger.store).bucket, id, revision)) !== null;
 }
 
 /** By the name it has now; null for one in the trash. */

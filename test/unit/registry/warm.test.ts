@@ -1,11 +1,12 @@
 /** Agents, tickets and warm-ups through the API, on memory ports. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { markReady } from "../../../functions/registry/replicate/ready.ts";
 import { tendWarmups } from "../../../functions/registry/warm/schedules.ts";
 import type { FerryClient } from "../../../shared/client.ts";
 import type { AgentDescription } from "../../../shared/contract/agents.ts";
 import type { WarmReport } from "../../../shared/contract/warm.ts";
-import { RefName } from "../../../shared/names.ts";
+import { RefName, StoreId } from "../../../shared/names.ts";
 import { RingTickets } from "../../../shared/ring-ticket.ts";
 import { type MemoryApp, memoryApp, operationId, repositoryName } from "../../support/memory-app.ts";
 import { digestOf, Pusher } from "../../support/pusher.ts";
@@ -179,6 +180,24 @@ test("a schedule begins its warm-up once, its lead before the time, to be ready 
   assert.deepEqual(await tendWarmups(app.ports), []);
   const [warmup] = (await app.admin.call("listWarmups", { repository: MODEL })).warmups;
   assert.equal(warmup?.deadlineAt, "2026-01-01T09:00:00.000Z");
+});
+
+test("one that waits for a store begins when the replica there is whole, not when the ref moves", async () => {
+  const app = await memoryApp({ ids: ["home", "west"], modes: ["payload", "payload"] });
+  const pusher = new Pusher(app.admin, app.stores.fetch);
+  await pusher.create(MODEL);
+  const { revision } = (await pusher.push(MODEL, FILES, { branch: RefName.parse("main") })).revision;
+  const west = StoreId.parse("west");
+  const trigger = { kind: "follow" as const, store: west };
+  await app.admin.call("startWarmup", { repository: MODEL, body: { trigger, operationId: operationId() } });
+  assert.deepEqual(await tendWarmups(app.ports), []);
+  const { id } = await app.admin.call("describeRepository", { repository: MODEL });
+  const { seq } = await app.admin.call("resolve", { repository: MODEL, params: { ref: "main" } });
+  await markReady(app.ports.stores.get(west).bucket, id, { seq, revision, copy: "0123456789abcdef" });
+  assert.deepEqual(
+    (await tendWarmups(app.ports)).map(({ type }) => type),
+    ["warmup.begun"],
+  );
 });
 
 test("a schedule that follows a ref warms each revision that it names", async () => {
