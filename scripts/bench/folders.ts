@@ -31,11 +31,6 @@ export function makeFolders(disk: string | undefined): Folders {
   };
 }
 
-export function freeBytes({ path }: Folder): number {
-  const { bavail, bsize } = statfsSync(path);
-  return bavail * bsize;
-}
-
 function makeFolder(parent: string): Folder {
   const path = mkdtempSync(join(parent, "ferry-bench-"));
   return { path, kind: kindOf(path) };

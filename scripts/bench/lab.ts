@@ -35,8 +35,8 @@ export class Lab {
   }
 
   get rounds(): RoundsOptions {
-    const { rounds = ROUNDS, foreign } = this.options;
-    return { rounds, foreignMax: foreign / 100, random: Math.random, note: this.note };
+    const { rounds = ROUNDS, foreign, without } = this.options;
+    return { rounds, without, foreignMax: foreign / 100, random: Math.random, note: this.note };
   }
 
   /** Why no store can be had under this scheme; null when one can. */

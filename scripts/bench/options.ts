@@ -8,6 +8,7 @@ export const USAGE = `npm run bench -- [options] [scenario…]
   --size SIZE          bytes that big transfers move (default 2GiB)
   --rounds N           measured rounds (default 5)
   --variant=FLAGS      one more case of ours, with these flags of \`ferry push\` or \`ferry pull\`; may be repeated
+  --without NAME       leaves out peers whose name begins so; may be repeated
   --endpoint URL       a real S3 in place of the bench's own; keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, region in AWS_REGION
   --bucket NAME        the bucket there (default bench); everything is kept below bench-<random>/ and removed
   --provider NAME      what it is: aws, r2, oss, cos, ceph, minio, gcs, miniflare (default s3)
@@ -24,6 +25,7 @@ const Options = z.object({
   size: BytesValue.optional(),
   rounds: countValue(1, 1000).optional(),
   variant: z.array(z.string()).default([]),
+  without: z.array(z.string().min(1)).default([]),
   endpoint: z.url().optional(),
   bucket: z.string().default("bench"),
   provider: z.string().default("s3"),
@@ -48,6 +50,7 @@ export function parseOptions(argv: readonly string[]): Options {
       size: { type: "string" },
       rounds: { type: "string" },
       variant: { type: "string", multiple: true },
+      without: { type: "string", multiple: true },
       endpoint: { type: "string" },
       bucket: { type: "string" },
       provider: { type: "string" },

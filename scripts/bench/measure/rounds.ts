@@ -29,6 +29,8 @@ export type RoundsOptions = {
   rounds: number;
   /** A run with more foreign CPU than this share is repeated. */
   foreignMax: number;
+  /** What names of cases begin with that are not wanted. */
+  without: readonly string[];
   random: () => number;
   /** Runs between the warm-ups and the rounds. */
   beforeRounds?: () => Promise<void>;
@@ -49,6 +51,7 @@ export async function runRounds(cases: readonly Case[], options: RoundsOptions):
   const skipped: Skipped[] = [];
   for (const each of cases) {
     try {
+      if (options.without.some((start) => each.name.startsWith(start))) throw new Error("it was left out");
       await runOnce(each, "verify");
       runs.set(each.name, []);
     } catch (error) {

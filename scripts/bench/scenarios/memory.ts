@@ -1,15 +1,14 @@
 /**
  * Memory against the amount of data. The files are sparse: a few random bytes in each MiB make every chunk another, and the rest costs no
- * disk. Pushed bodies are thrown away by the store, or kept with their
- * holes; pulls are of a smaller amount, since a destination really holds it.
+ * disk, neither where they are pushed from nor in the store. What is pulled has no holes, so a file is removed as soon as it has its name:
+ * the destination is in memory, and holds no more than what is on its way.
  */
 
 import { randomBytes } from "node:crypto";
-import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, ftruncateSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { GiB, MiB } from "../../../shared/units.ts";
 import { bytesText } from "../../cli/text.ts";
-import { freeBytes } from "../folders.ts";
 import type { Lab } from "../lab.ts";
 import { type Command, type Measured, runMeasured } from "../measure/run-command.ts";
 import { type Ferry, ferryCommand } from "../ours.ts";
@@ -19,14 +18,14 @@ import { NotHere, type Scenario } from "../scenario.ts";
 const SIZE_BYTES = 100 * GiB;
 const PEAK_MAX_BYTES = 512 * MiB;
 const GROWTH_MAX_BYTES = 30 * MiB;
-/** Of the large run: the small one of the pair that shows growth. */
-const SMALL_PART = 4;
-const FILE_BYTES = 4 * GiB;
+/** Of the largest run: the two that show growth, one four times the other, and itself. */
+const SHARES = [0.1, 0.4, 1];
+const GROWTH_TIMES = 4;
+const FILE_BYTES = GiB;
 const TENSOR_BYTES = 64 * MiB;
 const MARK_BYTES = 16;
-/** Of the disk's free space, where a pull really writes. */
-const PULL_SHARE = 0.5;
-const PULL_MAX_BYTES = 40 * GiB;
+const REAP_MS = 20;
+const NAME = "model-";
 
 export const memory: Scenario = {
   name: "memory",
@@ -35,38 +34,38 @@ export const memory: Scenario = {
     if (lab.options.endpoint !== undefined) throw new NotHere("a real store would keep all of it");
     const store = await lab.store("http");
     const ferry = { program: await lab.ferry(), registry: await lab.registry(store), store };
-    const pushBytes = lab.options.size ?? SIZE_BYTES;
-    const pullBytes = Math.min(pushBytes, PULL_MAX_BYTES, PULL_SHARE * freeBytes(lab.folders.disk));
+    const largestBytes = lab.options.size ?? SIZE_BYTES;
     const runs: Run[] = [];
-    for (const sizeBytes of [pullBytes / SMALL_PART, pullBytes]) runs.push(await pullRun(lab, ferry, sizeBytes));
-    await store.options.own?.discard([store.key("ferry/chunks/")]);
-    for (const sizeBytes of [pushBytes / SMALL_PART, pushBytes]) runs.push(await pushRun(lab, ferry, sizeBytes));
+    for (const share of SHARES) runs.push(...(await pair(lab, ferry, largestBytes * share)));
     return report(runs);
   },
 };
 
 type Run = { verb: "push" | "pull"; sizeBytes: number; measured: Measured };
 
-async function pushRun(lab: Lab, ferry: Ferry, sizeBytes: number): Promise<Run> {
+/** Pushes so much, and pulls it. */
+async function pair(lab: Lab, ferry: Ferry, sizeBytes: number): Promise<Run[]> {
   const source = sparseModel(lab.folder("sparse", "disk"), sizeBytes);
   const { repository, token } = await ferry.registry.makeRepository(`sparse-${Math.round(sizeBytes / MiB)}`);
-  const command = ferryCommand(ferry, ["push", source, repository], { token, home: lab.folder("home", "disk") });
-  const measured = await noted(lab, `push of ${bytesText(sizeBytes)}`, command, ferry.registry.pids);
-  rmSync(source, { recursive: true });
-  return { verb: "push", sizeBytes, measured };
+  const run = (verb: Run["verb"], args: readonly string[]) => {
+    const command = ferryCommand(ferry, [verb, ...args], { token, home: lab.folder("home", "disk") });
+    return noted(lab, `${verb} of ${bytesText(sizeBytes)}`, command, ferry.registry.pids);
+  };
+  const pushed = await run("push", [source, repository]);
+  const destination = lab.folder("destination");
+  const reaper = setInterval(() => reap(destination), REAP_MS);
+  const pulled = await run("pull", [repository, destination]).finally(() => clearInterval(reaper));
+  for (const folder of [source, destination]) rmSync(folder, { recursive: true });
+  await ferry.store.remove("ferry/chunks/");
+  return [
+    { verb: "push", sizeBytes, measured: pushed },
+    { verb: "pull", sizeBytes, measured: pulled },
+  ];
 }
 
-async function pullRun(lab: Lab, ferry: Ferry, sizeBytes: number): Promise<Run> {
-  const source = sparseModel(lab.folder("sparse", "disk"), sizeBytes);
-  const { repository, token } = await ferry.registry.makeRepository(`pulled-${Math.round(sizeBytes / MiB)}`);
-  await runMeasured(ferryCommand(ferry, ["push", source, repository], { token, home: lab.folder("home", "disk") }), []);
-  rmSync(source, { recursive: true });
-  const destination = lab.folder("destination", "disk");
-  const command = ferryCommand(ferry, ["pull", repository, destination], { token, home: lab.folder("home", "disk") });
-  const measured = await noted(lab, `pull of ${bytesText(sizeBytes)}`, command, ferry.registry.pids);
-  rmSync(destination, { recursive: true });
-  await ferry.store.remove("ferry/chunks/");
-  return { verb: "pull", sizeBytes, measured };
+/** Removes the files that are whole. */
+function reap(folder: string): void {
+  for (const name of readdirSync(folder)) if (name.startsWith(NAME)) rmSync(join(folder, name), { force: true });
 }
 
 async function noted(lab: Lab, what: string, command: Command, servers: readonly number[]): Promise<Measured> {
@@ -93,7 +92,7 @@ function report(runs: readonly Run[]): ScenarioReport {
   ];
   return {
     name: "memory",
-    conditions: ["sparse safetensors files of 4 GiB", "HTTP", "1 run"],
+    conditions: ["sparse safetensors files of 1 GiB", "HTTP", "pulled files are removed when they are whole", "1 run"],
     tables: [{ title: "run", columns: ["GiB", "MB/s", "RSS MiB"], rows }],
     targets,
     skipped: [],
@@ -106,7 +105,7 @@ function growth(verb: "push" | "pull", runs: readonly Run[]): Judged {
   const figure = small == null || large == null ? null : (large - small) / MiB;
   const wanted = `at most ${GROWTH_MAX_BYTES / MiB}`;
   return {
-    target: `growth of ${verb}'s memory with ${SMALL_PART} times the data, MiB`,
+    target: `growth of ${verb}'s memory with ${GROWTH_TIMES} times the data, MiB`,
     wanted,
     figure,
     ok: figure === null ? null : figure <= GROWTH_MAX_BYTES / MiB,
@@ -117,7 +116,7 @@ function growth(verb: "push" | "pull", runs: readonly Run[]): Judged {
 function sparseModel(folder: string, sizeBytes: number): string {
   mkdirSync(folder, { recursive: true });
   for (let at = 0, number = 0; at < sizeBytes; at += FILE_BYTES, number++) {
-    writeSparse(join(folder, `model-${number}.safetensors`), Math.min(FILE_BYTES, sizeBytes - at));
+    writeSparse(join(folder, `${NAME}${number}.safetensors`), Math.min(FILE_BYTES, sizeBytes - at));
   }
   return folder;
 }

@@ -31,6 +31,7 @@ function options(rounds: number, log: string[] = []) {
   return {
     rounds,
     foreignMax: Number.POSITIVE_INFINITY,
+    without: [] as string[],
     random: () => 0.5,
     note: () => {},
     beforeRounds: async () => void log.push("rounds"),
@@ -59,6 +60,13 @@ test("a case that can't be done, or does it wrong, is skipped with its words, an
   assert.match(skipped[0]?.reason ?? "", /exit code 1/);
   assert.match(skipped[1]?.reason ?? "", /other bytes/);
   assert.ok(log.includes("fails clear") && log.includes("lies clear"));
+});
+
+test("a case that is not wanted never runs, and the report says so", { skip }, async () => {
+  const log: string[] = [];
+  const { runs, skipped } = await runRounds([told("aws s3", log), told("ours", [])], { ...options(1), without: ["aws"] });
+  assert.deepEqual([[...runs.keys()], log], [["ours"], []]);
+  assert.deepEqual(skipped, [{ case: "aws s3", reason: "it was left out" }]);
 });
 
 test("a run that goes wrong in a round is no figure of that round", { skip }, async () => {
