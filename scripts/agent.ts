@@ -234,6 +234,7 @@ class Agent {
       peers: { ring: this.#membership.ring.members.length, left: this.#peers.left, faults: this.#peers.counts },
       scrub: this.#scrub.counts,
       warm: this.#warm.counts,
+      artifacts: this.#warm.ready(),
       joined: this.#membership.isJoined,
     });
     return own + this.#doors.metrics();

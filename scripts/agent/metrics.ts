@@ -11,12 +11,14 @@ export type AgentCounts = {
   peers: { ring: number; left: number; faults: Record<Fault, number> };
   scrub: { chunks: number; bytes: number; wrong: number };
   warm: { tasks: number; ready: number };
+  /** Revisions of which every chunk is here and was hashed. */
+  artifacts: readonly { repository: string; revision: string }[];
   joined: boolean;
 };
 
 type Sample = [labels: string, value: number];
 
-export function metricsText({ cache, bring, door, peers, scrub, warm, joined }: AgentCounts): string {
+export function metricsText({ cache, bring, door, peers, scrub, warm, artifacts, joined }: AgentCounts): string {
   const plain = (value: number): Sample[] => [["", value]];
   return [
     metric("ferry_agent_joined", "gauge", "Whether the agent is in its ring.", plain(joined ? 1 : 0)),
@@ -57,6 +59,13 @@ export function metricsText({ cache, bring, door, peers, scrub, warm, joined }: 
     metric("ferry_agent_scrubbed_bytes_total", "counter", "Bytes read again from the disk.", plain(scrub.bytes)),
     metric("ferry_agent_scrubbed_chunks_total", "counter", "Chunks read again from the disk.", plain(scrub.chunks)),
     metric("ferry_agent_scrub_wrong_total", "counter", "Chunks that were found wrong by it.", plain(scrub.wrong)),
+    metric(
+      "ferry_agent_artifact_ready",
+      "gauge",
+      "Warmed revisions of which every chunk was hashed here.",
+      // Names and ids have no character that would have to be escaped.
+      artifacts.map(({ repository, revision }): Sample => [`{repository="${repository}",revision="${revision}"}`, 1]),
+    ),
     metric("ferry_agent_warm_tasks", "gauge", "Warm-ups of this node, by whether all is there.", [
       ['{state="ready"}', warm.ready],
       ['{state="other"}', warm.tasks - warm.ready],

@@ -181,6 +181,8 @@ describe("one agent", { timeout: 400_000 }, () => {
     assert.deepEqual([warmed.exit, warmed.answer.warmup?.nodesReady, warmed.answer.warmup?.nodesTarget], [0, 1, 1]);
     const warmth = await world.app.admin.call("warmth", { repository, query: {} });
     assert.deepEqual([warmth.ready_nodes, warmth.target_nodes, warmth.ratio], [1, 1, 1]);
+    const { revision } = await world.app.admin.call("resolve", { repository, params: { ref: "main" } });
+    assert.equal(await agent.metric(`ferry_agent_artifact_ready{repository="${repository}",revision="${revision}"}`), 1);
     const before = await agent.metric('ferry_agent_fetched_bytes_total{from="origin"}');
     const result = await pull(agent, repository, wanted);
     assert.deepEqual([result.wrong, result.moved, await agent.metric('ferry_agent_fetched_bytes_total{from="origin"}')], [0, 0, before]);
