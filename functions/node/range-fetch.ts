@@ -13,8 +13,7 @@ export function rangeFetch(idleMs: number): RangeFetch {
       const kept = freeOf(idle.get(target.origin) ?? []);
       const answer = await asked(kept, target, { range, signal, idleMs, idle }).catch((error: unknown) => failed(error, signal));
       if (answer instanceof Response) return answer;
-      if (answer instanceof Foreign)
-        return fetch(url, { headers: { range }, redirect: "manual", ...(signal === undefined ? {} : { signal }) });
+      if (answer instanceof Foreign) return fetch(url, { headers: { range }, redirect: "manual", signal: signal ?? null });
       // The store closed the connection while nothing was asked on it.
       if (kept === undefined) throw new TypeError("fetch failed", { cause: answer });
     }

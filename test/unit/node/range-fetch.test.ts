@@ -54,8 +54,11 @@ test("a reader that does not read holds back the store; one that goes away ends 
       isClosed = true;
     });
     socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${1024 * MiB}\r\n\r\n`);
+    const taken = () => {
+      written += bytes.length;
+    };
     const more = () => {
-      while (!socket.destroyed && socket.write(bytes, () => void (written += bytes.length)));
+      while (!socket.destroyed && socket.write(bytes, taken));
     };
     socket.on("drain", more);
     more();
