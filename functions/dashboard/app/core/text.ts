@@ -19,6 +19,10 @@ export function percentText(share: number): string {
   return new Intl.NumberFormat(localeOf(), { style: "percent", maximumFractionDigits: 1 }).format(share);
 }
 
+export function moneyText(amount: number, currency: string): string {
+  return new Intl.NumberFormat(localeOf(), { style: "currency", currency }).format(amount);
+}
+
 /** In the time zone of who reads it. */
 export function timeText(iso: string): string {
   const time = new Date(iso);

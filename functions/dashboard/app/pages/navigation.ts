@@ -14,6 +14,7 @@ export const NAVIGATION: readonly Row[] = [
   { path: "webhooks", word: "nav.webhooks", load: () => import("./webhooks.tsx") },
   { path: "trash", word: "nav.trash", load: () => import("./trash.tsx") },
   { path: "storage", word: "nav.storage", load: () => import("./storage.tsx") },
+  { path: "cost", word: "nav.cost", load: () => import("./cost.tsx") },
   { path: "tokens", word: "nav.tokens", load: () => import("./tokens.tsx") },
   { path: "audit", word: "nav.audit", load: () => import("./audit.tsx") },
   { path: "settings", word: "nav.settings", load: () => import("./settings.tsx") },
