@@ -6,7 +6,7 @@ import { makeToken } from "../../shared/token.ts";
 import { startBridge } from "../stack/bridge.ts";
 import { startNodeServer } from "../stack/node-server.ts";
 import { startRedis } from "../stack/redis.ts";
-import { storeVars } from "../stack/stores.ts";
+import { type Store as AppStore, storeVars } from "../stack/stores.ts";
 import { startWorker } from "../stack/worker.ts";
 import type { Store } from "./store.ts";
 
@@ -14,6 +14,8 @@ export type RegistryOptions = {
   home: string;
   store: Store;
   runtime: "node" | "workerd";
+  /** Further stores. */
+  others?: readonly AppStore[];
   /** Stands between the app and Redis: given Redis's address, answers its own. */
   between?: (redisUrl: string) => Promise<string>;
 };
@@ -33,8 +35,11 @@ export type Registry = {
   stop(): Promise<void>;
 };
 
+/** One caller asks here for as much as many do elsewhere. */
+const LIMITS = { requestsPerMinute: 1_000_000, urlsPerMinute: 100_000_000, openUploads: 1_000_000 };
+
 /** Starts the parts, and has the app probe the store. */
-export async function startRegistry({ home, store, runtime, between }: RegistryOptions): Promise<Registry> {
+export async function startRegistry({ home, store, runtime, between, others = [] }: RegistryOptions): Promise<Registry> {
   const stops: (() => Promise<void>)[] = [];
   const stop = async () => {
     for (const end of stops.splice(0).reverse()) await end();
@@ -45,16 +50,17 @@ export async function startRegistry({ home, store, runtime, between }: RegistryO
     const redisUrl = (await between?.(redis.url)) ?? redis.url;
     const token = makeToken(randomBytes(32));
     const vars = {
-      ...storeVars([store.appStore()]),
+      ...storeVars([store.appStore(), ...others]),
       FERRY_SECRET: randomBytes(32).toString("base64url"),
       BOOTSTRAP_TOKEN: token,
+      LIMITS: JSON.stringify(LIMITS),
       ...(store.options.caFile === null ? {} : { NODE_EXTRA_CA_CERTS: store.options.caFile }),
     };
     const app = runtime === "node" ? await startNodeServer({ home, vars, redisUrl }) : await startOnWorkerd(home, vars, redisUrl, stops);
     stops.push(app.stop);
     const clientOf = (bearer: string) => clientFor(app.url, bearer);
     const admin = clientOf(token);
-    await admin.call("probeStore", { params: { store: StoreId.parse("home") } });
+    for (const id of ["home", ...others.map((other) => other.id)]) await admin.call("probeStore", { params: { store: StoreId.parse(id) } });
     return {
       endpoint: app.url,
       token,
