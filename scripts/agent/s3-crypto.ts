@@ -7,6 +7,7 @@ import type { S3Crypto } from "../../functions/doors/s3/signature.ts";
 export const NODE_CRYPTO: S3Crypto = {
   sha256Hex: (data) => createHash("sha256").update(data).digest("hex"),
   hmac: (key, text) => createHmac("sha256", key).update(text).digest(),
+  hmacSha1: (key, text) => createHmac("sha1", key).update(text).digest("base64"),
   hex: (bytes) => Buffer.from(bytes).toString("hex"),
   isEqual: (a, b) => a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b)),
 };

@@ -3,7 +3,7 @@
  * (functions/doors/s3/address.ts); each caller acts as the token that his credentials were made of.
  *
  * Gaps, on purpose:
- * - Path style only. One region, whatever it is called. Signatures of version 4 only.
+ * - Path style only. One region, whatever it is called. Signatures of version 4; of version 2 only presigned URLs.
  * - No versions, ACLs, policies, tags, locks, encryption, lifecycle: reading them says that there are none, writing them is refused.
  * - User metadata (x-amz-meta-*) and content types are not kept: a revision has files. Last-Modified is the time of the revision.
  * - ETags are of the form `<hex>-1` and come from the SHA-256: stable, the same before and after the commit, and no MD5.
@@ -183,7 +183,8 @@ class S3Door {
     const { counts, log } = this.#parts;
     const refusal = refusalOf(error);
     counts.refused++;
-    if (refusal.status >= 500) log({ event: "s3.failed", code: refusal.code, problem: problemOf(refusal.cause ?? refusal) });
+    if (refusal.status >= 500 && refusal.status !== 501)
+      log({ event: "s3.failed", code: refusal.code, problem: problemOf(refusal.cause ?? refusal) });
     if (response.writableEnded || response.destroyed) return;
     const id = String(response.getHeader("x-amz-request-id"));
     const text = errorDocument({ Code: refusal.code, Message: refusal.message, Resource: request.url?.split("?")[0] ?? "", RequestId: id });

@@ -47,6 +47,7 @@ const TEXTS: Readonly<Record<(typeof FORMATS)[number], (made: Made, profile: str
       `export AWS_ACCESS_KEY_ID=${accessKeyId}`,
       `export AWS_SECRET_ACCESS_KEY=${secretAccessKey}`,
       `export AWS_ENDPOINT_URL=${endpoint}`,
+      `export S3_ENDPOINT_URL=${endpoint}`,
       `export AWS_REGION=${REGION}`,
     ),
   aws: ({ endpoint, accessKeyId, secretAccessKey }, profile) =>

@@ -6,11 +6,14 @@
  * What is left open: the region, since clients are configured with whatever they like; a signature is bound to the one it names.
  */
 import { S3Refusal } from "./refusals.ts";
+import { checkSignatureV2 } from "./signature-v2.ts";
 
 /** Injected: the same code runs wherever there is a hash. */
 export type S3Crypto = {
   sha256Hex(data: Uint8Array | string): string;
   hmac(key: Uint8Array, text: string): Uint8Array;
+  /** In base64; of version 2. */
+  hmacSha1(key: string, text: string): string;
   hex(bytes: Uint8Array): string;
   /** In a time that does not tell where they differ. */
   isEqual(a: string, b: string): boolean;
@@ -59,7 +62,7 @@ export async function checkSignature(request: SignedRequest, checking: Signature
   const query = parseQuery(request.query);
   const header = request.headers["authorization"];
   const isPresigned = query.some(([name]) => name === "X-Amz-Algorithm" || name === "X-Amz-Signature");
-  if (query.some(([name]) => name === "AWSAccessKeyId") || header?.startsWith("AWS ")) throw new S3Refusal("InvalidRequest", OLD_MECHANISM);
+  if (header === undefined && query.some(([name]) => name === "AWSAccessKeyId")) return checkSignatureV2(request, query, checking);
   if (header === undefined && !isPresigned) return null;
   if (header !== undefined && isPresigned) throw new S3Refusal("InvalidArgument", "only one way of signing is allowed");
   const claim = header === undefined ? claimOfQuery(query, request, checking.nowMs) : claimOfHeader(header, query, request, checking.nowMs);
