@@ -39,6 +39,7 @@ export class RangeConnection {
     this.#socket = socket;
     socket.on("error", (error) => this.end(error));
     socket.on("close", () => this.end(new Error("the connection was closed")));
+    socket.on("timeout", () => this.#idled());
   }
 
   static open(url: URL, signal: AbortSignal | undefined): Promise<RangeConnection> {
@@ -85,8 +86,13 @@ export class RangeConnection {
 
   /** It keeps no process alive, and ends when nobody needs it. */
   rest(idleMs: number): void {
-    this.#socket.setTimeout(idleMs, () => this.#body ?? this.#socket.destroy());
+    this.#socket.setTimeout(idleMs);
     this.#socket.unref();
+  }
+
+  /** Somebody who waits, or reads slowly, is no reason to end. */
+  #idled(): void {
+    if (this.isFree) this.#socket.destroy();
   }
 
   /** Whoever waits hears of it. */

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { GiB, MiB } from "../../../shared/units.ts";
 import { findProgram } from "../../stack/child.ts";
-import { comparisonTable, judge } from "../compare.ts";
+import { comparisonTable, judge, type Target } from "../compare.ts";
 import { type Dataset, makeDataset } from "../data.ts";
 import type { Lab } from "../lab.ts";
 import { residentTreeBytes } from "../measure/proc.ts";
@@ -11,10 +11,15 @@ import { runMeasured } from "../measure/run-command.ts";
 import { ferryCommand } from "../ours.ts";
 import { plainEnv } from "../peers/peer.ts";
 import type { Judged, ScenarioReport } from "../report.ts";
+import { NO_FAULTS } from "../s3/faults.ts";
 import { NotHere, type Scenario } from "../scenario.ts";
+import type { Store } from "../store.ts";
 import { dataText, roundsText } from "./ground.ts";
 
 const SIZE_BYTES = GiB;
+/** As large clouds give it. */
+const FAR_BYTES_PER_SECOND = 200e6;
+const FAR_MS = 20;
 const SPEED_LEAST = 0.7;
 /** Garbage of other requests goes and comes by some of this. */
 const GROWTH_MAX_BYTES = 96 * MiB;
@@ -29,27 +34,38 @@ export const hubStream: Scenario = {
     const data = makeDataset(lab.folder("data"), { count: 1, sizeBytes: lab.options.size ?? SIZE_BYTES, seed: "hub-stream" });
     const stands: Stand[] = [];
     for (const runtime of RUNTIMES) stands.push(await standOf(lab, data, runtime));
-    const outcome = await runRounds(
-      stands.flatMap(({ cases }) => cases),
-      lab.rounds,
-    );
-    const comparisons = stands.map((stand) => {
-      const names = stand.cases.map(({ name }) => name);
-      const runs = new Map([...outcome.runs].filter(([name]) => names.includes(name)));
-      return { title: stand.runtime, bytes: data.totalBytes, ours: stand.ours, outcome: { ...outcome, runs } };
-    });
+    const near = await compared(lab, data, stands, "");
+    for (const { store } of stands) await store.options.own?.faults({ ...NO_FAULTS, rate: FAR_BYTES_PER_SECOND, ttfbMs: FAR_MS });
+    const far = await compared(lab, data, stands, `, a store of ${FAR_BYTES_PER_SECOND / 1e6} MB/s a connection, ${FAR_MS} ms away`);
     return {
       name: "hub-stream",
       conditions: [dataText(data), "HTTP", "curl to nowhere", "server: the app alone for ours, the store for the other", roundsText(lab)],
-      tables: comparisons.map(comparisonTable),
-      targets: stands.flatMap((stand, at) => targetsOf(stand, comparisons[at]?.outcome ?? outcome)),
-      skipped: outcome.skipped,
+      tables: [...near.tables, ...far.tables],
+      targets: [...near.targets, ...far.targets, ...stands.map(growthOf)],
+      skipped: [...near.skipped, ...far.skipped],
       notes: [],
     } satisfies ScenarioReport;
   },
 };
 
-type Stand = { runtime: Runtime; ours: string; theirs: string; cases: Case[]; residentBytes: number[] };
+async function compared(lab: Lab, data: Dataset, stands: readonly Stand[], where: string) {
+  const outcome = await runRounds(
+    stands.flatMap(({ cases }) => cases),
+    lab.rounds,
+  );
+  const comparisons = stands.map((stand) => {
+    const names = stand.cases.map(({ name }) => name);
+    const runs = new Map([...outcome.runs].filter(([name]) => names.includes(name)));
+    return { title: stand.runtime + where, bytes: data.totalBytes, ours: stand.ours, outcome: { ...outcome, runs } };
+  });
+  const targets = stands.map(({ runtime, ours, theirs }, at) => {
+    const target: Target = { target: `speed on ${runtime}${where}`, ours, peers: [theirs], of: "speed", atLeast: SPEED_LEAST };
+    return judge(target, comparisons[at]?.outcome ?? outcome);
+  });
+  return { tables: comparisons.map(comparisonTable), targets, skipped: outcome.skipped };
+}
+
+type Stand = { store: Store; runtime: Runtime; ours: string; theirs: string; cases: Case[]; residentBytes: number[] };
 
 async function standOf(lab: Lab, data: Dataset, runtime: Runtime): Promise<Stand> {
   const store = await lab.store("http");
@@ -67,7 +83,7 @@ async function standOf(lab: Lab, data: Dataset, runtime: Runtime): Promise<Stand
   const streamed = getCase(lab, { name: ours, url, token, servers: [registry.appPid], sha256: file.sha256 });
   const after = async () => void residentBytes.push(residentTreeBytes(registry.appPid));
   const plain = getCase(lab, { name: theirs, url: presigned, token: null, servers: store.pids, sha256: file.sha256 });
-  return { runtime, ours, theirs, cases: [noting(streamed, after), plain], residentBytes };
+  return { store, runtime, ours, theirs, cases: [noting(streamed, after), plain], residentBytes };
 }
 
 type Get = { name: string; url: string; token: string | null; servers: readonly number[]; sha256: string };
@@ -101,16 +117,13 @@ function noting(one: Case, after: () => Promise<void>): Case {
   return { ...one, prepare: async () => ({ ...(await one.prepare()), check: after }) };
 }
 
-function targetsOf({ runtime, ours, theirs, residentBytes }: Stand, outcome: Parameters<typeof judge>[1]): Judged[] {
+function growthOf({ runtime, residentBytes }: Stand): Judged {
   const [first, ...others] = residentBytes;
   const growth = first === undefined || others.length === 0 ? null : (Math.max(...others) - first) / MiB;
-  return [
-    judge({ target: `speed on ${runtime} against a presigned GET`, ours, peers: [theirs], of: "speed", atLeast: SPEED_LEAST }, outcome),
-    {
-      target: `growth of ${runtime}'s resident memory over the rounds, MiB`,
-      wanted: `at most ${GROWTH_MAX_BYTES / MiB}`,
-      figure: growth,
-      ok: growth === null ? null : growth <= GROWTH_MAX_BYTES / MiB,
-    },
-  ];
+  return {
+    target: `growth of ${runtime}'s resident memory over the rounds, MiB`,
+    wanted: `at most ${GROWTH_MAX_BYTES / MiB}`,
+    figure: growth,
+    ok: growth === null ? null : growth <= GROWTH_MAX_BYTES / MiB,
+  };
 }

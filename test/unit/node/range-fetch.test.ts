@@ -97,6 +97,20 @@ test("a connection that was closed meanwhile is made anew; an answer that breaks
   await assert.rejects(read(await get(url, "bytes=0-", undefined)));
 });
 
+test("a connection ends when it was idle for long, but not under who reads slowly or waits", async (t) => {
+  const idleMs = 30;
+  const closed = Promise.withResolvers<void>();
+  const { url } = await store(t, (socket, count) => {
+    socket.once("close", () => closed.resolve());
+    // The second answer comes later than a connection may idle.
+    setTimeout(() => whole(socket), count === 2 ? 4 * idleMs : 0);
+  });
+  const get = rangeFetch(idleMs);
+  assert.ok((await read(await get(url, "bytes=0-", undefined))).equals(bytes));
+  assert.ok((await read(await get(url, "bytes=0-", undefined))).equals(bytes));
+  await closed.promise;
+});
+
 test("nobody there fails as fetch fails; a signal ends what is asked and what is read", async (t) => {
   const get = rangeFetch(IDLE_MS);
   await assert.rejects(get("http://127.0.0.1:9/x", "bytes=0-", undefined), TypeError);
