@@ -23,8 +23,8 @@ export const CollectRun = z.strictObject({
   scrubbedAtMs: z.int().nullable(),
   /** Last key that the phase has dealt with; null at its start. */
   cursor: z.string().nullable(),
-  /** First digits of a digest that make a partition: one, or two when the last run saw many chunks. */
-  digits: z.union([z.literal(1), z.literal(2)]),
+  /** First digits of a digest that make a partition: one; two when the last run saw many chunks; none when one page lists them all. */
+  digits: z.union([z.literal(0), z.literal(1), z.literal(2)]),
   /** Number of the phase's next work object or partition. */
   part: z.int(),
   envelopes: z.int(),

@@ -5,6 +5,7 @@
 import type { CollectAnswer, CollectRun } from "../../../shared/contract/collect.ts";
 import { toHex } from "../../../shared/digest.ts";
 import { FerryError } from "../../../shared/errors.ts";
+import { CHUNK_PREFIX } from "../layout.ts";
 import type { Ports } from "../ports.ts";
 import { rescanStep, scanStep } from "./scan.ts";
 import { publishStep, siftStep } from "./sift.ts";
@@ -34,7 +35,7 @@ export async function startCollect(ports: Ports, request: { dryRun: boolean; sha
     if (hasBegun(current) && !isEnded(current)) return current;
     // Whoever began it died at once: it knows no time to count from.
     if (current !== null && !isEnded(current)) await saveEnd(ports, aborted(current, "it did not begin"));
-    const state = emptyRun(ports, request, current);
+    const state = emptyRun(ports, request, await digitsFor(ports, current));
     const storeNowMs = await saveRun(ports, state);
     try {
       checkClock(ports, storeNowMs);
@@ -143,10 +144,16 @@ async function leased(ports: Ports, work: () => Promise<CollectRun | null>): Pro
 /** Above this, partitions of one digit would take a step longer than it may. */
 const FEW_CHUNKS = 1_000_000;
 
+/** A small store is one partition, which asks a sixteenth of it. */
+async function digitsFor(ports: Ports, last: CollectRun | null): Promise<CollectRun["digits"]> {
+  if (!(await ports.stores.home.bucket.list(CHUNK_PREFIX)).more) return 0;
+  return last !== null && last.chunks > FEW_CHUNKS ? 2 : 1;
+}
+
 function emptyRun(
   ports: Ports,
   { dryRun, shareMax }: { dryRun: boolean; shareMax?: number | undefined },
-  last: CollectRun | null,
+  digits: CollectRun["digits"],
 ): CollectRun {
   const startedAtMs = ports.clock.now();
   return {
@@ -161,7 +168,7 @@ function emptyRun(
     endedAtMs: null,
     scrubbedAtMs: null,
     cursor: null,
-    digits: last !== null && last.chunks > FEW_CHUNKS ? 2 : 1,
+    digits,
     part: 0,
     envelopes: 0,
     roots: 0,

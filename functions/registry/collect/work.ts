@@ -1,4 +1,5 @@
-/** A run's work objects, by partition (the first one or two digits of the digest): fingerprints of live chunks, and the keys of garbage. */
+/** A run's work objects, by partition (the first digits of the digest, none to two): fingerprints of live chunks, and the keys of garbage. */
+import type { CollectRun } from "../../../shared/contract/collect.ts";
 import type { Digest } from "../../../shared/digest.ts";
 import { FerryError } from "../../../shared/errors.ts";
 import { checkFingerprints, FingerprintSet, fingerprintOf, sortFingerprints } from "../fingerprints.ts";
@@ -8,8 +9,8 @@ import { pooled, STORE_WIDTH } from "../pool.ts";
 import type { Bucket } from "../ports.ts";
 
 /** All partitions of a run, in order. */
-export function partitionsOf({ digits }: { digits: 1 | 2 }): string[] {
-  return Array.from({ length: 16 ** digits }, (_, at) => at.toString(16).padStart(digits, "0"));
+export function partitionsOf({ digits }: Pick<CollectRun, "digits">): string[] {
+  return digits === 0 ? [""] : Array.from({ length: 16 ** digits }, (_, at) => at.toString(16).padStart(digits, "0"));
 }
 
 /** `live`: named by records; `pending`: named by envelopes that may be committed yet; `again`: named by what was written since the scan began. */
@@ -21,7 +22,7 @@ export class LiveChunks {
   readonly #sets = new Map<string, FingerprintSet>();
   count = 0;
 
-  constructor({ digits }: { digits: 1 | 2 }) {
+  constructor({ digits }: Pick<CollectRun, "digits">) {
     this.#digits = digits;
   }
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Margins } from "../../../functions/registry/collect/margins.ts";
-import { CHUNK_PREFIX, chunkKey, ENVELOPE_PREFIX, envelopeOfKey, FLAG_PREFIX } from "../../../functions/registry/layout.ts";
+import { CHUNK_PREFIX, chunkKey, ENVELOPE_PREFIX, envelopeOfKey, FLAG_PREFIX, runKey } from "../../../functions/registry/layout.ts";
 import { listAll } from "../../../functions/registry/listing.ts";
 import type { ObjectInfo } from "../../../functions/registry/ports.ts";
-import { decodeRecord, Envelope } from "../../../functions/registry/records.ts";
+import { decodeRecord, Envelope, encodeRecord } from "../../../functions/registry/records.ts";
 import type { CollectRun } from "../../../shared/contract/collect.ts";
 import { FerryError } from "../../../shared/errors.ts";
 import type { RevisionId } from "../../../shared/names.ts";
@@ -297,4 +297,23 @@ test("F12, F13: 8 pushers and 2 collectors at once, versions purged meanwhile: n
     `${pushes} pushes beside ${cycles} cycles of collection: chunks missing 0, garbage left 0, chunks asked for anew ${refusals} times`,
   );
   assert.ok(cycles >= 20);
+});
+
+test("a store that one page lists is one partition, a larger one sixteen, one that had a million chunks 256: all collect the same", async () => {
+  const app = await eagerApp();
+  const { bucket } = app.stores.home;
+  await new Pusher(app.admin, app.stores.fetch).create(MODEL);
+  const kept = await pushed(app, { a: "aaaa", b: "bbbb", c: "cccc" });
+  const sweep = async (digits: 0 | 1 | 2, orphans: number) => {
+    for (let at = 0; at < orphans; at++) await bucket.put(chunkKey(digestOf(`orphan ${digits} ${at}`), "0".repeat(16)), new Uint8Array(1));
+    const run = await collect(app, { dryRun: false, shareMax: 1 });
+    assert.deepEqual([run.phase, run.digits, run.deleted, run.missing, run.rootChunks], ["done", digits, orphans, 0, 3], run.problem ?? "");
+    assert.equal((await chunkKeys(app)).size, 3);
+    return run;
+  };
+  await sweep(0, 40);
+  const last = await sweep(1, 1_000);
+  await bucket.put(runKey(last.run), encodeRecord({ ...last, chunks: 2_000_000 }));
+  await sweep(2, 1_000);
+  assert.deepEqual([await missingChunks(app), kept.length], [[], 40]);
 });
