@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { buildFerry } from "../build.ts";
+import type { Store as AppStore } from "../stack/stores.ts";
 import { type Certificate, makeCertificate } from "./certificate.ts";
 import { type Folders, makeFolders } from "./folders.ts";
 import type { RoundsOptions } from "./measure/rounds.ts";
@@ -75,7 +76,7 @@ export class Lab {
   /** The app in front of `store`. */
   async registry(
     store: Store,
-    more: { runtime?: "node" | "workerd"; between?: (redisUrl: string) => Promise<string> } = {},
+    more: { runtime?: "node" | "workerd"; others?: readonly AppStore[]; between?: (redisUrl: string) => Promise<string> } = {},
   ): Promise<Registry> {
     const registry = await startRegistry({ home: this.folder("registry", "disk"), store, runtime: "node", ...more });
     this.onClose(() => registry.stop());

@@ -10,13 +10,14 @@ import { memory } from "./scenarios/memory.ts";
 import { presign } from "./scenarios/presign.ts";
 import { protocol } from "./scenarios/protocol.ts";
 import { rebuild } from "./scenarios/rebuild.ts";
+import { replicate } from "./scenarios/replicate.ts";
 import { repush } from "./scenarios/repush.ts";
 import { revisions } from "./scenarios/revisions.ts";
 import { smallFiles } from "./scenarios/small-files.ts";
 
 export const SCENARIOS: readonly Scenario[] = [
   ...[pullBig, pullBigTls, pullBigDisk, pullBigDiskTls, pushBig, pushBigTls],
-  ...[smallFiles, repush, firstByte, connectionRate, faults, memory],
+  ...[smallFiles, repush, firstByte, connectionRate, faults, memory, replicate],
   agent,
   ...[protocol, revisions, rebuild, api, presign, hubStream],
 ];

@@ -1,5 +1,6 @@
 /** What scenarios of transfers begin with, and how they end. */
 import { bytesText, counted } from "../../cli/text.ts";
+import type { Store as AppStore } from "../../stack/stores.ts";
 import { type Comparison, comparisonTable, judge, type Target } from "../compare.ts";
 import { type Dataset, makeDataset } from "../data.ts";
 import type { Lab } from "../lab.ts";
@@ -14,15 +15,20 @@ export type Wish = {
   data: { count: number; sizeBytes: number };
   connections: number;
   place?: "memory" | "disk";
+  /** Further stores of the registry. */
+  others?: readonly AppStore[];
 };
 
 /** A dataset, a store and a registry. Throws NotHere when there is no such store. */
-export async function makeGround(lab: Lab, { scheme, data: { count, sizeBytes }, connections, place = "memory" }: Wish): Promise<Ground> {
+export async function makeGround(
+  lab: Lab,
+  { scheme, data: { count, sizeBytes }, connections, place = "memory", others = [] }: Wish,
+): Promise<Ground> {
   const why = lab.whyNoStore(scheme);
   if (why !== null) throw new NotHere(why);
   const data = makeDataset(lab.folder("data"), { count, sizeBytes, seed: `${count} of ${sizeBytes}` });
   const store = await lab.store(scheme);
-  const ferry = { program: await lab.ferry(), registry: await lab.registry(store), store };
+  const ferry = { program: await lab.ferry(), registry: await lab.registry(store, { others }), store };
   return { lab, ferry, data, place, connections };
 }
 
