@@ -23,6 +23,7 @@ import { type Cluster, NodeLabels } from "./agent/node-labels.ts";
 import { Origin } from "./agent/origin.ts";
 import { Peers } from "./agent/peers.ts";
 import { Scrub } from "./agent/scrub.ts";
+import { Uncached } from "./agent/uncached.ts";
 import { WarmTasks } from "./agent/warm.ts";
 import { MACHINE } from "./node/machine.ts";
 import { makeTransport } from "./node/transports.ts";
@@ -90,6 +91,7 @@ class Agent {
   readonly #warm: WarmTasks;
   readonly #scrub: Scrub;
   readonly #transport: Awaited<ReturnType<typeof makeTransport>>;
+  readonly #origin: Origin;
   readonly #doors = new Doors();
   readonly #memory = new CatalogMemory(Date.now);
   #address = "";
@@ -118,6 +120,7 @@ class Agent {
     });
     const ticket = (wanted: Parameters<Membership["ticket"]>[0]) => this.#membership.ticket(wanted);
     const origin = new Origin(client, signal);
+    this.#origin = origin;
     this.#bringer = new Bringer({
       ...common,
       cache,
@@ -213,7 +216,8 @@ class Agent {
   /** What the other doors are given. */
   #context(door: Door): DoorContext {
     const { client, clientOf } = this.#settings;
-    const [chunks, memory, signal] = [new ChunkAccess(this.#cache, this.#bringer), this.#memory, this.#signal];
+    const uncached = new Uncached({ origin: this.#origin, transport: this.#transport });
+    const [chunks, memory, signal] = [new ChunkAccess(this.#cache, this.#bringer, uncached), this.#memory, this.#signal];
     return {
       client,
       clientOf,

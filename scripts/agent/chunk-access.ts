@@ -2,12 +2,14 @@
  * Chunks for the doors of this agent, which are read by programs that hash nothing. So they get bytes of a chunk's file that this process
  * has seen to be right, once it is whole here; a reader that holds a whole chunk against its digest itself may follow it as it comes.
  */
+import { FerryError } from "../../shared/errors.ts";
 import type { Bringer } from "./bring.ts";
 import type { Cache } from "./cache.ts";
 import type { ChunkFile } from "./chunk-file.ts";
 import type { Filling } from "./filling.ts";
 import type { Wanted } from "./origin.ts";
-import { firstRound, readPart } from "./sending.ts";
+import { firstRound, PART_BYTES, readPart } from "./sending.ts";
+import type { Uncached } from "./uncached.ts";
 
 /** Part of a chunk. */
 export type Stretch = { offset: number; length: number };
@@ -15,10 +17,12 @@ export type Stretch = { offset: number; length: number };
 export class ChunkAccess {
   readonly #cache: Cache;
   readonly #bringer: Bringer;
+  readonly #uncached: Uncached;
 
-  constructor(cache: Cache, bringer: Bringer) {
+  constructor(cache: Cache, bringer: Bringer, uncached: Uncached) {
     this.#cache = cache;
     this.#bringer = bringer;
+    this.#uncached = uncached;
   }
 
   /**
@@ -57,7 +61,22 @@ export class ChunkAccess {
     return this.#cache.has(wanted);
   }
 
-  async *#slabs(wanted: Wanted, { offset, length }: Stretch, checks: "self" | "agent", signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  /** When the cache has no room the chunk comes without it. */
+  async *#slabs(wanted: Wanted, stretch: Stretch, checks: "self" | "agent", signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    let sent = 0;
+    try {
+      for await (const part of this.#cached(wanted, stretch, checks, signal)) {
+        sent += part.length;
+        yield part;
+      }
+    } catch (error) {
+      if (!(error instanceof FerryError) || error.code !== "AGENT_CACHE_FULL") throw error;
+      const rest = { offset: stretch.offset + sent, length: stretch.length - sent };
+      yield* this.#uncached.read(wanted, rest, PART_BYTES, signal);
+    }
+  }
+
+  async *#cached(wanted: Wanted, { offset, length }: Stretch, checks: "self" | "agent", signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const filling = checks === "self" && !this.#cache.has(wanted) ? this.#bringer.fly(wanted, "live").filling : null;
     if (filling !== null && !filling.isClosed) return yield* followed(filling, { offset, length }, signal);
     const file = await this.open(wanted, signal);

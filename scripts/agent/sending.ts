@@ -21,7 +21,8 @@ const SMALL_KEPT_MAX = 64;
 const IN_FLIGHT_MAX = 2;
 /** A reader that takes nothing for so long is gone. */
 const STUCK_MS = 30_000;
-const PART_BYTES = 512 * KiB;
+/** Of what is read for one reader alone. */
+export const PART_BYTES = 512 * KiB;
 
 /** A read that took longer had to wait for a disk: the next ones are left to other threads, so that this one can answer meanwhile. */
 const QUICK_MS = 2;

@@ -167,7 +167,7 @@ describe("one agent", { timeout: 400_000 }, () => {
     assert.deepEqual([again.wrong, again.moved, await agent.metric("ferry_agent_dropped_chunks_total")], [0, 0, dropped]);
   });
 
-  test("a warm-up is ready when every chunk was hashed; then pulls move nothing; check tells, evict lets go", async (t) => {
+  test("a warm-up is ready when every chunk was hashed; check tells, evict lets go; pulls of what is warm move nothing", async (t) => {
     t.after(() => world.endAgents());
     const repository = repositoryName("team/warm");
     const wanted = await push(repository, "warm");
@@ -183,13 +183,14 @@ describe("one agent", { timeout: 400_000 }, () => {
     assert.deepEqual([warmth.ready_nodes, warmth.target_nodes, warmth.ratio], [1, 1, 1]);
     const { revision } = await world.app.admin.call("resolve", { repository, params: { ref: "main" } });
     assert.equal(await agent.metric(`ferry_agent_artifact_ready{repository="${repository}",revision="${revision}"}`), 1);
-    const before = await agent.metric('ferry_agent_fetched_bytes_total{from="origin"}');
-    const result = await pull(agent, repository, wanted);
-    assert.deepEqual([result.wrong, result.moved, await agent.metric('ferry_agent_fetched_bytes_total{from="origin"}')], [0, 0, before]);
     assert.equal((await ferry(repository, "--check", "--wait")).exit, 0);
     await ferry("cancel", repository, warmed.answer.warmup.id);
     assert.equal((await ferry(repository, "--evict", "--wait")).exit, 0);
     assert.deepEqual(chunkFiles(agent.cache), []);
+    assert.equal((await ferry(repository, "--nodes", "gpu=h100", "--wait")).exit, 0);
+    const before = await agent.metric('ferry_agent_fetched_bytes_total{from="origin"}');
+    const result = await pull(agent, repository, wanted);
+    assert.deepEqual([result.wrong, result.moved, await agent.metric('ferry_agent_fetched_bytes_total{from="origin"}')], [0, 0, before]);
   });
 
   test("a warm pull moves nothing; beside cp, by copy and by link, and what serving costs the agent", async (t) => {

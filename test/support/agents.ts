@@ -15,6 +15,8 @@ import { type ServedApp, serveApp } from "./served-app.ts";
 import { tempFolder } from "./trees.ts";
 
 const PATIENCE_MS = 60_000;
+/** Ten at once, on a machine that is busy. */
+const START_MS = 180_000;
 
 export type AgentProcess = {
   id: string;
@@ -152,10 +154,14 @@ async function startAgent({ id, flags = [], cache = "", env = {} }: AgentOptions
     problem += piece;
   });
   const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
-  await until(async () => {
+  const isStarted = async () => {
     if (child.exitCode !== null) throw new Error(`agent ${id} left with ${child.exitCode}: ${problem}`);
     return log.some(({ event }) => event === "agent.started");
-  }, `agent ${id} to start`);
+  };
+  await until(isStarted, `agent ${id} to start`, START_MS).catch((error: unknown) => {
+    child.kill("SIGKILL");
+    throw error;
+  });
   const started = log.find(({ event }) => event === "agent.started");
   // What it tells others may be somebody else's address; it listens on its own.
   const address = String(log.find(({ event }) => event === "agent.listening")?.["address"] ?? started?.["address"]);
