@@ -20,16 +20,10 @@ export function quantile(sorted: readonly number[], share: number): number {
   return low + (high - low) * (at - Math.floor(at));
 }
 
-/** Of the straight line that fits best (least squares) through values at 0, 1, 2, …; 0 for fewer than two. */
+/** Of a straight line through values at 0, 1, 2, …: the median of the slopes of all pairs, which single steps do not bend. 0 for fewer than two. */
 export function slopeOf(values: readonly number[]): number {
-  const meanX = (values.length - 1) / 2;
-  const meanY = values.reduce((sum, value) => sum + value, 0) / values.length;
-  let [above, below] = [0, 0];
-  for (const [x, y] of values.entries()) {
-    above += (x - meanX) * (y - meanY);
-    below += (x - meanX) ** 2;
-  }
-  return below === 0 ? 0 : above / below;
+  const slopes = values.flatMap((value, at) => values.slice(at + 1).map((later, distance) => (later - value) / (distance + 1)));
+  return spreadOf(slopes)?.median ?? 0;
 }
 
 /** A random order. @param random 0 to 1. */

@@ -58,7 +58,7 @@ export const api: Scenario = {
       skipped: [],
       notes: [
         "workerd reaches Redis by the local REST bridge, whose CPU is not in the column.",
-        `The long run: of ${COMMIT_EVERY} calls 1 opens and commits, ${COMMIT_EVERY / RESERVE_EVERY} reserve 500 chunks, the others resolve; resident memory of the app's processes. Growth: the slope of a straight line through the samples after the first ${SETTLED_SHARE * 100} %.`,
+        `The long run: of ${COMMIT_EVERY} calls 1 opens and commits, ${COMMIT_EVERY / RESERVE_EVERY} reserve 500 chunks, the others resolve; resident memory of the app's processes. Growth: the median slope between the samples after the first ${SETTLED_SHARE * 100} %.`,
       ],
     };
     return report;
