@@ -78,6 +78,32 @@ describe("an executor over HTTP, real Redis and local R2", { skip: whyNoRedis() 
     await assert.rejects(member.call("stepSync", {}), { code: "PERMISSION_DENIED" });
   });
 
+  test("an agent with --execute does the same beside its cache, until it is told to end", { timeout: 60_000 }, async () => {
+    const other = join(folder.path, "other");
+    mkdirSync(other);
+    for (let at = 0; at < 8; at++) writeFileSync(join(other, `${at}.bin`), Buffer.concat([...seededBytes(`other ${at}`, 300_000)]));
+    await live.ferry(["push", other, "team/other"]);
+    await live.admin.call("stepSync", {});
+    const argv = ["agent", "--execute", "--stores", "west", "--max-bytes", "100MB", "--any-file-system", "--listen", "off"];
+    const place = ["--cache", join(folder.path, "agent"), "--socket", join(folder.path, "agent.sock")];
+    const child = spawn(process.execPath, [FERRY, ...argv, ...place], {
+      env: { PATH: process.env["PATH"] ?? "", ...live.env() },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
+    let said = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
+    for (let waits = 0; !said.includes("is whole in west") && waits < 3000; waits++) await wait(10);
+    child.kill("SIGTERM");
+    await ended;
+    assert.match(said, /"event":"execute.note","text":"team\/other@[0-9a-f]{12} is whole in west"/);
+    const target = join(folder.path, "pulled-other");
+    await live.ferry(["pull", "team/other", target], { env: { FERRY_NEAR: "west" } });
+    assert.deepEqual(snapshot(target), snapshot(other));
+  });
+
   test("killed 20 times it sends again at most what was in flight", { timeout: 200_000 }, async (t) => {
     const many = join(folder.path, "many");
     mkdirSync(many);
