@@ -42,6 +42,8 @@ export type EngineOptions = {
   threads?: number;
   /** A connection on which no byte moves for so long is given up, and another one goes on. */
   stallSeconds?: number;
+  /** A store that gives nothing for so long is given up, when no other one has what is wanted. */
+  patienceSeconds?: number;
   /** `undici`: as a reference in tests; costs twice the CPU. */
   transport?: "raw" | "undici";
   /** Where the engine keeps what saves work next time; made when missing. */
@@ -66,6 +68,8 @@ const DIRECT_SHARE = 0.125;
 const DIRECT_BYTES_MAX = 24 * MiB;
 const LOOK_AHEAD_BYTES_MAX = GiB;
 const STALL_SECONDS = 20;
+const PATIENCE_SECONDS = 30;
+const RETRIES = 100;
 const THREADS_MAX = 4;
 const ATTEMPTS_MAX = 20;
 const FILES_OPEN = 64;
@@ -91,7 +95,7 @@ export function pushFrom(
       source: make(new DiskSource(request, movers, options.useStatCache ? new StatCache(options.cacheDir) : null)),
       machine: MACHINE,
       progress: new Progress(control.onProgress),
-      budget: new RetryBudget(),
+      budget: budgetOf(options),
       width,
       scans: movers.width,
       lookAheadBytes: Math.min(LOOK_AHEAD_BYTES_MAX, availableMemoryBytes() / 4),
@@ -113,7 +117,7 @@ export async function pullFiles(request: PullRequest, control: TransferControl, 
       target: new DiskTarget(destination, { movers, direct: options.direct ?? "auto", shelf }),
       machine: MACHINE,
       progress: new Progress(control.onProgress),
-      budget: new RetryBudget(),
+      budget: budgetOf(options),
       width,
       filesOpen: FILES_OPEN,
       ...(options.onPlan === undefined ? {} : { onPlan: options.onPlan }),
@@ -137,6 +141,10 @@ export function verifyFiles(request: VerifyRequest, control: TransferControl, op
     };
     return verify(setting, control.signal);
   });
+}
+
+function budgetOf({ patienceSeconds = PATIENCE_SECONDS }: EngineOptions): RetryBudget {
+  return new RetryBudget(RETRIES, patienceSeconds * 1000);
 }
 
 type Engine = { movers: Movers; width: Width };

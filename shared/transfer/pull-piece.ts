@@ -91,11 +91,12 @@ export class PiecePull {
     return undefined;
   }
 
-  /** The store is given up: another one may have the chunk. */
+  /** Another store may have the chunk; if none does, this one may come back. */
   async #turnElsewhere(error: unknown, { store }: Link): Promise<void> {
     const { links, chunk, budget, mayTurn, signal } = this.#pulling;
     signal.throwIfAborted();
-    if (!mayTurn || !(error instanceof FerryError) || !(await links.turnFrom(store, chunk.sha256))) throw error;
+    if (!mayTurn || !(error instanceof FerryError)) throw error;
+    if (!(await links.turnFrom(store, chunk.sha256))) return this.#tries.endure(error, signal);
     budget.refill();
     this.#tries = this.#freshTries();
     this.#refused = 0;

@@ -45,12 +45,17 @@ class ChunkSender {
     for (;;) {
       if (this.#setting.machine.nowMs() >= this.#ticket.freshUntilMs && !(await this.#renew())) return "had";
       const answer = await this.#send();
-      if (answer.kind === "broken" || isTransient(answer)) await this.#tries.fail(answer, this.#sending.signal);
+      if (answer.kind === "broken" || isTransient(answer)) await this.#again(answer);
       else if (isStored(answer.status)) return this.#stored();
       else if (answer.status === 400) await this.#mismatch(answer);
       else if (answer.status !== 403) throw this.#refusal(answer);
       else if (!(await this.#expired(answer))) return "had";
     }
+  }
+
+  async #again(answer: StoreAnswer): Promise<void> {
+    const { signal } = this.#sending;
+    await this.#tries.fail(answer, signal).catch((error: unknown) => this.#tries.endure(error, signal));
   }
 
   #send(): Promise<StoreAnswer> {

@@ -48,20 +48,23 @@ function manyFiles(count: number, sizeBytes: number): Record<string, Buffer> {
   return Object.fromEntries(Array.from({ length: count }, (_, n) => [`f${n}.bin`, randomTensor(sizeBytes)]));
 }
 
+const SLOW_DOWN: Fault = { kind: "status", status: 503, code: "SlowDown" };
+
 /** F8, F9. */
 function busyStore(check: Check): void {
   const busy: [string, Fault][] = [
-    ["503 SlowDown", { kind: "status", status: 503, code: "SlowDown" }],
+    ["503 SlowDown", SLOW_DOWN],
     ["429", { kind: "status", status: 429 }],
     ["500 InternalError", { kind: "status", status: 500, code: "InternalError" }],
     ["a reset before it", { kind: "reset-before" }],
     ["a reset after it", { kind: "apply-then-reset" }],
   ];
-  for (const [what, fault] of busy) {
-    check(`a tenth of all requests answered by ${what}: both ways succeed, with few requests more (F8, F9)`, async (faulty) => {
+  const shares = [...busy.map(([what, fault]) => ({ what, fault, share: 0.1 })), { what: "503", fault: SLOW_DOWN, share: 0.3 }];
+  for (const { what, fault, share } of shares) {
+    check(`${share * 100} % of all requests answered by ${what}: both ways succeed, with few requests more (F8, F9)`, async (faulty) => {
       const { source, destination, proxy, push, pull, context } = faulty;
       plant(source, manyFiles(200, 20 * KiB));
-      proxy.rules = [{ probability: 0.1, fault }];
+      proxy.rules = [{ probability: share, fault }];
       const pushed = await push();
       const pulled = await pull();
       assert.deepEqual(snapshot(destination), snapshot(source));
@@ -70,11 +73,51 @@ function busyStore(check: Check): void {
       const amplification = requests / ideal;
       context.diagnostic(`requests / ideal = ${amplification.toFixed(2)}; faults ${proxy.faultCount()}`);
       assert.ok(proxy.faultCount() > 20, "the faults happened");
-      assert.ok(amplification <= 1.3, `${amplification}`);
+      // Each fault costs one request: of three in ten, none less than 1 / 0.7.
+      if (share === 0.1) assert.ok(amplification <= 1.3, `${amplification}`);
       // On a busy machine answers may come so late that they are asked for again: a tenth of all requests, at most.
       assert.ok(requests <= 1.1 * (ideal + proxy.faultCount()), `${requests} requests, ${ideal} wanted, ${proxy.faultCount()} faults`);
     });
   }
+
+  check("a store that was busy for a second and a half is asked little meanwhile, and not stormed when it is back (F8)", async (faulty) => {
+    const { source, destination, proxy, push, pull, context } = faulty;
+    plant(source, manyFiles(400, 4 * KiB));
+    await push();
+    const seenMs: number[] = [];
+    const isBusy = () => {
+      seenMs.push(performance.now());
+      return (seenMs.at(-1) ?? 0) < (seenMs[0] ?? 0) + 1500;
+    };
+    proxy.rules = [{ verb: "GET", nth: isBusy, fault: SLOW_DOWN }];
+    await pull({}, { connections: 8, patienceSeconds: 30 });
+    const backMs = (seenMs[0] ?? 0) + 1500;
+    const meanwhile = seenMs.filter((ms) => ms < backMs).length;
+    const slices = slicesOf(seenMs.filter((ms) => ms >= backMs));
+    const mean = slices.reduce((sum, count) => sum + count, 0) / slices.length;
+    const peak = Math.max(...slices);
+    context.diagnostic(`${meanwhile} requests while it was busy; then, in 100 ms, ${peak} at most, ${mean.toFixed(0)} on average`);
+    // Of 64 files on their way each is asked for three times at most.
+    assert.ok(meanwhile <= 3 * 64, `${meanwhile} requests`);
+    assert.ok(seenMs.length <= 400 + meanwhile + 40, `${seenMs.length} requests`);
+    assert.deepEqual(snapshot(destination), snapshot(source));
+  });
+
+  check("a store that fails for two seconds while a push sends costs a wait, not the push (F8)", async (faulty) => {
+    const { source, destination, proxy, push, pull, context } = faulty;
+    plant(source, manyFiles(150, 4 * KiB));
+    let beganMs = 0;
+    const isGone = (nth: number) => {
+      if (nth === 20) beganMs = performance.now();
+      return nth >= 20 && performance.now() < beganMs + 2000;
+    };
+    proxy.rules = [{ verb: "PUT", nth: isGone, fault: { kind: "reset-before" } }];
+    const pushed = await push({}, { patienceSeconds: 30 });
+    context.diagnostic(`${pushed.seconds.toFixed(1)} s, ${proxy.faultCount()} requests while it was gone`);
+    assert.ok(proxy.faultCount() > 0);
+    await pull();
+    assert.deepEqual(snapshot(destination), snapshot(source));
+  });
 
   check("Retry-After is honoured (F8)", async ({ source, proxy, push }) => {
     plant(source, { "a.bin": randomTensor(1000) });
@@ -109,19 +152,36 @@ function busyStore(check: Check): void {
   );
 }
 
+/** How many moments there are in each 100 ms, from the first on. */
+function slicesOf(momentsMs: readonly number[]): number[] {
+  const slices = [0];
+  for (const ms of momentsMs) {
+    const at = Math.floor((ms - (momentsMs[0] ?? 0)) / 100);
+    while (slices.length <= at) slices.push(0);
+    slices[at] = (slices[at] ?? 0) + 1;
+  }
+  return slices;
+}
+
 /** F10, F11. */
 function wrongBytes(check: Check): void {
-  check("bits flipped on the way up: the store refuses each, and in the end has only right bytes (F10)", async (faulty) => {
-    const { source, destination, proxy, push, pull, context } = faulty;
-    plant(source, manyFiles(40, 20 * KiB));
-    proxy.rules = [{ verb: "PUT", probability: 0.25, fault: { kind: "flip-request" } }];
-    await push();
-    proxy.rules = [];
-    await pull();
-    context.diagnostic(`flipped ${proxy.faultCount("flip-request")}, all refused`);
-    assert.ok(proxy.faultCount("flip-request") >= 5);
-    assert.deepEqual(snapshot(destination), snapshot(source));
-  });
+  const up = [
+    { what: "bits flipped", kind: "flip-request" },
+    { what: "bodies exchanged", kind: "swap-request" },
+  ] as const;
+  for (const { what, kind } of up) {
+    check(`${what} on the way up: the store refuses each, and in the end has only right bytes (F10)`, async (faulty) => {
+      const { source, destination, proxy, push, pull, context } = faulty;
+      plant(source, manyFiles(40, 20 * KiB));
+      proxy.rules = [{ verb: "PUT", probability: 0.25, fault: { kind } }];
+      await push();
+      proxy.rules = [];
+      await pull();
+      context.diagnostic(`${what}: ${proxy.faultCount(kind)}, all refused`);
+      assert.ok(proxy.faultCount(kind) >= 5);
+      assert.deepEqual(snapshot(destination), snapshot(source));
+    });
+  }
 
   const down: [string, Fault, FaultRule["nth"]?][] = [
     ["bits flipped", { kind: "flip" }],

@@ -28,6 +28,8 @@ export type Fault =
   | { kind: "flip" }
   /** One bit of the request's body is wrong. */
   | { kind: "flip-request" }
+  /** The request's body is that of the one before to which the same was done; of the first one a bit is wrong. */
+  | { kind: "swap-request" }
   /** The store sends the whole although a range was asked for. */
   | { kind: "ignore-range" }
   | { kind: "slow"; bytesPerSecond: number }
@@ -63,6 +65,7 @@ export class FaultProxy {
   readonly #server: Server;
   readonly #random: () => number;
   readonly #seen = new Map<FaultRule, number>();
+  #swapped: Buffer | null = null;
 
   private constructor(upstream: string, { rules = [], seed = 1 }: FaultProxyOptions) {
     this.#upstream = new URL(upstream);
@@ -140,7 +143,18 @@ export class FaultProxy {
       this.#answer({ request, response, incoming, fault }).catch(() => response.destroy());
     });
     response.on("close", () => outgoing.destroy());
-    void pass(request, outgoing, fault?.kind === "flip-request").catch(() => outgoing.destroy());
+    const sending =
+      fault?.kind === "swap-request" ? this.#swap(request, outgoing) : pass(request, outgoing, fault?.kind === "flip-request");
+    void sending.catch(() => outgoing.destroy());
+  }
+
+  async #swap(request: IncomingMessage, outgoing: ClientRequest): Promise<void> {
+    const pieces: Buffer[] = [];
+    for await (const piece of request as AsyncIterable<Buffer>) pieces.push(piece);
+    const body = Buffer.concat(pieces);
+    const other = this.#swapped;
+    this.#swapped = body;
+    outgoing.end(other?.length === body.length ? other : flipped(body));
   }
 
   async #answer({ request, response, incoming, fault }: Answering): Promise<void> {

@@ -35,7 +35,7 @@ export async function withBench(
   const folder = tempFolder();
   const [source, destination] = [join(folder.path, "source"), join(folder.path, "destination")];
   mkdirSync(source);
-  const engineOptions = { cacheDir: join(folder.path, "cache"), useStatCache: false, stallSeconds: 5, ...engine };
+  const engineOptions = { cacheDir: join(folder.path, "cache"), useStatCache: false, stallSeconds: 5, patienceSeconds: 0, ...engine };
   const controlOf = (control: Partial<TransferControl> = {}) => ({
     client: registry.client(),
     onProgress: () => {},

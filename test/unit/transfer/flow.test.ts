@@ -203,6 +203,46 @@ test("tries end, and say what the store said; progress lets them start again", a
   await assert.rejects(tries.fail(cut, never), isLast);
 });
 
+test("without another store a chunk waits for its own for as long as it may, less and less often, and then fails with what the store said", async () => {
+  let nowMs = 0;
+  const slept: number[] = [];
+  const machine = {
+    ...stoppedMachine(),
+    nowMs: () => nowMs,
+    random: () => 0.5,
+    sleep: async (ms: number) => {
+      slept.push(ms);
+      nowMs += ms;
+    },
+  };
+  const tries = new Tries("chunk abc", machine, new RetryBudget(3, 30_000));
+  const busy = { kind: "answered", status: 503, code: "SlowDown", retryAfterSeconds: 0 } as const;
+  const failed = (async () => {
+    for (;;) await tries.fail(busy, never).catch((error: unknown) => tries.endure(error, never));
+  })();
+  await assert.rejects(failed, { code: "TRANSFER_FAILED" });
+  assert.ok(nowMs >= 30_000 && nowMs < 45_000, `${nowMs} ms`);
+  assert.deepEqual(slept.slice(0, 8), [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+});
+
+test("what no wait can mend is not waited for", async () => {
+  const tries = new Tries("chunk abc", { ...stoppedMachine(), sleep: async () => {} }, new RetryBudget(3, 30_000));
+  const refused = new FerryError("TRANSFER_REFUSED", { what: "chunk abc", problem: "status 404 NoSuchKey" });
+  await assert.rejects(tries.endure(refused, never), refused);
+});
+
+test("failures of all chunks together slow all of them down; one success ends that", () => {
+  const budget = new RetryBudget();
+  const ceilings: number[] = [];
+  for (let failures = 0; failures < 96; failures++) {
+    if (failures % 16 === 0) ceilings.push(budget.ceilingMs);
+    budget.take();
+  }
+  assert.deepEqual(ceilings, [200, 400, 800, 1600, 3200, 3200]);
+  budget.earn();
+  assert.equal(budget.ceilingMs, 200);
+});
+
 test("a connection on which nothing moves ends in an error that says for how long", async () => {
   const machine = { ...stoppedMachine(), sleep: async () => {} };
   const tries = new Tries("chunk abc", machine, new RetryBudget(1));
