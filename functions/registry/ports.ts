@@ -103,8 +103,8 @@ export interface ChunkStore {
   downloads(places: readonly { sha256: Digest; tag: string }[]): Promise<DownloadBatch>;
   /** Reads a chunk object to its end and tells what it holds, null when absent. Takes no more memory for a larger one. */
   content(place: { sha256: Digest; tag: string }): Promise<ChunkContent | null>;
-  /** The chunk's bytes, unread, for whoever copies it; null when absent. */
-  read(place: { sha256: Digest; tag: string }): Promise<ReadableStream<Uint8Array> | null>;
+  /** The chunk's bytes, unread, for whoever copies it; null when absent. With `size` it may come by a cheaper way. */
+  read(place: { sha256: Digest; tag: string; size?: number }): Promise<ReadableStream<Uint8Array> | null>;
   /**
    * Writes a chunk create-only from a stream of its length, as no ticket's holder but we ourselves: by a check of its content that the store
    * is proven to make, or without one (`unchecked`). "refused": the content is not what it is called, and nothing was stored.

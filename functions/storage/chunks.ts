@@ -48,24 +48,25 @@ export class S3ChunkStore implements ChunkStore {
   }
 
   content({ sha256, tag }: { sha256: Digest; tag: string }): Promise<ChunkContent | null> {
-    return this.#unlessAbsent(async () => this.#hasher.sha256(await this.#open(sha256, tag)));
+    return this.#unlessAbsent(async () => this.#hasher.sha256(await this.#open({ sha256, tag })));
   }
 
-  async #open(sha256: Digest, tag: string): Promise<ReadableStream<Uint8Array>> {
+  async #open({ sha256, tag, size }: { sha256: Digest; tag: string; size?: number }): Promise<ReadableStream<Uint8Array>> {
     const place = below(ownPlace(this.#profile), CHUNK_PREFIX);
     const items = [{ sha256, path: chunkPath(sha256, tag) }];
     const batch = await signDownloads(this.#signer, { store: this.#profile.id, place, items });
     const urls = batch.items.map((item) => downloadUrl(batch, item));
     const signal = AbortSignal.timeout(READ_LIMITS * this.#wire.timeoutMs);
-    const answer = await this.#wire.fetch(urls[0] ?? "", { signal, redirect: "manual" });
-    if (answer.status === 200 && answer.body !== null) return answer.body;
+    const headers = size === undefined ? {} : { headers: { range: `bytes=0-${size - 1}` } };
+    const answer = await this.#wire.fetch(urls[0] ?? "", { ...headers, signal, redirect: "manual" });
+    if ((answer.status === 200 || answer.status === 206) && answer.body !== null) return answer.body;
     // Nobody waits for the rest of a refusal.
     answer.body?.cancel().catch(() => {});
     throw new StoreAnswer({ status: answer.status });
   }
 
-  read({ sha256, tag }: { sha256: Digest; tag: string }): Promise<ReadableStream<Uint8Array> | null> {
-    return this.#unlessAbsent(() => this.#open(sha256, tag));
+  read(place: { sha256: Digest; tag: string; size?: number }): Promise<ReadableStream<Uint8Array> | null> {
+    return this.#unlessAbsent(() => this.#open(place));
   }
 
   /** One try: the stream can't be read again. */

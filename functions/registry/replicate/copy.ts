@@ -77,7 +77,7 @@ async function copyOnce(task: OpenTask, mode: WriteMode, item: CopyItem): Promis
   const { source, target } = task;
   const { sha256, size, from, to } = item;
   if (await isCopiedInside(task, item)) return;
-  const body = await source.chunks.read({ sha256, tag: from });
+  const body = await source.chunks.read({ sha256, tag: from, size });
   if (body === null) throw new FerryError("STORAGE_UNAVAILABLE", { store: source.profile.id, problem: `chunk ${sha256} is missing` });
   const place = { sha256, size, tag: to };
   const written = await target.chunks.write(mode, place, body);
