@@ -171,8 +171,8 @@ describe("what no signature gets through", () => {
 test("a presigned URL of version 2 from AWS's documentation is good until its time, for what it names", async () => {
   const request: SignedRequest = {
     method: "GET",
-    path: "/awsexamplebucket1/photos/puppy.jpg",
-    query: `AWSAccessKeyId=${KEY_ID}&Signature=${encodeURIComponent(NODE_CRYPTO.hmacSha1(SECRET, "GET\n\n\n1175139620\n/awsexamplebucket1/photos/puppy.jpg"))}&Expires=1175139620`,
+    path: "/johnsmith/photos/puppy.jpg",
+    query: `AWSAccessKeyId=${KEY_ID}&Signature=NpgCjnDzrM%2BWFzoENXmpNDUsSn8%3D&Expires=1175139620`,
     headers: { host: "s3.us-west-1.amazonaws.com" },
   };
   const at = 1_175_139_000_000;
