@@ -13,6 +13,7 @@ import { bytesText, counted, durationText, facts, table } from "./text.ts";
 const Flags = GlobalFlags.extend({
   args: z.tuple([]),
   prices: z.string().optional(),
+  as: z.string().optional(),
   index: z.string().optional(),
   runtime: z.string().optional(),
 });
@@ -25,14 +26,22 @@ export function addCost(program: Command, act: Act): void {
       "Tell what each push and pull asked of stores and the index, as the deployment counted it, and what a month like this costs by its providers' prices. For administrators of the deployment.",
     )
     .option("--prices <file>", "JSON of prices in place of the list that comes along (shared/costs/prices.ts)")
+    .option("--as <provider>", "as if every store were that provider's: r2, aws, gcs, oss")
     .option("--index <who>", "upstash, or own for a Redis that bills no commands (default: by the home store)")
     .option("--runtime <who>", "workers, or own for machines of yours (default: by the home store)")
     .action(act(Flags, cost));
 }
 
-async function cost(cli: Cli, { prices: file, index, runtime }: z.infer<typeof Flags>): Promise<void> {
+async function cost(cli: Cli, { prices: file, as, index, runtime }: z.infer<typeof Flags>): Promise<void> {
   const prices = file === undefined ? PRICES : await readPrices(file);
-  const wish = { prices, ...(index === undefined ? {} : { index }), ...(runtime === undefined ? {} : { runtime }) };
+  const wish = {
+    prices,
+    ...(as === undefined ? {} : { as }),
+    ...(index === undefined ? {} : { index }),
+    ...(runtime === undefined ? {} : { runtime }),
+  };
+  if (as !== undefined && prices.stores[as] === undefined)
+    throw new FerryError("USAGE_INVALID", { problem: `--as: there are prices of ${Object.keys(prices.stores).join(", ")}` });
   const report = await readCosts(await cli.connect(), cli.host.now(), wish, cli.host.signal);
   if (report === null) return cli.answer({ days: 0, lines: [], month: {} }, "nothing was counted yet\n");
   cli.answer(report, reportText(report));

@@ -4,19 +4,23 @@ import { wholeUsage } from "../deployment-usage.ts";
 import { epochMs } from "../time.ts";
 import { type CostReport, estimate, type Wish } from "./estimate.ts";
 
-/** Null: nothing was counted yet. Without `index` and `runtime` they are those that go with a store in the cloud. */
+/**
+ * Null: nothing was counted yet. `as`: as if every store were that provider's. Without `index` and `runtime` they are those that go with a
+ * store in the cloud.
+ */
 export async function readCosts(
   client: FerryClient,
   nowMs: number,
-  { prices, index, runtime }: Pick<Wish, "prices"> & Partial<Wish>,
+  { prices, index, runtime, as }: Pick<Wish, "prices"> & Partial<Wish> & { as?: string },
   signal?: AbortSignal,
 ): Promise<CostReport | null> {
-  const [{ since, counts }, { stores }, usage] = await Promise.all([
+  const [{ since, counts }, { stores: real }, usage] = await Promise.all([
     client.call("readCounters", {}, signal),
     client.call("listStores", {}, signal),
     wholeUsage(client, signal),
   ]);
   if (since === null) return null;
+  const stores = real.map((store) => ({ ...store, provider: as ?? store.provider }));
   const home = stores.find((store) => store.home);
   const inCloud = home !== undefined && prices.stores[home.provider] !== undefined;
   const storedBytes = usage.measured?.bytes ?? usage.storedBytes;

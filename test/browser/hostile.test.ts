@@ -60,6 +60,11 @@ const PLACES: [string, string][] = [
   ["#/repositories/team/blocked/card", "team/blocked"],
   ["#/tokens", "Tokens"],
   ["#/audit", "Audit"],
+  ["#/nodes", "Nodes"],
+  ["#/replication", "Replication"],
+  ["#/webhooks", "Webhooks"],
+  ["#/trash", "Trash"],
+  ["#/cost", "Cost"],
   ["#/", "Overview"],
 ];
 

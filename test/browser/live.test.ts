@@ -5,7 +5,17 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { OperationId, RepositoryName } from "../../shared/names.ts";
-import { assertSound, evaluate, openConsole, settled, startBrowser, visit, type Watched, whyNoBrowser } from "../support/browser.ts";
+import {
+  assertSound,
+  coloursOf,
+  evaluate,
+  openConsole,
+  settled,
+  startBrowser,
+  visit,
+  type Watched,
+  whyNoBrowser,
+} from "../support/browser.ts";
 import { type Live, startLive } from "../support/live.ts";
 import { whyNoRedis } from "../support/stack.ts";
 import { tempFolder } from "../support/trees.ts";
@@ -114,3 +124,43 @@ test("where no stream comes through it asks by steps, and still tells", { skip }
   await assertSound(watched, "by steps");
   await watched.close();
 });
+
+test("1,000 nodes and 50 revisions are a page at a time and pictures, not 50,000 elements", { skip }, async (t) => {
+  const ids = Array.from({ length: 1000 }, (_, at) => `node-${String(at).padStart(4, "0")}`);
+  const agent = {
+    address: "",
+    zone: "",
+    weight: 1,
+    labels: {},
+    version: "0.1.0",
+    chunks: 1,
+    bytes: 1,
+    maxBytes: 2,
+    seenAt: "2026-01-01T00:00:00Z",
+  };
+  const row = { repository: "team/one", ref: "main", revision: "0".repeat(40), state: "running", nodesReady: 500, nodesTarget: 1000 };
+  const warmups = Array.from({ length: 50 }, (_, at) => {
+    const cells = ids.map((_, node) => "r5f-."[(node + at) % 5]).join("");
+    return { ...row, warmup: `w${at}`.padEnd(16, "0"), startedAt: "2026-01-01T00:00:00Z", etaSeconds: null, cells };
+  });
+  const watched = await open();
+  await visit(watched, "#/", "Overview");
+  const { page } = watched;
+  await page.route("**/api/v1/agents?*", (route) => route.fulfill({ json: { agents: ids.map((id) => ({ id, ...agent })) } }));
+  await page.route("**/api/v1/agents/warmth*", (route) => route.fulfill({ json: { nodes: ids, warmups } }));
+  await visit(watched, "#/nodes", "Nodes");
+  await page.getByText("1,000 nodes").first().waitFor();
+  assert.equal(await page.locator(".heat canvas").count(), 50);
+  assert.ok(Number(await evaluate(page, "document.querySelectorAll('main *').length")) < 3_000);
+  assert.equal(await evaluate(page, coloursOf(12_000)), 5);
+  t.diagnostic(`longest task of the page: ${Math.round(Number(await evaluate(page, LONGEST_TASK)))} ms`);
+  await page.getByRole("button", { name: "Next" }).click();
+  await page.getByRole("cell", { name: "node-0100" }).waitFor();
+  await assertSound(watched, "1,000 nodes");
+  await watched.close();
+});
+
+const LONGEST_TASK = `new Promise((tell) => {
+  new PerformanceObserver((list) => tell(Math.max(...list.getEntries().map(({ duration }) => duration)))).observe({ type: "longtask", buffered: true });
+  setTimeout(() => tell(0), 200);
+})`;

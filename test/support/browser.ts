@@ -127,3 +127,7 @@ export async function screenshot({ page }: Watched, name: string): Promise<void>
   mkdirSync(SCREENSHOTS, { recursive: true });
   await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage: true });
 }
+
+/** An expression: how many colours the first picture of the map of warmth has. */
+export const coloursOf = (width: number) =>
+  `new Set((({ data }) => Array.from({ length: data.length / 4 }, (_, at) => data.slice(4 * at, 4 * at + 3).join()))(document.querySelector('.heat canvas').getContext('2d').getImageData(0, 0, ${width}, 14))).size`;

@@ -1,4 +1,6 @@
 /** What a push, a pull and a month cost, by what the deployment counted and what its providers ask for; as `ferry cost`. */
+
+import { useState } from "preact/hooks";
 import type { CostReport, Each, Line } from "../../../../shared/costs/estimate.ts";
 import { PRICES } from "../../../../shared/costs/prices.ts";
 import { readCosts } from "../../../../shared/costs/read.ts";
@@ -8,6 +10,7 @@ import { bytesText, durationText, moneyText, numberText } from "../core/text.ts"
 import { isAdmin } from "../core/usage.ts";
 import { t } from "../core/words.ts";
 import { type Column, Facts, Loaded, Page, Section, Table, Tile } from "../parts/basics.tsx";
+import { Choice } from "../parts/forms.tsx";
 
 export default function Cost() {
   const now = session.value;
@@ -16,9 +19,11 @@ export default function Cost() {
 }
 
 function Administered() {
-  const report = useLoad((client, signal) => readCosts(client, Date.now(), { prices: PRICES }, signal), []);
+  const [as, setAs] = useState("");
+  const report = useLoad((client, signal) => readCosts(client, Date.now(), { prices: PRICES, ...(as === "" ? {} : { as }) }, signal), [as]);
+  const providers = [["", t("cost.asIs")] as const, ...Object.keys(PRICES.stores).map((name) => [name, name] as const)];
   return (
-    <Page title={t("nav.cost")} lead={t("cost.lead")}>
+    <Page title={t("nav.cost")} lead={t("cost.lead")} actions={<Choice label={t("cost.as")} value={as} of={providers} onChange={setAs} />}>
       <Loaded of={report}>{(found) => (found === null ? <p class="empty">{t("cost.none")}</p> : <Report of={found} />)}</Loaded>
     </Page>
   );
@@ -40,14 +45,16 @@ function Report({ of: { days, push, pull, lines, month, sources } }: { of: CostR
       <Section title={t("cost.bill")}>
         <Table caption={t("cost.bill")} columns={COLUMNS()} rows={lines} keyOf={({ what }) => what} />
       </Section>
-      <Section title={t("cost.sources")}>
-        <Facts
-          of={sources.map(({ of, source, readOn }) => [
-            of,
-            `${source}, ${readOn === null ? t("cost.unread") : t("cost.readOn", { day: readOn })}`,
-          ])}
-        />
-      </Section>
+      {sources.length > 0 && (
+        <Section title={t("cost.sources")}>
+          <Facts
+            of={sources.map(({ of, source, readOn }) => [
+              of,
+              `${source}, ${readOn === null ? t("cost.unread") : t("cost.readOn", { day: readOn })}`,
+            ])}
+          />
+        </Section>
+      )}
     </>
   );
 }

@@ -57,7 +57,7 @@ export function HeatMap({ of: { nodes, warmups } }: { of: WarmMap }) {
           </tbody>
         </table>
       </section>
-      <p class="legend" aria-hidden="true">
+      <p class="legend cells" aria-hidden="true">
         {(["ready", "running", "none", "failed"] as const).map((kind) => (
           <span key={kind}>
             <i class={`cell ${kind}`} /> {t(`heat.${kind}`)}

@@ -52,6 +52,8 @@ export const EN = {
   copied: "Copied",
   copy: "Copy",
   "cost.amount": "In a month",
+  "cost.as": "As if the stores were",
+  "cost.asIs": "what they are",
   "cost.bill": "The bill of a month",
   "cost.cost": "Cost",
   "cost.counted": "counted over {time}",

@@ -53,6 +53,8 @@ export const ZH: Record<keyof typeof EN, string> = {
   copied: "已复制",
   copy: "复制",
   "cost.amount": "每月用量",
+  "cost.as": "假设存储为",
+  "cost.asIs": "实际的存储",
   "cost.bill": "一个月的账目",
   "cost.cost": "费用",
   "cost.counted": "计数时长 {time}",
