@@ -106,7 +106,7 @@ function report(cli: Cli, run: FsckRun | null, { plan }: Pick<Flags, "plan">): E
     cli.answer({ run: null }, "Nobody has looked yet.\n");
     return undefined;
   }
-  const told = run.findings.map((finding) => findingText(cli, finding)).join("");
+  const told = run.findings.map((finding) => findingText(cli, finding, run)).join("");
   const planned = plan ? run.bad.map(planText).join("") : "";
   cli.answer({ run }, `${facts(rowsOf(run))}${told === "" ? "" : `\n${told}`}${planned}${verdictText(run)}\n`);
   return run.findings.some(({ severity }) => severity === "error") ? "integrity" : undefined;
@@ -137,7 +137,7 @@ function planText({ sha256, size, source }: BadChunk): string {
   return `plan     ${sha256}  ${bytesText(size)}  ${from}\n`;
 }
 
-function findingText({ host }: Cli, finding: Finding): string {
+function findingText({ host }: Cli, finding: Finding, run: FsckRun): string {
   const paint = { error: "red", warning: "yellow", note: "dim" } as const;
   const head = `${painted(host, host.stdout, paint[finding.severity], finding.severity.padEnd(7))}  ${finding.kind}  ${plain(finding.what)}`;
   const files = finding.affected.slice(0, AFFECTED_SHOWN).map((file) => {
@@ -145,7 +145,13 @@ function findingText({ host }: Cli, finding: Finding): string {
   });
   const more = finding.affectedCount - files.length;
   const rest = more > 0 ? `         and ${more} more\n` : "";
-  return `${head}\n         ${plain(finding.detail)}\n${files.join("")}${rest}         next: ${finding.severity === "note" ? "nothing; it was brought back" : NEXT[finding.kind]}\n`;
+  return `${head}\n         ${plain(finding.detail)}\n${files.join("")}${rest}         next: ${nextOf(finding, run)}\n`;
+}
+
+function nextOf({ severity, kind, what }: Finding, { repair, bad }: FsckRun): string {
+  if (severity === "note") return "nothing; it was brought back";
+  const isNowhere = repair && bad.some(({ sha256, source }) => sha256 === what && source === null);
+  return isNowhere ? "no store has it: push these files once more from where they are whole, then repair again" : NEXT[kind];
 }
 
 const MEND = "run `ferry fsck --repair` with the same flags; what no store has, bring back by pushing these files once more";
