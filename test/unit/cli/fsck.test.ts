@@ -13,12 +13,13 @@ test("damage is looked for, planned for and repaired as written in golden/cli/fs
     body: { name: "Ada", scopes: [{ repositories: "*", actions: ["admin"] }] },
   });
   const sound = await transcriptOf(app, token, [[["fsck", "--read-data"]], [["fsck", "--plan", "--repair"]]]);
-  const west = chunkKey(digestOf("ssss"), "00000000000000aa");
-  await app.stores.get("west").bucket.put(west, new TextEncoder().encode("ssss"));
-  for (const text of ["ssss", "oooo"]) await app.stores.home.bucket.delete(await chunkKeysOf(world, text));
+  const west = chunkKey(digestOf("a2a2"), "00000000000000aa");
+  await app.stores.get("west").bucket.put(west, new TextEncoder().encode("a2a2"));
+  for (const text of ["a2a2", "left"]) await app.stores.home.bucket.delete(await chunkKeysOf(world, text));
   app.clock.advance(1_000);
   const planned = await transcriptOf(app, token, [[["fsck", "--plan"]]]);
   app.clock.advance(1_000);
   const repaired = await transcriptOf(app, token, [[["fsck", "--repair"]]]);
-  assertGolden("cli/fsck.txt", stableIds(sound + planned + repaired));
+  const runless = (sound + planned + repaired).replace(/\b(\d{13})-[0-9a-f]{8}\b/g, "$1-00000000");
+  assertGolden("cli/fsck.txt", stableIds(runless));
 });
