@@ -20,10 +20,17 @@ type Client = { name: string; packages: string[]; script: string; argv: (stand: 
 type Stand = { live: Live; folder: string; remove(): void };
 
 const toAll: Client["argv"] = ({ folder }, name) => [PUSHED, folder, name];
+/** Several GB with what it wants; where the machine has room for it: FERRY_TEST_TORCH=1. */
+const TORCH = process.env["FERRY_TEST_TORCH"] === "1" ? ["torch==2.*"] : [];
 const PYTHON_CLIENTS: Client[] = [
   { name: "huggingface_hub", packages: ["huggingface_hub==1.33.*"], script: "client.py", argv: toAll },
   { name: "huggingface_hub", packages: ["huggingface_hub==2.*"], script: "client.py", argv: toAll },
-  { name: "transformers", packages: ["transformers==5.*", "jinja2"], script: "transformers_client.py", argv: (_, name) => [name] },
+  {
+    name: "transformers",
+    packages: ["transformers==5.*", "jinja2", ...TORCH],
+    script: "transformers_client.py",
+    argv: (_, name) => [name],
+  },
 ];
 
 /** Made while the file is loaded, for pip takes as long as a test may. */
@@ -42,13 +49,14 @@ async function startStand(runtime: "workerd" | "node"): Promise<Stand> {
     b: { sizeBytes: 50e6, seed: "b" },
     c: { sizeBytes: 1000, seed: "c" },
   });
-  const live = await startLive({ runtime });
+  // On Node clients that know Xet load by it; the Worker has none.
+  const live = await startLive({ runtime, vars: { FERRY_XET: "on" } });
   await live.ferry(["push", folder, PUSHED, "-m", "first"]);
   return { live, folder, remove: temporary.remove };
 }
 
-const run = (command: string, argv: string[], live: Live, endpoint = live.stack.endpoint) =>
-  runClient(command, argv, { endpoint, token: live.stack.token });
+const run = (command: string, argv: string[], live: Live, endpoint = live.stack.endpoint, env: Record<string, string> = {}) =>
+  runClient(command, argv, { endpoint, token: live.stack.token, env });
 
 async function tellsOfSuccess(name: string, command: string, argv: string[], live: Live): Promise<void> {
   const { lines, stderr, exit } = await run(command, argv, live);
@@ -83,6 +91,26 @@ for (const runtime of ["workerd", "node"] as const) {
     test("@huggingface/hub does all it can", async () => {
       const argv = [fileURLToPath(import.meta.resolve("../support/hub/client.mjs")), PUSHED, stand.folder, "team/new-js"];
       await tellsOfSuccess("@huggingface/hub", process.execPath, argv, stand.live);
+    });
+
+    test("hf_xet loads by Xet where that is on, and is not told of it elsewhere", async (t) => {
+      const python = pythons.get(V2) ?? "it was not made";
+      if (typeof python === "string") return t.skip(python);
+      const { live, folder } = stand;
+      const argv = [join(SCRIPTS, "client.py"), PUSHED, folder, "none/none", "reads"];
+      const { lines, stderr } = await run(python.bin("python"), argv, live, live.stack.endpoint, { HF_HUB_DISABLE_XET: "0" });
+      const [, ...results] = lines;
+      assert.ok(results.length > 5, stderr.slice(-2000));
+      assert.deepEqual(
+        results.filter(({ error }) => error !== null),
+        [],
+      );
+      const authorization = `Bearer ${live.stack.token}`;
+      const head = await fetch(`${live.stack.endpoint}/${PUSHED}/resolve/main/model.safetensors`, {
+        method: "HEAD",
+        headers: { authorization },
+      });
+      assert.equal(head.headers.has("x-xet-hash"), runtime === "node");
     });
 
     test("a download that is cut goes on where it stopped, and is the file", async (t) => {
