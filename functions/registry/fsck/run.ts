@@ -10,8 +10,11 @@ import { toHex } from "../../../shared/digest.ts";
 import { condemn } from "../condemn.ts";
 import { FSCK_RUN_PREFIX, fsckRunKey, fsckWorkPrefix } from "../layout.ts";
 import { listAll, pagesOf } from "../listing.ts";
+import { withWhole } from "../log.ts";
+import { systemLog } from "../logs.ts";
 import type { Ports } from "../ports.ts";
 import { decodeRecord, encodeRecord } from "../records.ts";
+import { demandHome } from "../replicate/follow.ts";
 import { chunksStep } from "./chunks.ts";
 import { dataStep } from "./data.ts";
 import { logsStep } from "./logs.ts";
@@ -28,8 +31,9 @@ export async function fsckStatus(ports: Ports): Promise<FsckAnswer> {
   return { run: await newest(ports), busy: false };
 }
 
-/** Begins a run, or answers the one that is under way. */
-export function startFsck(ports: Ports, request: z.output<typeof FsckRequest>): Promise<FsckAnswer> {
+/** Begins a run, or answers the one that is under way. Throws FOLLOWER_READ_ONLY for a repair where nothing is written. */
+export async function startFsck(ports: Ports, request: z.output<typeof FsckRequest>): Promise<FsckAnswer> {
+  if (request.repair) await withWhole(systemLog(ports), () => demandHome(ports));
   return leased(ports, async (current) => {
     if (current !== null && !isEnded(current)) return current;
     await tidy(ports);

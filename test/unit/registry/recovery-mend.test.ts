@@ -98,6 +98,14 @@ test("what was pushed again after a repair mends the older revisions with the ne
   await demandWhole(world, [world.first, world.second, world.tuned]);
 });
 
+test("at a follower nothing is repaired; to look is fine", async () => {
+  const world = await fsckWorld({ ids: ["home", "west"] });
+  Object.assign(world.app.services.ports, { follower: true });
+  await remove(world, "ssss");
+  await assert.rejects(fsck(world, { repair: true }), { code: "FOLLOWER_READ_ONLY" });
+  assert.equal((await fsck(world)).findings.length, 1);
+});
+
 test("a recipe that is gone or changed is brought from another store", async () => {
   for (const damage of ["gone", "changed"]) {
     const world = await fsckWorld({ ids: ["home", "west"] });
