@@ -29,10 +29,9 @@ const FAULTS: Record<string, Fault> = {
     await sleep(WINDOW_MS);
     store.rule = () => "pass";
   },
-  "server killed": async ({ live, redis }) => {
+  "server killed": async ({ live }) => {
     await live.stack.app.crash();
     await live.stack.app.restart();
-    await redis.endLeases();
   },
 };
 
@@ -57,6 +56,8 @@ export async function disturb(system: System, journal: Journal, { seed, calmMs }
     const name = pick(chance, names) ?? "";
     if (!isRunning()) return;
     await FAULTS[name]?.(system, journal, chance);
+    // Whose release was lost is waited for a minute else; and leases are no guard: two collectors at work are as good.
+    await system.redis.endLeases().catch(() => journal.count("leases that stayed"));
     journal.fault(name);
   }
 }
