@@ -10,11 +10,24 @@ export type RunningAgent = { child: Child; cache: string; socket: string; addres
 
 const START_MS = 20_000;
 
-/** @param folder on the disk where its cache is to be. */
-export async function startAgent(ferry: Ferry, folder: string): Promise<RunningAgent> {
+/** @param folder on the disk where its cache is to be. @param more flags of its own */
+export async function startAgent(ferry: Ferry, folder: string, more: readonly string[] = []): Promise<RunningAgent> {
   const cache = join(folder, "cache");
   const port = await freePort();
-  const flags = ["agent", "--cache", cache, "--max-bytes", "1TB", "--keep-free", "1MiB", "--scrub", "0", "--listen", `127.0.0.1:${port}`];
+  const flags = [
+    "agent",
+    "--cache",
+    cache,
+    "--max-bytes",
+    "1TB",
+    "--keep-free",
+    "1MiB",
+    "--scrub",
+    "0",
+    "--listen",
+    `127.0.0.1:${port}`,
+    ...more,
+  ];
   const { program, args, env } = ferryCommand(ferry, flags, { token: ferry.registry.token, home: folder });
   const child = await startProgram({
     name: "ferry agent",

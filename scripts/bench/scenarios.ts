@@ -13,11 +13,13 @@ import { rebuild } from "./scenarios/rebuild.ts";
 import { replicate } from "./scenarios/replicate.ts";
 import { repush } from "./scenarios/repush.ts";
 import { revisions } from "./scenarios/revisions.ts";
+import { s3Door } from "./scenarios/s3-door.ts";
 import { smallFiles } from "./scenarios/small-files.ts";
 
 export const SCENARIOS: readonly Scenario[] = [
   ...[pullBig, pullBigTls, pullBigDisk, pullBigDiskTls, pushBig, pushBigTls],
   ...[smallFiles, repush, firstByte, connectionRate, faults, memory, replicate],
   agent,
+  s3Door,
   ...[protocol, revisions, rebuild, api, presign, hubStream],
 ];
