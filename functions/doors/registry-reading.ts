@@ -43,7 +43,9 @@ export function withReading<E>(app: Hono<Edge>, fetch: Fetch<E>, { xet, ollamaTo
 }
 
 function asReader(request: Request, token: string): Request {
-  if (!OLLAMA_PATH.test(new URL(request.url).pathname) || request.headers.has("authorization")) return request;
+  if (!OLLAMA_PATH.test(new URL(request.url).pathname)) return request;
+  // A page in somebody's browser is not Ollama.
+  if (request.headers.has("authorization") || request.headers.has("origin")) return request;
   const headers = new Headers(request.headers);
   headers.set("authorization", `Bearer ${token}`);
   return new Request(request.url, { method: request.method, headers, signal: request.signal });

@@ -165,10 +165,13 @@ export class ApiCatalog implements Catalog {
     return pieces;
   }
 
-  /** A whole chunk comes as it is fetched, for its reader hashes it (functions/doors/concatenate.ts); a part of one when all of it is right. */
+  /**
+   * A whole chunk that is not here yet comes as it is fetched, for its reader hashes it (functions/doors/concatenate.ts). All else comes of a
+   * file that this process has seen to be right, and is not hashed again for each reader.
+   */
   async open(source: Source, range: { offset: number; length: number }, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
-    const isWhole = range.offset === 0 && range.length === source.sizeBytes;
-    return this.#parts.chunks.read(wantedOf(source), range, { checks: isWhole ? "self" : "agent", signal });
+    const isHashed = source.sha256 !== null && range.offset === 0 && range.length === source.sizeBytes;
+    return this.#parts.chunks.read(wantedOf(source), range, { checks: isHashed ? "self" : "agent", signal });
   }
 
   startHash() {
@@ -208,7 +211,10 @@ export class ApiCatalog implements Catalog {
   }
 
   async #extentsOf(snapshot: OwnSnapshot, { chunk, recipe: digest, size }: ContentEntry): Promise<Extent<Source>[]> {
-    const source = (sha256: Digest, sizeBytes: number): Source => ({ id: idOf(snapshot, sha256), sizeBytes, sha256 });
+    const source = (sha256: Digest, sizeBytes: number): Source => {
+      const named = { id: idOf(snapshot, sha256), sizeBytes, sha256 };
+      return this.#parts.chunks.has(wantedOf(named)) ? { ...named, sha256: null } : named;
+    };
     if (size === 0) return [];
     if (chunk !== undefined) return [{ of: source(chunk, size), offset: 0, length: size }];
     if (digest === undefined) return [];

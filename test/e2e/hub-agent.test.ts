@@ -109,6 +109,8 @@ describe("clients of the Hub on an agent", () => {
     const anonymous = join(world.folder, "anonymous");
     writeFileSync(anonymous, world.token, { mode: 0o600 });
     const one = await world.start({ id: "ollama", flags: ["--hub", "127.0.0.1:0", "--hub-anonymous", anonymous] });
+    const ofPage = await fetch(`${hubOf(one)}/api/models/team/gguf`, { headers: { origin: "http://page.test" } });
+    assert.equal(ofPage.status, 401, "it does not stand for web pages");
     const { layers } = await ollamaPull(fetch, hubOf(one), "team/gguf", "latest");
     assert.deepEqual(
       layers.map(({ bytes }) => sha(bytes)),

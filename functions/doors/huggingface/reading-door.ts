@@ -43,7 +43,8 @@ export function tokenOf(c: Context, anonymous: string | null): string {
   const [, token] = /^bearer ([^ ]+)$/i.exec(header) ?? [];
   if (token !== undefined) return token;
   if (header !== "") throw new FerryError("TOKEN_INVALID");
-  if (anonymous !== null) return anonymous;
+  // A page in somebody's browser is not who was meant.
+  if (anonymous !== null && c.req.header("origin") === undefined) return anonymous;
   throw new FerryError("TOKEN_MISSING");
 }
 

@@ -178,6 +178,8 @@ test("Ollama pulls a GGUF file and what lies beside it, by latest, a branch, a t
   assert.equal((await door.fetch(`${ENDPOINT}/v2/other/model/manifests/latest`)).status, 404);
   assert.equal((await door.fetch(`${ENDPOINT}/v2/${NAME}/blobs/sha256:${sha(quarter)}?ticket=x`)).status, 401);
   assert.equal((await door.fetch(`${ENDPOINT}/${NAME}/resolve/main/${names[0]}`)).status, 401, "its token is Ollama's alone");
+  const ofPage = await door.fetch(`${ENDPOINT}/v2/${NAME}/manifests/latest`, { headers: { origin: "http://page.test" } });
+  assert.equal(ofPage.status, 401, "nor a web page's");
 });
 
 test("without the right to read there is no token; a forged or old one opens nothing: 401, and 403 where bytes are", async () => {
