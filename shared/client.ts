@@ -27,6 +27,8 @@ export type ClientOptions = {
   random: () => number;
   /** Tries of one call in all. */
   attempts?: number;
+  /** The same once the deployment has answered anything: it is there, and may come back. */
+  attemptsLater?: number;
   timeoutMs?: number;
   userAgent?: string;
   /** A network's name: content is read from a store beside it that has it whole. */
@@ -51,6 +53,7 @@ export class FerryClient {
   readonly #options: ClientOptions;
   #token: string | undefined;
   #renewal: Promise<void> | null = null;
+  #hasAnswered = false;
 
   constructor(options: ClientOptions) {
     this.#token = options.token;
@@ -75,11 +78,16 @@ export class FerryClient {
           await this.#renew(token);
           continue;
         }
-        const last = attempt >= (this.#options.attempts ?? 5);
+        const last = attempt >= this.#attempts;
         if (last || signal?.aborted || !(error instanceof FerryError) || !error.retryable) throw error;
         await this.#options.sleep(this.#backoffMs(attempt, error), signal);
       }
     }
+  }
+
+  get #attempts(): number {
+    const { attempts = 5, attemptsLater = attempts } = this.#options;
+    return this.#hasAnswered ? attemptsLater : attempts;
   }
 
   /** Those who find the same token ended share one renewal. */
@@ -99,6 +107,7 @@ export class FerryClient {
       throw this.#unreachable(cause, signal);
     });
     if (!response.ok) throw this.#problem(response, text);
+    this.#hasAnswered = true;
     if (route.status === 204) return null;
     const parsed = route.answer.safeParse(parseJson(text));
     if (!parsed.success) throw this.#invalid(`the answer to ${route.method} ${route.path} has another form`);

@@ -1,7 +1,7 @@
 /** What a command is given: the host, the flags that every command has, the settings, a client, and a way to answer. */
 import * as z from "zod";
 import type { FerryClient } from "../../shared/client.ts";
-import { clientFor } from "./client.ts";
+import { clientFor, type Patience } from "./client.ts";
 import { type ConnectionFlags, readConfig, type Settings, settingsOf } from "./config.ts";
 import type { Host } from "./host.ts";
 import { isOver, renewedToken } from "./identity.ts";
@@ -33,12 +33,12 @@ export class Cli {
   }
 
   /** A short token that is over, or ends while the command runs, is renewed without a word. */
-  async connect(): Promise<FerryClient> {
+  async connect(patience: Patience = {}): Promise<FerryClient> {
     const { endpoint, token, identity } = await this.settings();
-    if (identity === null) return clientFor(this.host, { endpoint, token });
+    if (identity === null) return clientFor(this.host, { endpoint, token }, patience);
     const renew = () => renewedToken(this.host, endpoint, identity);
     const good = isOver(identity, this.host.now()) ? await renew() : token;
-    return clientFor(this.host, { endpoint, token: good }, { renew });
+    return clientFor(this.host, { endpoint, token: good }, { ...patience, renew });
   }
 
   /** The command's result on standard output: `value` as one line of JSON with --json, else `text` (lines with their ends). */

@@ -6,7 +6,7 @@ import type { Host } from "./host.ts";
 import { redacted } from "./text.ts";
 import { VERSION } from "./version.ts";
 
-export type Patience = { attempts?: number; timeoutMs?: number; renew?: () => Promise<string> };
+export type Patience = { attempts?: number; attemptsLater?: number; timeoutMs?: number; renew?: () => Promise<string> };
 
 /** A client that stops with the host, and tells of each request under FERRY_DEBUG=1. */
 export function clientFor(host: Host, to: { endpoint: string; token: string | undefined }, patience: Patience = {}): FerryClient {

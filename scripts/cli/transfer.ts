@@ -43,6 +43,9 @@ export function engineOptions(host: Host, { connections, memory, bandwidth }: Tr
   };
 }
 
+/** Some half a minute: what took hours to move is not lost because the deployment was started anew. */
+const ATTEMPTS_LATER = 10;
+
 /** Runs a transfer with its progress shown; the first Ctrl-C stops it cleanly. */
 export async function transfer<R>(
   cli: Cli,
@@ -50,7 +53,7 @@ export async function transfer<R>(
   run: (control: TransferControl, note: (text: string) => void) => Promise<R>,
 ): Promise<R> {
   const { host } = cli;
-  const client = await cli.connect();
+  const client = await cli.connect({ attemptsLater: ATTEMPTS_LATER });
   const view = showProgress(host, { verb, quiet: cli.flags.quiet });
   const onStop = () => view.note("stopping …  (Ctrl-C again ends it at once)");
   host.signal.addEventListener("abort", onStop, { once: true });

@@ -45,7 +45,7 @@ const ENGINES = [
   { name: "two data threads", engine: { threads: 2 } },
 ];
 for (const { name, engine } of ENGINES) {
-  test(`a disk that does not give back what it holds is an error that names the file, and nothing is committed (${name})`, (context) =>
+  test(`a disk that does not give back what it holds is an error that names the file, and nothing is committed (F23, ${name})`, (context) =>
     onBadDisk(context, 64, ({ mounted, medium, remount }) =>
       withBench({}, engine, async ({ push, registry }) => {
         plant(mounted, { "good.bin": randomTensor(MiB), "model.bin": randomTensor(30 * MiB) });
@@ -60,7 +60,7 @@ for (const { name, engine } of ENGINES) {
       }),
     ));
 
-  test(`a disk that loses what is written is an error that names the file, and no file has its name that is not whole (${name})`, (context) =>
+  test(`a disk that loses what is written is an error that names the file, and no file has its name that is not whole (F23, ${name})`, (context) =>
     onBadDisk(context, 24, ({ mounted, remount, repair }) =>
       withBench({}, engine, async ({ source, push, pull }) => {
         plant(source, Object.fromEntries(Array.from({ length: 6 }, (_, at) => [`m${at}.bin`, randomTensor(8 * MiB)])));

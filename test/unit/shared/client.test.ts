@@ -151,6 +151,18 @@ test("after failures that may pass the answer is taken, and every try was the sa
   assert.equal(new Set(sent.map(({ url, init }) => `${init.method} ${url} ${String(init.body)}`)).size, 1);
 });
 
+test("a deployment that has answered before is asked more often: it is there, and may come back", async () => {
+  const gone = Array.from({ length: 8 }, () => new Error("connection refused"));
+  const options = { attempts: 4, attemptsLater: 10 };
+  const never = scripted([...gone, json(WHO)], options);
+  assert.equal((await failureOf(never.client.call("whoAmI", {}))).code, "ENDPOINT_UNREACHABLE");
+  assert.equal(never.sent.length, 4);
+  const before = scripted([json(WHO), ...gone, json(WHO)], options);
+  await before.client.call("whoAmI", {});
+  await before.client.call("whoAmI", {});
+  assert.equal(before.sent.length, 10);
+});
+
 test("waits grow, never beyond ten seconds, and never end before the server asked, up to a minute", async () => {
   const patient = scripted([problem("INDEX_UNAVAILABLE", 503)], { attempts: 12, random: () => 1 });
   await failureOf(patient.client.call("whoAmI", {}));
