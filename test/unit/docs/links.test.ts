@@ -37,7 +37,9 @@ function commandsOf(page: Page): string[][] {
   const lines = page.blocks.filter(({ info }) => SHELL.test(info)).flatMap(({ text }) => text.replace(/\\\n\s*/g, " ").split("\n"));
   const spans = page.spans.filter((span) => /^(npx |srun )?ferry /.test(span));
   return [...lines, ...spans].flatMap((line) =>
-    [...line.matchAll(/(?<![\w/.@-])ferry ([^\n]*)/g)].flatMap(([, rest = ""]) => variants(rest)),
+    [...line.matchAll(/(\$\()?(?<![\w/.@-])ferry ([^\n]*)/g)].flatMap(([, inside, rest = ""]) =>
+      variants(inside ? rest.replace(/\).*/, "") : rest),
+    ),
   );
 }
 
