@@ -10,7 +10,7 @@ import { fingerprintOfKey, partitionsOf, readKeys, readLive } from "./work.ts";
 
 const BATCH = 1000;
 /** Envelopes that are in memory at once. */
-const DEAD_BATCH = 30;
+const DEAD_BATCH = 10;
 
 /**
  * Settles what will go: garbage that the stored intent has, and that nobody named since. Written once: whoever comes second, with
