@@ -13,6 +13,8 @@ import { whyNoRedis } from "../support/stack.ts";
 import { snapshot, tempFolder } from "../support/trees.ts";
 
 const MODEL = repositoryName("team/model");
+/** Full size: FERRY_PARITY_MIB=1024. */
+const SIZE_MIB = Number(process.env["FERRY_PARITY_MIB"] ?? 60);
 
 describe("replication from local R2 to a real Ceph and on", { skip: whyNoRedis() || whyNoCeph() }, () => {
   const folder = tempFolder();
@@ -30,7 +32,9 @@ describe("replication from local R2 to a real Ceph and on", { skip: whyNoRedis()
       runtime: "node",
       stores: (local): Store[] => local.flatMap((store) => (store.id === "west" ? [idc, { ...store, near: ["asia"] }] : [store])),
     });
-    const tensors = Object.fromEntries(Array.from({ length: 10 }, (_, at) => [`t${at}`, { sizeBytes: 6 * MiB, seed: `t${at}` }]));
+    const tensors = Object.fromEntries(
+      Array.from({ length: 10 }, (_, at) => [`t${at}`, { sizeBytes: (SIZE_MIB / 10) * MiB, seed: `t${at}` }]),
+    );
     writeSafetensors(join(source, "model.safetensors"), tensors);
     writeFileSync(join(source, "config.json"), "{}");
   });
@@ -51,7 +55,9 @@ describe("replication from local R2 to a real Ceph and on", { skip: whyNoRedis()
     }
   }
 
-  test("a Ceph that answers 503 for a while has the model whole afterwards, with no new event", { timeout: 120_000 }, async (t) => {
+  test("a Ceph that answers 503 for a while has the model whole afterwards, with no new event", {
+    timeout: 90_000 + 1_000 * SIZE_MIB,
+  }, async (t) => {
     if ("reason" in ceph) return t.skip(ceph.reason);
     proxy.rules = [{ verb: "PUT", fault: { kind: "status", status: 503, code: "SlowDown" } }];
     await live.ferry(["push", source, MODEL]);
@@ -60,19 +66,19 @@ describe("replication from local R2 to a real Ceph and on", { skip: whyNoRedis()
     assert.notDeepEqual(step.problems, []);
     assert.ok(proxy.faultCount("status") > 0);
     proxy.rules = [];
-    await untilReady("idc", 90_000);
+    await untilReady("idc", 60_000 + 500 * SIZE_MIB);
     const target = join(folder.path, "pulled");
     await live.ferry(["pull", MODEL, target], { env: { FERRY_NEAR: "idc" } });
     assert.deepEqual(snapshot(target), snapshot(source));
   });
 
-  test("a third store beside the Ceph is filled from it", { timeout: 120_000 }, async (t) => {
+  test("a third store beside the Ceph is filled from it", { timeout: 90_000 + 1_000 * SIZE_MIB }, async (t) => {
     if ("reason" in ceph) return t.skip(ceph.reason);
     proxy.resetCounts();
     await live.ferry(["tag", MODEL, "deploy/west"]);
-    await untilReady("west", 90_000);
+    await untilReady("west", 60_000 + 500 * SIZE_MIB);
     t.diagnostic(`${Math.round(proxy.sentBytes / MiB)} MiB came from the Ceph; ${JSON.stringify(proxy.requests)}`);
-    assert.ok(proxy.sentBytes >= 60 * MiB);
+    assert.ok(proxy.sentBytes >= SIZE_MIB * MiB);
     const seen = await live.ferry(["sync", "verify", MODEL, "--store", "west"]);
     assert.deepEqual([seen["replicas"], seen["missing"]], [1, 0]);
   });
