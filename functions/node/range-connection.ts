@@ -80,6 +80,8 @@ export class RangeConnection {
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
       this.#socket.ref();
+      // The end of the last body may have come with the bytes that made it pause.
+      this.#socket.resume();
       this.#socket.write(head, "latin1");
     });
   }

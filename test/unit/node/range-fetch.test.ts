@@ -111,6 +111,24 @@ test("a connection ends when it was idle for long, but not under who reads slowl
   await closed.promise;
 });
 
+test("a connection whose last answer was longer than its reader liked goes on with the next one", async (t) => {
+  // The end of the body comes with the bytes that held back the store.
+  const body = bytes.subarray(0, MiB + MiB / 4);
+  const { url, seen } = await store(t, (socket) => {
+    socket.cork();
+    socket.write(`HTTP/1.1 206 X\r\ncontent-length: ${body.length}\r\n\r\n`);
+    socket.write(body);
+    socket.uncork();
+  });
+  const get = rangeFetch(IDLE_MS);
+  for (let count = 0; count < 30; count++) {
+    const answer = await get(url, "bytes=0-", AbortSignal.timeout(60_000));
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    assert.ok((await read(answer)).equals(body));
+  }
+  assert.equal(seen.requests, 30);
+});
+
 test("nobody there fails as fetch fails; a signal ends what is asked and what is read", async (t) => {
   const get = rangeFetch(IDLE_MS);
   await assert.rejects(get("http://127.0.0.1:9/x", "bytes=0-", undefined), TypeError);
