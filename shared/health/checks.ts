@@ -3,7 +3,7 @@
  * checked. Nothing is changed, but that `thorough` looks after the index as the minute's bell does.
  */
 import type { FerryClient } from "../client.ts";
-import type { ReplicaJobState } from "../contract/replication.ts";
+import type { PolicySummary, ReplicaJobState } from "../contract/replication.ts";
 import { FerryError } from "../errors.ts";
 import { epochMs, isoTime } from "../time.ts";
 import type { Trouble, TroubleCode } from "./troubles.ts";
@@ -62,13 +62,13 @@ export const CHECKS = {
     return seen(troubles, `none in the look of ${isoTime(run.startedAtMs)}, over ${run.revisions} revisions`);
   },
   replicas: async ({ client, nowMs, signal }) => {
-    const { jobs } = await client.call("syncStatus", {}, signal);
+    const [{ jobs }, { policies }] = await Promise.all([client.call("syncStatus", {}, signal), client.call("listPolicies", {}, signal)]);
     const stores = [...new Set(jobs.map(({ store }) => store))];
     const troubles = stores.flatMap((store) =>
       replicaTroubles(
         store,
         jobs.filter((job) => job.store === store),
-        nowMs,
+        { nowMs, lagSeconds: lagOf(store, policies) },
       ),
     );
     return seen(troubles, jobs.length === 0 ? "nothing waits to be copied" : `${jobs.length} are being copied`);
@@ -148,18 +148,28 @@ async function indexSeen({ client, thorough, signal }: Looking): Promise<Seen> {
   return seen(troubles, look === null ? "it answers" : `${look.state}; ${look.checked} logs were compared with the bucket`);
 }
 
-function replicaTroubles(store: string, jobs: readonly ReplicaJobState[], nowMs: number): Trouble[] {
+/** What the strictest policy of the store allows; null when none says. */
+function lagOf(store: string, policies: readonly PolicySummary[]): number | null {
+  const allowed = policies.filter(({ stores }) => stores.some((one) => one === store)).flatMap(({ lagSeconds }) => lagSeconds ?? []);
+  return allowed.length === 0 ? null : Math.min(...allowed);
+}
+
+type Patience = { nowMs: number; lagSeconds: number | null };
+
+function replicaTroubles(store: string, jobs: readonly ReplicaJobState[], { nowMs, lagSeconds }: Patience): Trouble[] {
   const of = (state: ReplicaJobState["state"]) => jobs.filter((job) => job.state === state);
   const [failed, retrying] = [of("failed"), of("retrying")];
   const stalled = of("copying").filter(
     ({ doneBytes, plannedAt }) => doneBytes === 0 && epochMs(plannedAt) < nowMs - STALLED_HOURS * HOUR_MS,
   );
+  const lagging = jobs.filter(({ plannedAt }) => lagSeconds !== null && epochMs(plannedAt) < nowMs - lagSeconds * 1000);
   const told = (code: TroubleCode, some: readonly ReplicaJobState[], more: Trouble["values"] = {}) =>
     some.length === 0 ? [] : [trouble(code, { store, count: some.length, problem: some[0]?.problem ?? "", ...more })];
   return [
     ...told("replicaFailed", failed),
     ...told("replicaRetrying", retrying),
     ...told("replicaStalled", stalled, { hours: STALLED_HOURS }),
+    ...told("replicaLagging", lagging, { minutes: Math.round((lagSeconds ?? 0) / 60) }),
   ];
 }
 

@@ -67,6 +67,12 @@ export const TROUBLES = {
     text: "{count} replicas for store {store} have waited for more than {hours} h without a byte copied",
     next: "Where the store is reached by agents only, run `ferry sync execute --stores {store}` beside it.",
   },
+  replicaLagging: {
+    severity: "warn",
+    place: "replication",
+    text: "{count} replicas for store {store} are wanted for longer than the {minutes} min that a policy allows",
+    next: "Look at `ferry sync status`: more executors (`ferry sync execute`), or a higher rate in the policy, make it quicker.",
+  },
   warmupLate: {
     severity: "warn",
     place: "nodes",

@@ -60,6 +60,17 @@ const job = (state: string, problem: string | null) => ({
   },
   ...{ chunks: 1, bytes: 1, doneBytes: 0, tasks: 1, tasksLeft: 1, plannedAt: "2025-12-31T00:00:00Z", etaSeconds: null, failures: 9 },
 });
+const policy = {
+  name: "p",
+  repositories: "*",
+  refs: "*",
+  labels: {},
+  stores: ["west"],
+  trigger: "commit",
+  evict: false,
+  pinned: 0,
+  ranAt: null,
+};
 const probe = { v: 1, store: "home", probedAt: "2026-01-01T00:00:00Z", createOnly: true, listAfterPut: true, rangeReads: true, checks: [] };
 const storesOf = (one: object | null) => ({
   stores: [{ id: "home", home: true, provider: "s3", endpoint: "https://s3.test", bucket: "b", prefix: "", probe: one }],
@@ -77,6 +88,15 @@ const SICK: Partial<Record<TroubleCode, Answers>> = {
   replicaFailed: { syncStatus: { jobs: [job("failed", "403")], replicas: [] } },
   replicaRetrying: { syncStatus: { jobs: [job("retrying", "503")], replicas: [] } },
   replicaStalled: { syncStatus: { jobs: [job("copying", null)], replicas: [] } },
+  replicaLagging: {
+    syncStatus: { jobs: [{ ...job("copying", null), doneBytes: 1 }], replicas: [] },
+    listPolicies: {
+      policies: [
+        { ...policy, lagSeconds: 600 },
+        { ...policy, name: "p2" },
+      ],
+    },
+  },
   warmupLate: {
     warmMap: { nodes: ["a"], warmups: [{ ...warmup, nodesReady: 0, nodesTarget: 1, startedAt: "", etaSeconds: null, cells: "-" }] },
   },

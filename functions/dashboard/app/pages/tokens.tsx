@@ -5,6 +5,7 @@ import { useLoad } from "../core/load.ts";
 import { session } from "../core/session.ts";
 import { isAdmin } from "../core/usage.ts";
 import { t } from "../core/words.ts";
+import { useNews } from "../live/news.ts";
 import { Badge, type Column, Facts, Loaded, Notice, Page, Section, Table, Time } from "../parts/basics.tsx";
 import { Ask, Check, Choice, Field, Snippet } from "../parts/forms.tsx";
 import { People } from "./people.tsx";
@@ -50,6 +51,7 @@ function scopeText({ repositories, actions, stores }: Scope): string {
 function All() {
   const [text, setText] = useState("");
   const list = useLoad((client, signal) => client.call("listTokens", {}, signal), []);
+  useNews(["token."], list.reload);
   return (
     <Section title={t("tokens.all")}>
       <Field label={t("tokens.find")} type="search" value={text} onInput={setText} />

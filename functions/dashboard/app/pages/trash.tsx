@@ -5,6 +5,7 @@ import { useLoad } from "../core/load.ts";
 import { refine } from "../core/route.ts";
 import { operationId } from "../core/session.ts";
 import { t } from "../core/words.ts";
+import { useNews } from "../live/news.ts";
 import { type Column, Loaded, Page, Table, Time } from "../parts/basics.tsx";
 import { Ask, Pager } from "../parts/forms.tsx";
 import type { PageProps } from "./navigation.ts";
@@ -18,6 +19,7 @@ export default function Trash({ query }: PageProps) {
     (client, signal) => client.call("listTrash", { query: { limit: 50, ...(cursor === undefined ? {} : { cursor }) } }, signal),
     [cursor],
   );
+  useNews(["repository."], page.reload);
   return (
     <Page title={t("nav.trash")} lead={t("trash.lead", { days: TRASH_DAYS })}>
       <Loaded of={page}>

@@ -5,6 +5,7 @@ import { useAct, useLoad } from "../core/load.ts";
 import { operationId, session } from "../core/session.ts";
 import { isAdmin } from "../core/usage.ts";
 import { t } from "../core/words.ts";
+import { useNews } from "../live/news.ts";
 import { Badge, Button, type Column, Loaded, Notice, Page, Problem, Table, Time } from "../parts/basics.tsx";
 import { Ask, Dialog, Field, Snippet } from "../parts/forms.tsx";
 
@@ -17,6 +18,7 @@ export default function Webhooks() {
 function Administered() {
   const [secret, setSecret] = useState<string | null>(null);
   const list = useLoad((client, signal) => client.call("listWebhooks", {}, signal), []);
+  useNews(["webhook."], list.reload);
   const made = (text: string) => {
     setSecret(text);
     list.reload();

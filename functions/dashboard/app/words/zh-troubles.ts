@@ -30,6 +30,10 @@ export const ZH_TROUBLES: Record<TroubleCode, { text: string; next: string }> = 
     text: "存储 {store} 有 {count} 个副本等待超过 {hours} 小时而未复制任何字节",
     next: "若该存储只能由代理访问，请在其旁运行 `ferry sync execute --stores {store}`。",
   },
+  replicaLagging: {
+    text: "存储 {store} 有 {count} 个副本的等待时间超过策略允许的 {minutes} 分钟",
+    next: "查看 `ferry sync status`：增加执行者（`ferry sync execute`），或在策略中提高速率。",
+  },
   warmupLate: {
     text: "{what} 的预热已超时：{target} 个节点中 {ready} 个就绪",
     next: "查看 `ferry warm map`，以及没有上报或失败的节点上代理的日志。",
