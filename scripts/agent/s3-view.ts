@@ -52,7 +52,7 @@ export class S3Memo {
 
   /** What a repository has may be another now. */
   forget(repository: RepositoryName): void {
-    for (const key of this.#known.keys()) if (key.includes(` ${repository} `)) this.#known.delete(key);
+    for (const key of this.#known.keys()) if (key.includes(` ${repository} `) || key.includes(" list ")) this.#known.delete(key);
   }
 }
 
