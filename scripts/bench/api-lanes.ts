@@ -8,6 +8,7 @@ import { BRANCH, pushFirst, type SmallFile, smallFile } from "./small-push.ts";
 
 const PAGE = 500;
 const CHUNK_BYTES = 1024 * 1024;
+const ATTEMPTS = 5;
 
 export type Act = "resolve" | "reserve(500)" | "open and commit";
 
@@ -65,19 +66,18 @@ async function makeLane({ admin, makeRepository }: Registry, at: number): Promis
   return { path: `/api/v1/repositories/${repository}`, upload: encodeURIComponent(upload), parent: revision, file };
 }
 
+/** As every client of ours does, it asks again when it is told to: on a machine that others work on, Redis may be late. */
 function asker({ endpoint, token }: Registry, dispatcher: Agent): Ask {
   const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
   return async (method, path, body) => {
-    const answer = await request(endpoint + path, {
-      method,
-      headers,
-      dispatcher,
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    const text = await answer.body.text();
-    if (answer.statusCode >= 300)
-      throw new Error(`${method} ${path.slice(0, 80)} was answered with ${answer.statusCode}: ${text.slice(0, 300)}`);
-    return text;
+    for (let attempt = 1; ; attempt++) {
+      const text = body === undefined ? {} : { body: JSON.stringify(body) };
+      const answer = await request(endpoint + path, { method, headers, dispatcher, ...text });
+      const said = await answer.body.text();
+      if (answer.statusCode < 300) return said;
+      if (answer.statusCode !== 503 || attempt === ATTEMPTS)
+        throw new Error(`${method} ${path.slice(0, 80)} was answered with ${answer.statusCode}: ${said.slice(0, 300)}`);
+    }
   };
 }
 
