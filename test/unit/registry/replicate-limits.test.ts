@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CHUNK_PREFIX } from "../../../functions/registry/layout.ts";
 import { syncRepository } from "../../../functions/registry/replicate/bell.ts";
+import { FerryClient } from "../../../shared/client.ts";
+import type { Scope } from "../../../shared/contract/access.ts";
 import { FerryError } from "../../../shared/errors.ts";
 import { operationId } from "../../support/memory-app.ts";
-import type { Files } from "../../support/pusher.ts";
+import { digestOf, type Files } from "../../support/pusher.ts";
 import { addPolicy, MODEL, markersIn, type ReplicaWorld, replicaWorld, ring, settle, storeId } from "../../support/replica-world.ts";
 
 const FILES: Files = { a: "aaaa", b: "bbbb", c: "cccc", d: "dddd" };
@@ -183,4 +185,24 @@ test("10,000 wake-ups for one tag make one job, and each chunk is written once",
   assert.equal(eventsOf(world, "replica.completed").length, 1);
   assert.equal((await world.app.stores.get("west").bucket.list(CHUNK_PREFIX)).objects.length, 4);
   assert.equal(storeId("west"), "west");
+});
+
+test("a client that wants one store alone asks as late as it is told, four times more, and then says that it is not ready", async () => {
+  const world = await replicaWorld();
+  const { revision } = await world.pusher.push(MODEL, FILES);
+  const scopes: Scope[] = [{ repositories: "*", actions: ["pull"] }];
+  const { token } = await world.app.admin.call("createToken", { body: { name: "a reader", scopes } });
+  const waits: number[] = [];
+  const client = new FerryClient({
+    endpoint: world.app.admin.endpoint,
+    token,
+    fetch: world.app.fetch,
+    sleep: async (ms) => void waits.push(ms),
+    random: () => 0,
+  });
+  const body = { chunks: [digestOf("aaaa")], store: storeId("west") };
+  await assert.rejects(client.call("download", { repository: MODEL, params: { ref: revision.revision }, body }), {
+    code: "REPLICA_NOT_READY",
+  });
+  assert.deepEqual(waits, [5_000, 5_000, 5_000, 5_000]);
 });
