@@ -1,7 +1,7 @@
 /** The content of objects: small in memory, large in files, or counted and thrown away. Reads and writes block: it is a local disk. */
 import { createHash, type Hash } from "node:crypto";
 import { closeSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from "node:fs";
-import { MiB } from "../../../shared/units.ts";
+import { KiB, MiB } from "../../../shared/units.ts";
 
 /** Content up to this size is kept in memory, and checked against what its sender said of it. */
 export const SMALL_BYTES_MAX = MiB;
@@ -78,13 +78,30 @@ export class ContentWriter {
   }
 }
 
-const ZEROS = Buffer.alloc(SMALL_BYTES_MAX);
+/** A hole is made of whole blocks, whatever the pieces that a body comes in. */
+const BLOCK_BYTES = 16 * KiB;
+const ZEROS = Buffer.alloc(BLOCK_BYTES);
 
-/** Zeros become holes, so that a store of sparse files takes no more memory than they do. @returns the length of `bytes` */
+/** Zeros become holes, so that a store of sparse files takes little more memory than they do. @returns the length of `bytes` */
 function writeAt(file: number, bytes: Buffer, offset: number): number {
-  const isHole = bytes.length <= ZEROS.length && bytes.compare(ZEROS, 0, bytes.length) === 0;
-  if (!isHole) writeSync(file, bytes, 0, bytes.length, offset);
+  let from = 0;
+  for (let at = 0; at < bytes.length; at += blockLength(offset + at)) {
+    const end = Math.min(bytes.length, at + blockLength(offset + at));
+    if (bytes.compare(ZEROS, 0, end - at, at, end) !== 0) continue;
+    writeAll(file, bytes.subarray(from, at), offset + from);
+    from = end;
+  }
+  writeAll(file, bytes.subarray(from), offset + from);
   return bytes.length;
+}
+
+/** To the end of the block that `offset` is in. */
+function blockLength(offset: number): number {
+  return BLOCK_BYTES - (offset % BLOCK_BYTES);
+}
+
+function writeAll(file: number, bytes: Buffer, offset: number): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done, bytes.length - done, offset + done);
 }
 
 /** Reads a range of `content`, front to back. */
