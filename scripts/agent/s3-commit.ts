@@ -62,7 +62,7 @@ export async function commitPending(committing: Committing): Promise<Committed> 
   const held = branch.hold();
   try {
     const done = await overHead(committing, held.changes);
-    await branch.committed(held.upTo);
+    await branch.committed(held.changes);
     return done;
   } finally {
     held.release();

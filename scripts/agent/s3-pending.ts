@@ -29,9 +29,9 @@ const Copy = z.object({
 const Removal = z.object({ kind: z.literal("remove"), ...common });
 const Change = z.discriminatedUnion("kind", [Put, Copy, Removal]);
 const Opened = z.object({ kind: z.literal("opened"), repository: RepositoryName, branch: RefName, atMs: z.number() });
-/** Gone: a change that was taken back before it was committed. Committed: all up to this one, but what came over them since. */
+/** Gone: a change that was taken back before it was committed. Committed: these, by number, but what came over them since. */
 const Gone = z.object({ kind: z.literal("gone"), path: z.string() });
-const Committed = z.object({ kind: z.literal("committed"), upTo: z.int() });
+const Committed = z.object({ kind: z.literal("committed"), changes: z.array(z.int()) });
 const Line = z.discriminatedUnion("kind", [Opened, Put, Copy, Removal, Gone, Committed]);
 
 export type Put = z.infer<typeof Put>;
@@ -122,24 +122,26 @@ export class PendingBranch {
   }
 
   /** The changes now, whose objects stay until `release`. */
-  hold(): { changes: Change[]; upTo: number; release: () => void } {
+  hold(): { changes: Change[]; release: () => void } {
     this.#holders++;
     const release = () => {
       if (--this.#holders === 0) for (const put of this.#unneeded.splice(0)) this.#discard(put);
     };
-    return { changes: [...this.#changes.values()], upTo: this.#seq, release };
+    return { changes: [...this.#changes.values()], release };
   }
 
-  async committed(upTo: number): Promise<void> {
-    await this.#journal.add({ kind: "committed", upTo });
-    this.#forget(upTo);
+  /** @param changes and no others: one that was being acknowledged when they were held is not among them, whatever its number. */
+  async committed(changes: readonly Change[]): Promise<void> {
+    const numbers = changes.map(({ seq }) => seq);
+    await this.#journal.add({ kind: "committed", changes: numbers });
+    this.#forget(numbers);
     this.#seq++;
     if (this.#changes.size === 0) this.#shorten();
   }
 
   /** Throws all of it away. */
   async clear(): Promise<void> {
-    await this.committed(this.#seq);
+    await this.committed([...this.#changes.values()]);
   }
 
   /** Takes over what a journal says. */
@@ -147,7 +149,7 @@ export class PendingBranch {
     for (const raw of lines) {
       const line = Line.parse(raw);
       if (line.kind === "opened") continue;
-      if (line.kind === "committed") this.#forget(line.upTo);
+      if (line.kind === "committed") this.#forgetReplayed(line.changes);
       else if (line.kind === "gone") this.#changes.delete(line.path);
       else {
         this.#changes.delete(line.path);
@@ -184,8 +186,15 @@ export class PendingBranch {
     this.#changedAtMs = change.atMs;
   }
 
-  #forget(upTo: number): void {
-    for (const [path, change] of this.#changes) if (change.seq <= upTo) this.#take(path);
+  #forget(numbers: readonly number[]): void {
+    const gone = new Set(numbers);
+    for (const [path, change] of this.#changes) if (gone.has(change.seq)) this.#take(path);
+  }
+
+  /** While a journal is read, nothing is counted yet: files that nobody needs go when all of it was read. */
+  #forgetReplayed(numbers: readonly number[]): void {
+    const gone = new Set(numbers);
+    for (const [path, change] of this.#changes) if (gone.has(change.seq)) this.#changes.delete(path);
   }
 
   #take(path: string): void {
