@@ -46,11 +46,16 @@ class Stand {
 
   /** As a process that ended without a word, and the next one on the same folder. */
   async again(): Promise<Stand> {
-    this.pending.close();
-    this.spool.close();
+    this.close();
     // Its lock is let go a turn later.
     for (let turn = 0; turn < 3; turn++) await new Promise((wake) => setImmediate(wake));
     return Stand.open(this.path);
+  }
+
+  /** Or the next folder, which may get the same inode, is still this one's. */
+  close(): void {
+    this.pending.close();
+    this.spool.close();
   }
 
   files(): number {
@@ -62,8 +67,11 @@ class Stand {
 
 test("a file that is acknowledged while a commit runs is not taken by it, here and after a restart", async (t) => {
   const folder = tempFolder();
-  t.after(() => folder.remove());
   let stand = await Stand.open(join(folder.path, "s3"));
+  t.after(() => {
+    stand.close();
+    folder.remove();
+  });
   await stand.put("seen", "1");
   const coming = stand.put("coming", "22");
   // It has its number by now, and no line in the journal yet.
@@ -82,8 +90,11 @@ test("a file that is acknowledged while a commit runs is not taken by it, here a
 
 test("room is counted once: for what is overwritten, removed, committed, thrown away, and found again", async (t) => {
   const folder = tempFolder();
-  t.after(() => folder.remove());
   let stand = await Stand.open(join(folder.path, "s3"));
+  t.after(() => {
+    stand.close();
+    folder.remove();
+  });
   await stand.put("a", "x".repeat(100));
   await stand.put("a", "y".repeat(10));
   await stand.put("b", "z".repeat(20));
@@ -110,8 +121,11 @@ test("room is counted once: for what is overwritten, removed, committed, thrown 
 
 test("of a line that a crash cut off nobody was told: what stands before it counts, and what follows is kept", async (t) => {
   const folder = tempFolder();
-  t.after(() => folder.remove());
   let stand = await Stand.open(join(folder.path, "s3"));
+  t.after(() => {
+    stand.close();
+    folder.remove();
+  });
   await stand.put("a", "1");
   const [id = ""] = readdirSync(join(stand.path, "branches"));
   appendFileSync(join(stand.path, "branches", id, "journal"), '{"kind":"put","path":"torn"');
