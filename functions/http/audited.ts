@@ -54,8 +54,6 @@ const RULES: { [N in RouteName]: Rule<N> } = {
   listAgents: "never",
   warmMap: "never",
   readCounters: "never",
-  warmMap: "never",
-  readCounters: "never",
   warmth: "never",
   listWarmups: "never",
   readWarmup: "never",
