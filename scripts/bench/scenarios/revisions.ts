@@ -28,7 +28,7 @@ export const revisions: Scenario = {
     for (let count = FIRST_COUNT; count <= lab.options.revisions; count *= STEP) {
       await history.growTo(count);
       const cells = await measure(history);
-      lab.note(`${count} revisions measured`);
+      lab.note(`${count} revisions measured: ${cells.map(briefly).join(", ")}`);
       rows.push({ name: String(count), cells });
     }
     const columns = [
@@ -145,6 +145,11 @@ async function measure({ client, repository, file, oldest, redis, store }: Histo
     commands,
     requests,
   ];
+}
+
+/** For whoever waits, and in case that the longest is never done. */
+function briefly(cell: Cell): string {
+  return String(cell !== null && typeof cell === "object" ? Math.round(cell.median * 10) / 10 : cell);
 }
 
 /** Milliseconds of what `prepare` gives, run by run. */
