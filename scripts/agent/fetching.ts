@@ -11,7 +11,7 @@ export type FetchEnd = { kind: "whole" } | { kind: "slow" } | { kind: "disk"; er
 /**
  * A peer that gives less than the floor for a second is suspected to crawl, and asked how much of the chunk it has. One that has no more
  * waits for somebody else, which is no fault of its own, but not for longer than `standstillMs`. One that has more, twice, crawls: it is
- * left at once. One that does not answer is left after `silentMs`: the machine may be busy.
+ * left at once, unless it took long to say so, for then the machine is busy. One that does not answer is left after `silentMs`.
  */
 export type PeerPatience = { silentMs: number; standstillMs: number };
 export const PATIENCE: PeerPatience = { silentMs: 4_000, standstillMs: 60_000 };
@@ -83,6 +83,10 @@ function sinkOf(filling: Filling): BodySink {
   };
 }
 
+/** How often a peer has to be ahead of what it gives, and how much oftener for each tick that it took to say so: then all are slow. */
+const TIMES_AHEAD = 2;
+const TIMES_BUSY = 4;
+
 class Watch {
   readonly #filling: Filling;
   readonly #suspicion: Suspicion;
@@ -92,6 +96,9 @@ class Watch {
   #silentMs = 0;
   #isAsking = false;
   #timesAhead = 0;
+  #waitingTicks = 0;
+  /** How many ticks the newest answer took: many where peers, or we, have little processor time. */
+  #answerTicks = 0;
 
   constructor(filling: Filling, suspicion: Suspicion, flow: Flow) {
     this.#filling = filling;
@@ -109,17 +116,23 @@ class Watch {
     const isSlow = (this.#flow.rate ?? Number.POSITIVE_INFINITY) < floor();
     this.#silentMs = isSlow ? this.#silentMs + TICK_MS : 0;
     if (!isSlow) this.#timesAhead = 0;
-    else if (!this.#isAsking) {
-      this.#isAsking = true;
+    else if (this.#isAsking) this.#waitingTicks++;
+    else {
+      [this.#isAsking, this.#waitingTicks] = [true, 0];
       void progress().then((told) => this.#told(told));
     }
-    return this.#timesAhead >= 2 || this.#standingMs >= patience.standstillMs || this.#silentMs >= patience.silentMs;
+    return (
+      this.#timesAhead >= TIMES_AHEAD + TIMES_BUSY * this.#answerTicks ||
+      this.#standingMs >= patience.standstillMs ||
+      this.#silentMs >= patience.silentMs
+    );
   }
 
   #told(bytes: number | null): void {
     this.#isAsking = false;
     if (bytes === null) return;
     this.#silentMs = 0;
+    this.#answerTicks = this.#waitingTicks;
     // Of a small chunk half is much. The last byte comes when the peer has seen all to be right.
     const much = Math.min(this.#suspicion.floor(), Math.max(1, (this.#filling.chunk.size - 1) / 2));
     this.#timesAhead = bytes - this.#filling.bytes > much ? this.#timesAhead + 1 : 0;

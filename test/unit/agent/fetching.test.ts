@@ -25,7 +25,11 @@ afterEach(() => folder.remove());
 /** Ticks until the fetch ends, null when it goes on; the peer gives and tells what it is told to, tick by tick. */
 async function ticksUntilLeft(
   t: TestContext,
-  { bytesPerTick, told, limitSeconds = 100 }: { bytesPerTick: number; told: (own: number) => number | null; limitSeconds?: number },
+  {
+    bytesPerTick,
+    told,
+    limitSeconds = 100,
+  }: { bytesPerTick: number; told: (own: number) => number | null | Promise<number>; limitSeconds?: number },
 ): Promise<number | null> {
   t.mock.timers.enable({ apis: ["setInterval"] });
   const bytes = randomBytes(SIZE);
@@ -69,6 +73,13 @@ test("a peer that has the chunk and gives too little of it is left within two se
 test("so is one that gives nothing at all", async (t) => {
   const ticks = await ticksUntilLeft(t, { bytesPerTick: 0, told: () => SIZE });
   assert.ok(ticks !== null && ticks <= 2 * SECOND, `${ticks}`);
+});
+
+test("one that takes long to say how much it has is busy, and is left later", async (t) => {
+  // Answers come two ticks after the question.
+  const late = () => new Promise<number>((resolve) => setImmediate(() => setImmediate(() => setImmediate(() => resolve(SIZE)))));
+  const ticks = await ticksUntilLeft(t, { bytesPerTick: 2_500, told: late });
+  assert.ok(ticks !== null && ticks > 4 * SECOND && ticks < 30 * SECOND, `${ticks}`);
 });
 
 test("one that gives enough stays", async (t) => {
