@@ -552,7 +552,7 @@ export const ERRORS = {
     next: "Give a folder on a local disk that this process may write to with --cache.",
   },
   AGENT_READS_ONLY: {
-    status: 405,
+    status: 403,
     retryable: false,
     message: "this cache only reads; uploads go to the registry itself",
     next: "Set HF_ENDPOINT to the registry's own address.",

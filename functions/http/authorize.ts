@@ -26,17 +26,18 @@ export async function authenticated(c: EdgeContext, route: RouteSpec): Promise<C
 
 const Named = z.object({ repository: RepositoryName });
 
-/** The repository of the path, once the caller may do what the route needs. Without one, the deployment's own right is asked. */
-export function scoped(c: EdgeContext, route: RouteSpec, caller: Caller): RepositoryName | undefined {
-  if (route.needs === "public" || route.needs === "token") return undefined;
-  const { namespace, name, store } = c.req.param();
-  if (route.deployment) {
-    demandDeployment(caller, route.needs, StoreId.safeParse(store).data);
-    return undefined;
-  }
-  const { repository } = parsed(Named, { repository: `${namespace}/${name}` }, "path");
-  demand(caller, route.needs, repository);
-  return repository;
+/** The repository of the path, for routes that ask for a right to one. */
+export function repositoryIn(c: EdgeContext, route: RouteSpec): RepositoryName | undefined {
+  if (route.needs === "public" || route.needs === "token" || route.deployment) return undefined;
+  const { namespace, name } = c.req.param();
+  return parsed(Named, { repository: `${namespace}/${name}` }, "path").repository;
+}
+
+/** Throws when the caller may not do what the route needs: with this repository, or, without one, with the deployment. */
+export function demandRight(c: EdgeContext, route: RouteSpec, caller: Caller, repository: RepositoryName | undefined): void {
+  if (route.needs === "public" || route.needs === "token") return;
+  if (repository !== undefined) demand(caller, route.needs, repository);
+  else demandDeployment(caller, route.needs, StoreId.safeParse(c.req.param("store")).data);
 }
 
 /** For routes that sign requests to a store: the right must reach it, whether it is named or not. Throws PERMISSION_DENIED. */

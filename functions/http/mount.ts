@@ -19,7 +19,7 @@ import type { RepositoryName, StoreId } from "../../shared/names.ts";
 import type { Caller, Ports } from "../registry/ports.ts";
 import { getRepository } from "../registry/repositories.ts";
 import { audit, type Seen } from "./audited.ts";
-import { authenticated, demandSigning, scoped } from "./authorize.ts";
+import { authenticated, demandRight, demandSigning, repositoryIn } from "./authorize.ts";
 import { BODY_BYTES_MAX, PUBLIC_BODY_BYTES_MAX, readJson } from "./body.ts";
 import type { Edge, EdgeContext, Services } from "./edge.ts";
 import { parsed, queryOf } from "./input.ts";
@@ -107,7 +107,8 @@ async function answerOf<N extends RouteName>(c: EdgeContext, name: N, handle: Ha
 async function admitted<N extends RouteName>(c: EdgeContext, name: N, caller: Caller, seen: Seen<N>): Promise<RepositoryName | undefined> {
   const route: RouteSpec = ROUTES[name];
   try {
-    seen.named = scoped(c, route, caller);
+    seen.named = repositoryIn(c, route);
+    demandRight(c, route, caller, seen.named);
   } catch (error) {
     await spend(c, caller, { requests: REFUSAL_COST, urls: 0 });
     seen.denied = error instanceof FerryError && error.code !== "REQUEST_INVALID";

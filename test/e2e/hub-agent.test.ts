@@ -101,7 +101,7 @@ describe("clients of the Hub on an agent", () => {
       assert.equal((await fetch(hubOf(withXet) + path)).status, 401, path);
     }
     const upload = await fetch(`${hubOf(agent)}/api/repos/create`, { method: "POST", headers: { authorization: `Bearer ${world.token}` } });
-    assert.equal(upload.status, 405);
+    assert.equal(upload.status, 403);
     assert.match(upload.headers.get("x-error-message") ?? "", /uploads go to the registry/);
   });
 

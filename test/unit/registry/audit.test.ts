@@ -118,6 +118,11 @@ test("refused rights are written before the answer, whatever the answer says; re
     "createToken SCOPE_EXCEEDED",
   ]);
   assert.equal(
+    (await written(app)).slice(before).find(({ act }) => act === "describeRepository")?.repository,
+    "secret/model",
+    "the trail knows what was asked for",
+  );
+  assert.equal(
     (await written(app)).find(({ result }) => result === "ADDRESS_DENIED")?.caller?.name,
     "bound",
     "the trail knows whose token it is",
