@@ -28,9 +28,14 @@ local function deploy(revision, stores)
   if stores == '' then redis.call('HDEL', head, 'd:' .. revision) else note('d:' .. revision, stores) end
 end
 
--- Seq of the record that names an envelope.
-local function namer(attempt)
-  return string.match(redis.call('HGET', revisions, 'e:' .. attempt) or '', '^%d+') or '0'
+-- Envelopes, and for each the seq of the record that names it and of this one, which ends it.
+local function ended(envelopes)
+  local fates, named = {}, redis.call('HMGET', revisions, unpack(envelopes))
+  for i, envelope in ipairs(envelopes) do
+    fates[2 * i - 1] = envelope
+    fates[2 * i] = (string.match(named[i] or '', '^%d+') or '0') .. ' ' .. ARGV[1]
+  end
+  return fates
 end
 
 local function named()
@@ -90,8 +95,7 @@ end
 change['adopt'] = function()
   local before, old, after = string.match(redis.call('HGET', revisions, name) or '', '^([^ ]* %d+ )(%S+)(.*)$')
   if old then
-    local fates = {'e:' .. old, namer(old) .. ' ' .. ARGV[1], 'e:' .. ARGV[7], ARGV[1]}
-    redis.call('HSET', revisions, name, before .. ARGV[7] .. after, unpack(fates))
+    redis.call('HSET', revisions, name, before .. ARGV[7] .. after, 'e:' .. ARGV[7], ARGV[1], unpack(ended({'e:' .. old})))
   end
   mark('revisions', revisions, order)
 end
@@ -106,7 +110,7 @@ change['settings'] = function() note('settings', name) end
 change['delete'] = function() move(name) end
 change['undelete'] = function() move('') end
 change['purge'] = function()
-  local gone, places, fates, sizeBytes, newBytes, newChunks = {}, {}, {}, 0, 0, 0
+  local gone, places, envelopes, deploys, sizeBytes, newBytes, newChunks = {}, {}, {}, {}, 0, 0, 0
   for revision, entry in named() do
     local seq, attempt, size, bytes, chunks, branch = string.match(entry, '^[^ ]+ (%d+) (%S+) (%S+) (%S+) (%S+) (%S+)')
     if seq then
@@ -114,16 +118,16 @@ change['purge'] = function()
       gone[#gone + 1] = revision
       places[#places + 1] = place
       places[#places + 1] = branch .. place
-      fates[#fates + 1] = 'e:' .. attempt
-      fates[#fates + 1] = namer(attempt) .. ' ' .. ARGV[1]
+      envelopes[#envelopes + 1] = 'e:' .. attempt
+      deploys[#deploys + 1] = 'd:' .. revision
       sizeBytes, newBytes, newChunks = sizeBytes + size, newBytes + bytes, newChunks + chunks
     end
   end
   if #gone > 0 then
     redis.call('HDEL', revisions, unpack(gone))
     redis.call('ZREM', order, unpack(places))
-    redis.call('HSET', revisions, unpack(fates))
-    for _, revision in ipairs(gone) do deploy(revision, '') end
+    redis.call('HSET', revisions, unpack(ended(envelopes)))
+    redis.call('HDEL', head, unpack(deploys))
     use(-sizeBytes, -newBytes, -newChunks)
   end
   mark('revisions', revisions, order)
