@@ -123,7 +123,7 @@ async function pullInProcess(order: PullOrder, hidden: string | undefined): Prom
   return JSON.parse(stdout) as Pulled;
 }
 
-async function startAgent({ id, flags = [], cache = "", env = {} }: AgentOptions): Promise<AgentProcess> {
+export async function startAgent({ id, flags = [], cache = "", env = {} }: AgentOptions): Promise<AgentProcess> {
   const socket = join(cache, "agent.sock");
   const argv = [
     "agent",
