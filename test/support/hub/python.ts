@@ -15,16 +15,32 @@ export function pythonWith(packages: readonly string[]): Python | string {
   const folder = join(CACHE, createHash("sha256").update(packages.join(" ")).digest("hex").slice(0, 12));
   const python = { bin: (program: string) => join(folder, "bin", program) };
   const done = join(folder, "installed");
-  if (existsSync(done)) return python;
-  rmSync(folder, { recursive: true, force: true });
   mkdirSync(CACHE, { recursive: true });
+  return alone(`${folder}.lock`, () => (existsSync(done) ? python : install(packages, folder, done)));
+}
+
+/** Test files that run beside each other want the same environment. A lock that nobody gave back is broken. */
+function alone<T>(lock: string, work: () => T): T {
+  const endMs = Date.now() + 2 * INSTALL_MS;
+  const isTaken = () => mkdirSync(lock, { recursive: true }) === undefined;
+  while (isTaken() && Date.now() < endMs) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+  try {
+    return work();
+  } finally {
+    rmSync(lock, { recursive: true, force: true });
+  }
+}
+
+function install(packages: readonly string[], folder: string, done: string): Python | string {
+  const python = { bin: (program: string) => join(folder, "bin", program) };
+  rmSync(folder, { recursive: true, force: true });
   const made = spawnSync("python3", ["-m", "venv", folder], { encoding: "utf8", timeout: 60_000 });
   if (made.status !== 0) return "python3 makes no virtual environment here";
-  const install = spawnSync(python.bin("pip"), ["install", "-q", "--disable-pip-version-check", ...packages], {
+  const installed = spawnSync(python.bin("pip"), ["install", "-q", "--disable-pip-version-check", ...packages], {
     encoding: "utf8",
     timeout: INSTALL_MS,
   });
-  if (install.status !== 0) return `pip can't install ${packages.join(" ")} here`;
+  if (installed.status !== 0) return `pip can't install ${packages.join(" ")} here`;
   writeFileSync(done, packages.join("\n"));
   return python;
 }
