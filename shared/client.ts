@@ -14,7 +14,7 @@ import {
   type Routes,
   repositoryParams,
 } from "./contract/routes.ts";
-import { type ErrorDetails, FerryError, isErrorCode, problemOf } from "./errors.ts";
+import { type ErrorCode, type ErrorDetails, FerryError, isErrorCode, problemOf } from "./errors.ts";
 import type { RepositoryName, StoreId } from "./names.ts";
 
 export type ClientOptions = {
@@ -62,8 +62,16 @@ export class FerryClient {
     this.#options = options;
   }
 
-  /** Calls a route by name. Throws FerryError with the server's code, or ENDPOINT_UNREACHABLE, ANSWER_INVALID. */
-  async call<N extends RouteName>(name: N, input: Input<Routes[N]>, signal?: AbortSignal): Promise<RouteAnswer<Routes[N]>> {
+  /**
+   * Calls a route by name. Throws FerryError with the server's code, or ENDPOINT_UNREACHABLE, ANSWER_INVALID.
+   * @param final what the caller does not wait for, although it may pass.
+   */
+  async call<N extends RouteName>(
+    name: N,
+    input: Input<Routes[N]>,
+    signal?: AbortSignal,
+    final?: ErrorCode,
+  ): Promise<RouteAnswer<Routes[N]>> {
     const route: RouteSpec = ROUTES[name];
     const given = input as { repository?: RepositoryName; params?: Record<string, string>; query?: object; body?: unknown };
     const url = this.#url(route, given);
@@ -79,7 +87,7 @@ export class FerryClient {
           continue;
         }
         const last = attempt >= this.#attempts;
-        if (last || signal?.aborted || !(error instanceof FerryError) || !error.retryable) throw error;
+        if (last || signal?.aborted || !(error instanceof FerryError) || !error.retryable || error.code === final) throw error;
         await this.#options.sleep(this.#backoffMs(attempt, error), signal);
       }
     }

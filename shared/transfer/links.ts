@@ -6,7 +6,7 @@
 import type { FerryClient } from "../client.ts";
 import { DOWNLOAD_PAGE_MAX } from "../contract/downloads.ts";
 import type { Digest } from "../digest.ts";
-import { FerryError } from "../errors.ts";
+import { type ErrorCode, FerryError } from "../errors.ts";
 import type { RepositoryName, RevisionId, StoreId } from "../names.ts";
 import { downloadUrl } from "../tickets.ts";
 import { GiB } from "../units.ts";
@@ -100,7 +100,7 @@ export class Links {
     for (const { id } of answer.stores) {
       if (this.#left.has(id)) continue;
       try {
-        await this.#ask([digest], id);
+        await this.#ask([digest], id, "REPLICA_NOT_READY");
       } catch {
         // It is no replica of this revision, or not reachable from here.
         signal.throwIfAborted();
@@ -143,12 +143,12 @@ export class Links {
     return page;
   }
 
-  async #ask(digests: Digest[], from: StoreId | undefined): Promise<Map<Digest, Link>> {
+  async #ask(digests: Digest[], from: StoreId | undefined, final?: ErrorCode): Promise<Map<Digest, Link>> {
     const { client, repository, revision, machine, signal } = this.#setting;
     const askedAtMs = machine.nowMs();
     const near = from === undefined && this.#left.size === 0 ? client.near : undefined;
     const body = { chunks: digests, ...(from === undefined ? {} : { store: from }), ...(near === undefined ? {} : { near }) };
-    const batch = await client.call("download", { repository, params: { ref: revision }, body }, signal);
+    const batch = await client.call("download", { repository, params: { ref: revision }, body }, signal, final);
     const freshUntilMs = askedAtMs + batch.expiresInSeconds * 1000 * FRESH_SHARE;
     return new Map(batch.items.map((item) => [item.sha256, { url: downloadUrl(batch, item), store: batch.store, freshUntilMs }]));
   }

@@ -75,7 +75,7 @@ for (const { name, engine } of ENGINES) {
         const named = existsSync(destination) ? readdirSync(destination).filter((file) => file.startsWith("m")) : [];
         context.diagnostic(`${named.length} of 6 files have their names`);
         assert.ok(named.length < 6);
-        const [right, found] = [snapshot(source), snapshot(destination)];
+        const [right, found] = [snapshot(source), named.length > 0 ? snapshot(destination) : {}];
         for (const file of named) assert.equal(found[file], right[file], file);
       }),
     ));

@@ -163,6 +163,14 @@ test("a deployment that has answered before is asked more often: it is there, an
   assert.equal(before.sent.length, 10);
 });
 
+test("what a caller says it won't wait for is told at once, and all else is asked again", async () => {
+  const download = (client: FerryClient) =>
+    client.call("download", { repository: MODEL, params: { ref: "main" }, body: { chunks: [] } }, undefined, "REPLICA_NOT_READY");
+  const { client, sent, sleptMs } = scripted([problem("INDEX_UNAVAILABLE", 503), problem("REPLICA_NOT_READY", 503)]);
+  assert.equal((await failureOf(download(client))).code, "REPLICA_NOT_READY");
+  assert.deepEqual([sent.length, sleptMs.length], [2, 1]);
+});
+
 test("waits grow, never beyond ten seconds, and never end before the server asked, up to a minute", async () => {
   const patient = scripted([problem("INDEX_UNAVAILABLE", 503)], { attempts: 12, random: () => 1 });
   await failureOf(patient.client.call("whoAmI", {}));
