@@ -20,6 +20,7 @@ const PROGRAMS = {
   build: ["scripts/build.ts"],
   token: ["scripts/token.ts"],
   bridge: ["scripts/bridge.ts"],
+  docs: ["scripts/docs.ts"],
   ferry: ["scripts/ferry.ts"],
 };
 

@@ -1,6 +1,6 @@
 /**
  * Writes the parts of pages that the program knows better: `docs/cli.md` from the command table, `docs/api.md` from the route table,
- * `docs/errors.md` from the table of errors, the figures of README from docs/benchmarks. `node scripts/docs.ts` after a change of one of
+ * `docs/errors.md` from the table of errors, the figures of README from docs/benchmarks. `npm run docs` after a change of one of
  * them; a test tells when it was forgotten.
  */
 import { readFileSync, writeFileSync } from "node:fs";

@@ -14,7 +14,7 @@ const read = (file: string) => readFileSync(pathOf(file), "utf8");
 for (const { file, rewrite } of GENERATED) {
   test(`${file} is as its tables say`, () => {
     if (isUpdating) writeFileSync(pathOf(file), rewrite(read(file)));
-    assert.equal(read(file), rewrite(read(file)), "run `node scripts/docs.ts`");
+    assert.equal(read(file), rewrite(read(file)), "run `npm run docs`");
   });
 }
 
