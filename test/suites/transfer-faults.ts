@@ -14,7 +14,7 @@ import { type Bench, withBench } from "../support/transfer-bench.ts";
 import { plant, randomTensor, safetensors, snapshot } from "../support/trees.ts";
 
 const CHILD = fileURLToPath(new URL("../support/transfer-child.ts", import.meta.url));
-const KILLS = 12;
+const KILLS = Number(process.env["FERRY_KILLS"] ?? 12);
 /** What a killed transfer may have to move again: the chunk of each of its four connections, and as many that had just come. */
 const LOST_BYTES_MAX = 8 * 5 * MiB;
 
