@@ -24,7 +24,8 @@ const AT_ONCE = 8;
 const ROUNDS = 5;
 const SHARE_MIN = 0.5;
 
-type Server = { name: string; pid: number; url: string; cpuS: number[]; rate: number[] };
+/** `first`: what is listed, and what is asked for by HEAD, before anything is read. */
+type Server = { name: string; pid: number; first: string[]; url: string; cpuS: number[]; rate: number[] };
 
 export const s3Door: Scenario = {
   name: "s3-door",
@@ -44,14 +45,17 @@ export const s3Door: Scenario = {
     const key = await presigner(door, ferry.registry.token);
     const [file] = data.files;
     if (file === undefined) throw new Error("there is no file to read");
-    const url = await key(`${repository}/main/${file.name}`);
-    const servers: Server[] = [{ name: "ferry agent --s3", pid: running.child.pid, url, cpuS: [], rate: [] }];
+    const path = `${repository}/main/${file.name}`;
+    const [bucket = "", prefix = ""] = repository.split("/");
+    const first = [await key(bucket, "GET", { "list-type": "2", prefix: `${prefix}/main/` }), await key(path, "HEAD")];
+    const url = await key(path);
+    const servers: Server[] = [{ name: "ferry agent --s3", pid: running.child.pid, first, url, cpuS: [], rate: [] }];
     const nginxFolder = join(folder, "nginx");
     mkdirSync(nginxFolder);
     const nginx = await startNginx(nginxFolder, data.folder);
     if (nginx !== null) {
       lab.onClose(() => nginx.child.stop());
-      servers.push({ name: "nginx", pid: nginx.child.pid, url: `${nginx.url}/${file.name}`, cpuS: [], rate: [] });
+      servers.push({ name: "nginx", pid: nginx.child.pid, first: [], url: `${nginx.url}/${file.name}`, cpuS: [], rate: [] });
     }
     for (let round = -1; round < (lab.options.rounds ?? ROUNDS); round++)
       for (const server of servers) await read(server, { sizeBytes: file.sizeBytes, home, counts: round >= 0 });
@@ -62,14 +66,14 @@ export const s3Door: Scenario = {
 /** The whole file once. The first round brings it into the cache, and does not count. */
 async function read(server: Server, { sizeBytes, home, counts }: { sizeBytes: number; home: string; counts: boolean }): Promise<void> {
   const before = treeCpuS(server.pid);
-  const { wallS } = await runMeasured(curl(server.url, sizeBytes, home), []);
+  const { wallS } = await runMeasured(curl(server, sizeBytes, home), []);
   if (!counts) return;
   server.cpuS.push((treeCpuS(server.pid) - before) / (sizeBytes / GiB));
   server.rate.push(sizeBytes / 1e6 / wallS);
 }
 
-function curl(url: string, sizeBytes: number, home: string): Command {
-  const asked: string[] = [];
+function curl({ first, url }: Server, sizeBytes: number, home: string): Command {
+  const asked = first.map((one, at) => `url = "${one}"\noutput = "/dev/null"\n${at === 1 ? "head\n" : ""}fail\nsilent\nshow-error\n`);
   for (let from = 0; from < sizeBytes; from += RANGE_BYTES) {
     const range = `${from}-${Math.min(sizeBytes, from + RANGE_BYTES) - 1}`;
     asked.push(`url = "${url}"\nrange = "${range}"\noutput = "/dev/null"\nfail\nsilent\nshow-error\n`);
@@ -86,14 +90,17 @@ function doorIn(logFile: string): string {
 }
 
 /** Signs as clients do, by version 4. */
-async function presigner(door: string, token: string): Promise<(key: string) => Promise<string>> {
+async function presigner(
+  door: string,
+  token: string,
+): Promise<(key: string, method?: string, query?: Record<string, string>) => Promise<string>> {
   const answer = await fetch(`${door}/-/credentials`, { method: "POST", headers: { authorization: `Bearer ${token}` } });
   const credentials = (await answer.json()) as { accessKeyId: string; secretAccessKey: string };
   const client = new S3Client({ region: "us-east-1", credentials });
   const signer = new S3RequestPresigner({ ...client.config });
   const { host, hostname, port } = new URL(door);
-  return async (key) => {
-    const asked = { method: "GET", protocol: "http:", hostname, port: Number(port), path: `/${key}`, headers: { host }, query: {} };
+  return async (key, method = "GET", asking = {}) => {
+    const asked = { method, protocol: "http:", hostname, port: Number(port), path: `/${key}`, headers: { host }, query: asking };
     const { query } = await signer.presign(asked, { expiresIn: 86_400 });
     const words = Object.entries(query ?? {}).map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`);
     return `${door}/${key}?${words.join("&")}`;
