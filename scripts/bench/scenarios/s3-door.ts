@@ -2,13 +2,13 @@
  * The S3 door of an agent as Run:ai's model streamer reads from it: list, head, then eight ranges of 8 MiB at the same time until the file is
  * whole, once all of it is in the cache; beside nginx serving the same file from the same disk. curl is the client of both.
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, closeSync, mkdirSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { S3Client } from "@aws-sdk/client-s3";
 import { S3RequestPresigner } from "@aws-sdk/s3-request-presigner";
 import { GiB, MiB } from "../../../shared/units.ts";
 import { startAgent, startNginx } from "../agent.ts";
-import { makeDataset } from "../data.ts";
+import { type Dataset, makeDataset } from "../data.ts";
 import type { Lab } from "../lab.ts";
 import { treeCpuS } from "../measure/proc.ts";
 import { type Command, runMeasured } from "../measure/run-command.ts";
@@ -21,6 +21,7 @@ import { NotHere, type Scenario } from "../scenario.ts";
 const SIZE_BYTES = 2 * GiB;
 const RANGE_BYTES = 8 * MiB;
 const AT_ONCE = 8;
+const TENSOR_BYTES = 64 * MiB;
 const ROUNDS = 5;
 const SHARE_MIN = 0.5;
 
@@ -35,6 +36,7 @@ export const s3Door: Scenario = {
     const store = await lab.store("http");
     const ferry = { program: await lab.ferry(), registry: await lab.registry(store), store };
     const data = makeDataset(lab.folder("s3-data", "disk"), { count: 1, sizeBytes: lab.options.size ?? SIZE_BYTES, seed: "s3" });
+    const file = asSafetensors(data);
     const { repository, token } = await ferry.registry.makeRepository("s3");
     const home = lab.folder("home", "disk");
     await runMeasured(ferryCommand(ferry, ["push", data.folder, repository], { token, home }), []);
@@ -43,8 +45,6 @@ export const s3Door: Scenario = {
     lab.onClose(() => running.child.stop());
     const door = doorIn(join(folder, "agent.log"));
     const key = await presigner(door, ferry.registry.token);
-    const [file] = data.files;
-    if (file === undefined) throw new Error("there is no file to read");
     const path = `${repository}/main/${file.name}`;
     const [bucket = "", prefix = ""] = repository.split("/");
     const first = [await key(bucket, "GET", { "list-type": "2", prefix: `${prefix}/main/` }), await key(path, "HEAD")];
@@ -62,6 +62,27 @@ export const s3Door: Scenario = {
     return report(lab, servers, file.sizeBytes);
   },
 };
+
+/** Its one file as tensors of 64 MiB. */
+function asSafetensors({ folder, files: [file] }: Dataset): { name: string; sizeBytes: number } {
+  if (file === undefined) throw new Error("there is no file to read");
+  const tensors: Record<string, unknown> = {};
+  for (let from = 0; from < file.sizeBytes; from += TENSOR_BYTES) {
+    const to = Math.min(file.sizeBytes, from + TENSOR_BYTES);
+    tensors[`t${from / TENSOR_BYTES}`] = { dtype: "U8", shape: [to - from], data_offsets: [from, to] };
+  }
+  const header = Buffer.from(JSON.stringify(tensors));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(header.length));
+  const path = join(folder, "model.safetensors");
+  writeFileSync(path, Buffer.concat([length, header]));
+  const source = openSync(file.path, "r");
+  const piece = Buffer.alloc(8 * MiB);
+  for (let read = readSync(source, piece); read > 0; read = readSync(source, piece)) appendFileSync(path, piece.subarray(0, read));
+  closeSync(source);
+  rmSync(file.path);
+  return { name: "model.safetensors", sizeBytes: 8 + header.length + file.sizeBytes };
+}
 
 /** The whole file once. The first round brings it into the cache, and does not count. */
 async function read(server: Server, { sizeBytes, home, counts }: { sizeBytes: number; home: string; counts: boolean }): Promise<void> {
