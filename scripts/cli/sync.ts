@@ -1,26 +1,21 @@
-/** `ferry sync status|run|verify|execute` and `ferry promote`: what is where, and getting it there. */
+/** `ferry sync status|run|cancel|verify|execute` and `ferry promote`: what is where, and getting it there. */
 import { hostname } from "node:os";
 import type { Command } from "commander";
 import * as z from "zod";
 import type { ReplicaJobState, SyncStatus, SyncStep, VerifyAnswer, VerifyRequest } from "../../shared/contract/replication.ts";
-import { type RepositoryName, StoreId } from "../../shared/names.ts";
+import type { RepositoryName } from "../../shared/names.ts";
 import { executeTasks } from "../agent/execute.ts";
 import type { Act } from "./act.ts";
 import { type Cli, GlobalFlags } from "./cli.ts";
 import type { ExitName } from "./exit.ts";
 import { newOperationId } from "./operation.ts";
+import { addSyncCancel } from "./sync-cancel.ts";
 import { bytesText, counted, durationText, plain, table } from "./text.ts";
-import { countValue, RepositoryValue, StoresValue } from "./values.ts";
+import { countValue, RepositoryValue, StoresValue, StoreValue } from "./values.ts";
 
 const PAUSE_MS = 1_000;
 
 const Status = GlobalFlags.extend({ args: z.array(RepositoryValue).max(1) });
-const StoreValue = z.string().transform((text, context): StoreId => {
-  const parsed = StoreId.safeParse(text);
-  if (parsed.success) return parsed.data;
-  context.addIssue(`'${text}' is not a store's id; see \`ferry store ls\``);
-  return z.NEVER;
-});
 const Verify = GlobalFlags.extend({ args: z.tuple([RepositoryValue]), store: StoreValue });
 const Execute = GlobalFlags.extend({ stores: StoresValue, parallel: countValue(1, 32).default(6), once: z.boolean().default(false) });
 const Promote = GlobalFlags.extend({ dryRun: z.boolean().default(false) });
@@ -33,6 +28,7 @@ export function addSync(program: Command, act: Act): void {
     .argument("[repository]", "namespace/name")
     .action(act(Status, status));
   sync.command("run").description("Compare and copy now, until nothing is left to do or nothing gets on.").action(act(GlobalFlags, run));
+  addSyncCancel(sync, act);
   sync
     .command("verify")
     .description("Look whether a store has every chunk of a repository's replicas. What is missing is copied again.")

@@ -168,6 +168,13 @@ export const MetricsValue = LabelsValue.transform((metrics, context): Record<str
   return metrics;
 });
 
+export const StoreValue = z.string().transform((text, context): StoreId => {
+  const parsed = StoreId.safeParse(text);
+  if (parsed.success) return parsed.data;
+  context.addIssue(`'${text}' is not a store's id; see \`ferry store ls\``);
+  return z.NEVER;
+});
+
 export const StoresValue = z.string().transform((text, context): StoreId[] => {
   const parsed = z.array(StoreId).min(1).safeParse(text.split(","));
   if (parsed.success) return parsed.data;

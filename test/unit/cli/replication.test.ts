@@ -36,3 +36,28 @@ test("policies are made, looked at, run and removed as written in golden/cli/pol
   ]);
   assertGolden("cli/policies.txt", stableIds(made + ran));
 });
+
+test("jobs of replication are ended by name as written in golden/cli/sync-cancel.txt", async () => {
+  const world = await replicaWorld();
+  // Jobs that only machines beside the store may copy are there as long as no such machine comes.
+  Object.assign(world.app.stores.get("west").profile, { reach: "agent" });
+  const everything = { repositories: "*", actions: ["admin" as const] };
+  const { token } = await world.app.admin.call("createToken", { body: { name: "Ada", scopes: [everything] } });
+  await world.pusher.push(MODEL, { "config.json": "{}" }, { message: "first" });
+  await settle(world);
+  const begun = await transcriptOf(world.app, token, [
+    [["policy", "create", "west", "--repositories", "team/*", "--stores", "west", "--trigger", "manual"]],
+    [["policy", "run", "west"]],
+  ]);
+  await settle(world);
+  const ended = await transcriptOf(world.app, token, [
+    [["sync", "status"]],
+    [["sync", "cancel", "team/model@main", "--store", "east"]],
+    [["sync", "cancel", "team/model@unknown"]],
+    [["policy", "rm", "west"]],
+    [["sync", "cancel", "team/model@main", "--store", "west"]],
+    [["sync", "status"]],
+    [["sync", "cancel", "team/model", "--json"]],
+  ]);
+  assertGolden("cli/sync-cancel.txt", stableIds(begun + ended));
+});

@@ -20,7 +20,6 @@ const BY_OTHERS: Record<string, string> = {
   warmth: "KEDA and readiness gates; `ferry warm status` tells more",
   receiveWebhook: "other systems",
   readCounters: "programs that reckon with figures; /metrics has the same for Prometheus",
-  cancelJob: "a policy or a tag would ask for it again: `ferry policy rm`, `ferry untag`",
   diff: "the console; `ferry diff` compares manifests itself, and tensors with them",
 };
 

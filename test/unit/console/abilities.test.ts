@@ -1,7 +1,7 @@
 /** Whatever the console can do, the API and `ferry` can do: docs/console.md has a row for each route that pages call, and it is true. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
@@ -21,8 +21,7 @@ const sourcesOf = (...folders: string[]) =>
 /** Names of routes in calls, whatever is between. */
 const called = (text: string) => new Set([...text.matchAll(/\bcall\(\s*"(\w+)"/g)].map(([, name = ""]) => name));
 
-/** What pages and commands alike are made of. */
-const COMMON = sourcesOf("shared/transfer", "shared/health", "shared/costs") + readFileSync(root("shared/deployment-usage.ts"), "utf8");
+/** What the shared push calls for both. */
 const UPLOADS = ["openUpload", "reserve", "confirm", "sendRecipes", "commit"];
 const PAGES = new Set([
   ...called(sourcesOf("functions/dashboard/app")),
@@ -30,7 +29,13 @@ const PAGES = new Set([
   ...UPLOADS,
   "usage",
 ]);
-const COMMANDS = new Set([...called(sourcesOf("scripts/cli")), ...called(COMMON)]);
+
+/** What pages ask for by `fetch` itself, and why no row stands for it. Of chunks the stores are asked, not the API. */
+const FETCHED: Readonly<Record<string, string>> = {
+  "/auth/logout": "the browser's session; `ferry logout` forgets its own token",
+  "/openapi.json": "the document of the API, for who reads it",
+  "${ROUTES.listEvents.path}${query}": "the feed, which has a row, as a stream: only browsers keep one",
+};
 
 /** `ferry diff` compares the manifests by itself, down to tensors. */
 const INSTEAD: Readonly<Record<string, string>> = { diff: "manifest" };
@@ -47,13 +52,38 @@ function commandOf(program: Command, words: readonly string[]): Command | null {
   return found === undefined ? null : commandOf(found, rest);
 }
 
+/** The source of a file and of all of ours that it is made of. */
+function wholeOf(file: string, seen = new Set<string>()): string {
+  if (seen.has(file) || !existsSync(file)) return "";
+  seen.add(file);
+  const text = readFileSync(file, "utf8");
+  const parts = [...text.matchAll(/from "(\.[^"]+\.ts)"/g)].map(([, part = ""]) => wholeOf(join(dirname(file), part), seen));
+  return [text, ...parts].join("\n");
+}
+
+/** Routes that are called by files which define a command of this name, or by what they are made of. */
+function calledBy(word: string): Set<string> {
+  const files = readdirSync(root("scripts/cli"))
+    .map((name) => join(root("scripts/cli"), name))
+    .filter((file) => new RegExp(`command\\(\\s*"${word}[" ]`).test(readFileSync(file, "utf8")));
+  return called(files.map((file) => wholeOf(file)).join("\n"));
+}
+
 test("every route that a page calls has a row, and no row is left over", () => {
   assert.ok(PAGES.size > 60);
   assert.deepEqual([...new Set(ROWS.map(({ route }) => route))].sort(), [...PAGES].sort());
   for (const { route } of ROWS) assert.ok(route in ROUTES, route);
 });
 
-test("every row's command is there, with its flags, and commands call the row's route", () => {
+test("pages ask for nothing by another way than the client's calls, but for what is known here", () => {
+  const text = sourcesOf("functions/dashboard/app");
+  const paths = [...text.matchAll(/\bfetch\(\s*["`]([^"`]+)["`]/g)].map(([, path = ""]) => path);
+  assert.deepEqual(paths.sort(), Object.keys(FETCHED).sort());
+  // A name that is reckoned would be seen by nobody here.
+  assert.doesNotMatch(text, /\bclient\.call\(\s*[^"\s]/);
+});
+
+test("every row's command is there, with its flags, and calls the row's route", () => {
   const program = makeProgram(memoryHost().host);
   for (const { route, command } of ROWS) {
     const words = command.split(" ");
@@ -67,6 +97,7 @@ test("every row's command is there, with its flags, and commands call the row's 
         found.options.some(({ long }) => long === flag),
         command,
       );
-    assert.ok(COMMANDS.has(INSTEAD[route] ?? route), `no command calls ${route}`);
+    const word = words.filter((one) => !one.startsWith("--")).at(-1) ?? "";
+    assert.ok(calledBy(word).has(INSTEAD[route] ?? route), `ferry ${command} does not call ${route}`);
   }
 });
