@@ -8,6 +8,7 @@ import { mountCollect } from "./api/collect.ts";
 import { mountEvents } from "./api/events.ts";
 import { mountHooks } from "./api/hooks.ts";
 import { mountIdentity } from "./api/identity.ts";
+import { mountImports } from "./api/imports.ts";
 import { mountLifecycle } from "./api/lifecycle.ts";
 import { mountMetrics } from "./api/metrics.ts";
 import { mountParts } from "./api/parts.ts";
@@ -58,6 +59,7 @@ export function createApp(services: (env: unknown) => Services, addressOf: (c: E
   mountCollect(app);
   mountRecovery(app);
   mountReplication(app);
+  mountImports(app);
   mountAgents(app);
   mountEvents(app);
   mountHooks(app);

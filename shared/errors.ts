@@ -276,6 +276,7 @@ export const ERRORS = {
     next: "Delete the repository instead.",
   },
 
+  IMPORT_UNKNOWN: { status: 404, retryable: false, message: "there is no import {id} to be done", next: "See `ferry imports ls`." },
   WARMUP_UNKNOWN: { status: 404, retryable: false, message: "there is no warm-up {id}", next: "See `ferry warm ls`." },
   UPLOAD_UNKNOWN: {
     status: 404,

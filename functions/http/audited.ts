@@ -57,6 +57,8 @@ const RULES: { [N in RouteName]: Rule<N> } = {
   warmth: "never",
   listWarmups: "never",
   readWarmup: "never",
+  listImports: "never",
+  extendImport: "never",
   listPolicies: "never",
   previewPolicy: "never",
   syncStatus: "never",
@@ -83,6 +85,14 @@ const RULES: { [N in RouteName]: Rule<N> } = {
     about: ({ body }, made) => ({ id: body.operationId, ref: body.ref, group: body.group, revision: made?.warmup?.revision }),
   },
   cancelWarmup: { when: "later", about: ({ params }) => ({ id: params.warmup }) },
+  startImport: { when: "later", about: ({ body }) => ({ id: body.operationId, branch: body.branch }) },
+  cancelImport: { when: "later", about: ({ params }) => ({ id: params.import }) },
+  leaseImport: {
+    when: "later",
+    about: ({ body }, answer) =>
+      answer?.task === null ? null : { executor: body.executor, id: answer?.task?.id, repository: answer?.task?.repository },
+  },
+  finishImport: { when: "later", about: ({ params }, ended) => ({ id: params.import, state: ended?.state, revision: ended?.revision }) },
   probeStore: { when: "later", about: ({ params }) => ({ store: params.store }) },
   exchangeIdentity: { when: "later", about: (_, given) => ({ id: given?.id, name: given?.name, expiresAt: given?.expiresAt }) },
   listTokens: { when: "later" },

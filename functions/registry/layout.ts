@@ -22,6 +22,7 @@
  *   ready/<repositoryId>/<seq12>.<revision>.<attempt>   in a replica store: it holds all chunks of that revision, as this envelope says
  *   fsck/run/<run>.json                              progress and findings of a look for damage
  *   fsck/work/<run>/…                                what it has seen so far: named-<digit>-<name>
+ *   imports/<repositoryId>/<import>.json             an import that is to be done (create-only; deleted when it is over)
  *   warm/<repositoryId>/<schedule>.json              schedule of warm-ups (create-only; deleted when it is ended)
  *   staging/<slot>/<piece5>                          bytes of a file whose SHA-256 is only claimed; gone a day later, whatever became of them
  *   staging/<slot>/{slot,redo,absorbed}.json         what the slot is for; how often its chunks were condemned; the chunks that it became
@@ -38,6 +39,7 @@ export const AUDIT_PREFIX = "sys/audit/events/";
 export const SEAL_PREFIX = "sys/audit/seals/";
 export const FLAG_PREFIX = "collect/flags/";
 export const PROBE_PREFIX = "probe/";
+export const IMPORT_PREFIX = "imports/";
 export const WARM_PREFIX = "warm/";
 export const CHUNK_PREFIX = "chunks/";
 export const ENVELOPE_PREFIX = "manifests/";
@@ -51,6 +53,14 @@ export const STAGING_PREFIX = "staging/";
 export const REPOSITORIES_PREFIX = "repositories/";
 /** Objects below it serve for a week, and may be deleted in any order once they are older than two. */
 export const SESSION_PREFIX = "sessions/";
+
+export function importsPrefix(id: RepositoryId): string {
+  return `${IMPORT_PREFIX}${id}/`;
+}
+
+export function importKey(id: RepositoryId, operationId: OperationId): string {
+  return `${importsPrefix(id)}${operationId}.json`;
+}
 
 export function warmSchedulePrefix(id: RepositoryId): string {
   return `${WARM_PREFIX}${id}/`;

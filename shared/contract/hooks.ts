@@ -1,6 +1,6 @@
 /** Webhooks: whom the deployment tells what happens, and by whom it lets itself be told. */
 import * as z from "zod";
-import { NamePart, OperationId, Ref, RepositoryGlob, RepositoryName } from "../names.ts";
+import { NamePart, OperationId, Ref, RefName, RepositoryGlob, RepositoryName } from "../names.ts";
 import { GroupName } from "./agents-names.ts";
 import { RefGlob } from "./replication.ts";
 
@@ -89,8 +89,8 @@ const target = { repository: RepositoryName, ref: Ref };
 export const HookAction = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("replicate"), policy: NamePart }),
   z.strictObject({ kind: z.literal("warm"), ...target, group: GroupName.default("default") }),
-  /** Nothing is done here: whoever follows the feed does it. */
-  z.strictObject({ kind: z.literal("import"), from: z.string().min(1).max(500), to: RepositoryName }),
+  /** `from`: an ImportFrom, which older records may not be. */
+  z.strictObject({ kind: z.literal("import"), from: z.string().min(1).max(500), to: RepositoryName, branch: RefName.optional() }),
 ]);
 export type HookAction = z.infer<typeof HookAction>;
 

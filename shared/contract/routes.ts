@@ -8,6 +8,7 @@ import { AGENT_ROUTES } from "./agents-routes.ts";
 import { CollectAnswer, CollectRequest, CollectRun } from "./collect.ts";
 import { DownloadBatch, DownloadRequest, RecipeAnswer, RecipeQuery } from "./downloads.ts";
 import { HOOK_ROUTES } from "./hooks-routes.ts";
+import { IMPORT_ROUTES } from "./imports-routes.ts";
 import { RevisionQuery } from "./lifecycle.ts";
 import { LIFECYCLE_ROUTES } from "./lifecycle-routes.ts";
 import { OBSERVE_ROUTES } from "./observe.ts";
@@ -274,6 +275,7 @@ export const ROUTES = {
   ...REPLICATION_ROUTES,
   ...AGENT_ROUTES,
   ...HOOK_ROUTES,
+  ...IMPORT_ROUTES,
   ...OBSERVE_ROUTES,
 
   listStores: {

@@ -1,11 +1,13 @@
 /** A sender's message: proven, then done once, however often it comes. */
 import { type HookAction, type HookReceipt, type HookRule, matchesEvent, type StoredSource } from "../../../shared/contract/hooks.ts";
+import { ImportRequest } from "../../../shared/contract/imports.ts";
 import { WarmupRequest } from "../../../shared/contract/warm.ts";
 import { sha256 } from "../../../shared/digest.ts";
 import { FerryError } from "../../../shared/errors.ts";
 import { matchesGlob, OperationId } from "../../../shared/names.ts";
 import { tell } from "../events/feed.ts";
 import type { FailureLimit } from "../failure-limit.ts";
+import { startImport } from "../imports/imports.ts";
 import type { Ports } from "../ports.ts";
 import { runPolicy } from "../replicate/policies.ts";
 import { getRepository } from "../repositories.ts";
@@ -93,8 +95,13 @@ async function act(
       await startWarmup(ports, caller, await getRepository(ports, repository), WarmupRequest.parse({ ref, group, operationId }));
       return { kind: action.kind, target: `${repository}@${ref}`, done: true };
     }
-    case "import":
-      return { kind: action.kind, target: `${action.from} ${action.to}`, done: false };
+    case "import": {
+      const { from, to, branch } = action;
+      const request = ImportRequest.safeParse({ from, branch, operationId });
+      if (!request.success) throw new FerryError("REQUEST_INVALID", { problem: `the rule's source ${from} is none that can be imported` });
+      await startImport(ports, caller, await getRepository(ports, to), request.data);
+      return { kind: action.kind, target: `${from} ${to}`, done: true };
+    }
     default:
       return action satisfies never;
   }

@@ -1,5 +1,6 @@
 /** Senders whose webhooks are taken, and what their messages do. */
 import { type HookSource, SOURCES_MAX, type SourceMade, type SourceRequest, type StoredSource } from "../../../shared/contract/hooks.ts";
+import { ImportFrom } from "../../../shared/contract/imports.ts";
 import { FerryError } from "../../../shared/errors.ts";
 import type { OperationId } from "../../../shared/names.ts";
 import { secretBytes } from "../../../shared/webhook.ts";
@@ -15,6 +16,10 @@ export async function setSource(ports: Ports, caller: Caller, request: SourceReq
   const { operationId, secret: given, ...told } = request;
   if (given !== undefined && told.kind === "standard" && secretBytes(given) === null)
     throw new FerryError("REQUEST_INVALID", { problem: "secret: whsec_ and the base64 of 24 to 64 bytes" });
+  for (const { action } of told.rules) {
+    if (action.kind === "import" && !ImportFrom.safeParse(action.from).success)
+      throw new FerryError("REQUEST_INVALID", { problem: `rules: ${action.from} is no source that can be imported` });
+  }
   const sealed = await sealSecret(ports, sealName(told.name), given ?? makeSecret(ports));
   const { sources } = await changeHooks(ports, { name: caller.name, operationId }, (all, at) => {
     const known = all.sources.find(({ name }) => name === told.name);

@@ -56,6 +56,7 @@ const MATRIX: { [N in RouteName]: string } = {
   listTrash: ANY,
   listKeys: ANY,
   listStores: ANY,
+  leaseImport: ANY,
 
   createRepository: UNKNOWN,
   restoreRepository: UNKNOWN,
@@ -79,6 +80,7 @@ const MATRIX: { [N in RouteName]: string } = {
   warmth: PULL,
   listWarmups: PULL,
   readWarmup: PULL,
+  listImports: PULL,
 
   openUpload: PUSH,
   reserve: PUSH,
@@ -94,6 +96,11 @@ const MATRIX: { [N in RouteName]: string } = {
   commitSession: PUSH,
   // Whoever may push but not pull brings nothing here from there.
   clone: "---@ ???x+xx++",
+
+  startImport: PUSH,
+  cancelImport: PUSH,
+  extendImport: PUSH,
+  finishImport: PUSH,
 
   startWarmup: TAG,
   cancelWarmup: TAG,

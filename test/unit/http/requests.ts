@@ -10,10 +10,11 @@ import { getRepository } from "../../../functions/registry/repositories.ts";
 import { resolveRevision } from "../../../functions/registry/revisions.ts";
 import { Trust } from "../../../functions/registry/trusts.ts";
 import type { FerryClient } from "../../../shared/client.ts";
+import type { ImportHeld } from "../../../shared/contract/imports.ts";
 import { Problem, ROUTES, type RouteName, type RouteSpec } from "../../../shared/contract/routes.ts";
 import { type Digest, sha256 } from "../../../shared/digest.ts";
 import { ERRORS, type ErrorCode, isErrorCode } from "../../../shared/errors.ts";
-import { RefName, type RepositoryName, type RevisionId, StoreId } from "../../../shared/names.ts";
+import { type OperationId, RefName, type RepositoryName, type RevisionId, StoreId } from "../../../shared/names.ts";
 import { encodeRecipe, type Recipe, recipeDigest } from "../../../shared/recipe.ts";
 import { makeShortToken } from "../../../shared/token.ts";
 import { ENDPOINT, type MemoryApp, memoryApp, operationId, repositoryName } from "../../support/memory-app.ts";
@@ -72,9 +73,11 @@ export async function makeWorld(): Promise<World> {
   await client.call("startWarmup", { repository: MODEL, body: { operationId: warmup } });
   const lease = await lendSome(app);
   const delivery = await hookSome(app);
+  const importing = await importSome(app);
   const named = {
     lease,
     delivery,
+    importing,
     warmup,
     shared,
     signing,
@@ -124,6 +127,14 @@ async function lendSome(app: MemoryApp): Promise<{ task: string; fence: number }
   const lease = await app.ports.jobs.lease(job, app.clock.now(), app.clock.now() + 1e9);
   if (lease === null) throw new Error("no task was given out");
   return { task: lease.task, fence: lease.fence };
+}
+
+async function importSome({ admin }: MemoryApp): Promise<ImportHeld & { id: OperationId }> {
+  const from = "hf://org/model@main";
+  await admin.call("startImport", { repository: MODEL, body: { from, operationId: operationId() } });
+  const { task } = await admin.call("leaseImport", { body: { executor: "a test", rules: [{ from }] } });
+  if (task === null) throw new Error("no import was given out");
+  return { id: task.id, lease: task.lease, fence: task.fence };
 }
 
 async function planFor({ ports }: MemoryApp): Promise<StoreId> {
@@ -235,6 +246,7 @@ async function joinAll(pusher: Pusher): Promise<{ open: string; whole: string }>
 
 type Named = {
   delivery: string;
+  importing: ImportHeld & { id: OperationId };
   lease: { task: string; fence: number };
   warmup: string;
   shared: { open: string; whole: string };
@@ -288,6 +300,7 @@ function samplesOf(named: Named): { [N in RouteName]?: Sample } {
     ...sessionSamples(named),
     ...lifecycleSamples(named),
     ...agentSamples(named),
+    ...importSamples(named),
     ...replicationSamples(named),
     ...hookSamples(named),
     startCollect: { body: { dryRun: true, shareMax: 0.5 } },
@@ -396,6 +409,19 @@ function agentSamples({ warmup }: Named): { [N in RouteName]?: Sample } {
     },
     readWarmup: { params: { warmup } },
     cancelWarmup: { params: { warmup } },
+  };
+}
+
+function importSamples({ importing: { id, ...held }, revision }: Named): { [N in RouteName]?: Sample } {
+  const params = { import: id };
+  const from = "s3://models/llama-3/";
+  return {
+    listImports: {},
+    startImport: { body: { from, branch: "main", message: "from there", operationId: operationId() } },
+    cancelImport: { params },
+    leaseImport: { body: { executor: "a test", rules: [{ from: "s3://models/*", repositories: "team/*" }] } },
+    extendImport: { params, body: held },
+    finishImport: { params, body: { ...held, revision, unchanged: true, files: 1, bytes: 2, problem: "a test", again: true } },
   };
 }
 
