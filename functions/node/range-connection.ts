@@ -213,7 +213,9 @@ function parseHead(text: string): { status: number; headers: Headers; lengthByte
     headers.append(name, value.trim());
   }
   const length = headers.get("content-length") ?? "";
-  const isPlain = /^\d{1,15}$/.test(length) && !headers.has("transfer-encoding") && !headers.has("content-encoding");
+  // Requests that we sign ask for this one by name, and stores that listen say it.
+  const isIdentity = (headers.get("content-encoding") ?? "identity") === "identity";
+  const isPlain = /^\d{1,15}$/.test(length) && !headers.has("transfer-encoding") && isIdentity;
   if (status === undefined || !isPlain || status === "204" || status === "304") return null;
   return { status: Number(status), headers, lengthBytes: Number(length) };
 }

@@ -73,7 +73,14 @@ test("a reader that does not read holds back the store; one that goes away ends 
   while (!isClosed) await new Promise((resolve) => setTimeout(resolve, 5));
 });
 
+test("what a store says of the encoding that it was asked for is no reason to ask twice", async (t) => {
+  const { url, seen } = await store(t, (socket) => whole(socket, "content-encoding: identity\r\n"));
+  assert.ok((await read(await rangeFetch(IDLE_MS)(url, "bytes=0-", undefined))).equals(bytes));
+  assert.equal(seen.requests, 1);
+});
+
 for (const [what, answer] of [
+  ["packed", (socket: Socket) => socket.write("HTTP/1.1 206 X\r\ncontent-length: 3\r\ncontent-encoding: none\r\n\r\nabc")],
   ["chunked", (socket: Socket) => socket.write("HTTP/1.1 206 X\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")],
   ["without a length", (socket: Socket) => socket.end("HTTP/1.1 206 X\r\nconnection: close\r\n\r\nabc")],
   ["of HTTP/1.0", (socket: Socket) => socket.end("HTTP/1.0 206 X\r\ncontent-length: 3\r\n\r\nabc")],
