@@ -11,6 +11,7 @@ import { FerryError, problemOf } from "../shared/errors.ts";
 import { createApp } from "./app.ts";
 import { type Config, parseConfig } from "./config.ts";
 import { connect, realWorld } from "./connect.ts";
+import { directly } from "./doors/directly.ts";
 import { withReading } from "./doors/registry-reading.ts";
 import type { Services } from "./http/edge.ts";
 import { onMinute } from "./jobs/cron.ts";
@@ -47,7 +48,7 @@ async function main(): Promise<void> {
     realWorld(log, nodeHasher, nodeOutbound, { digests: nodeDigests, fetch: storeFetch() }),
   );
   const app = createApp(() => services, clientAddress(config.proxies));
-  const server = listen(withReading(app, withConsole(app.fetch), parseReading(process.env)), listening);
+  const server = listen(directly(withReading(app, withConsole(app.fetch), parseReading(process.env))), listening);
   if (ringsBell()) ringBell(services);
   let leaving = false;
   for (const signal of ["SIGTERM", "SIGINT"] as const) {

@@ -21,16 +21,24 @@ type Piece = Extent<Source>;
 type Opened = Promise<PartReader>;
 export type ConcatenateOptions = { stallMs?: number | undefined };
 
+/** The bytes of a stream of ours, one part after another, for who can do without the stream. Null after the last. */
+export type Parts = { next(): Promise<Uint8Array | null>; leave(): void };
+
 const STALL_MS = 5_000;
+const partsOf = new WeakMap<ReadableStream, Parts>();
+
+/** Whoever takes these leaves the stream alone. */
+export function partsBehind(stream: ReadableStream): Parts | null {
+  return partsOf.get(stream) ?? null;
+}
 
 export function concatenate(
   catalog: Pick<Catalog, "open" | "startHash">,
   pieces: readonly Piece[],
   { stallMs = STALL_MS }: ConcatenateOptions = {},
 ): ReadableStream<Uint8Array> {
-  const stop = new AbortController();
-  const chain = new Chain(catalog, pieces, stop.signal, stallMs);
-  return new ReadableStream<Uint8Array>(
+  const chain = new Chain(catalog, pieces, stallMs);
+  const stream = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         try {
@@ -38,23 +46,22 @@ export function concatenate(
           if (bytes === null) controller.close();
           else controller.enqueue(bytes);
         } catch (error) {
-          stop.abort();
+          chain.leave();
           controller.error(error);
         }
       },
-      cancel() {
-        stop.abort();
-        chain.leave();
-      },
+      cancel: () => chain.leave(),
     },
     { highWaterMark: 0 },
   );
+  partsOf.set(stream, chain);
+  return stream;
 }
 
-class Chain {
+class Chain implements Parts {
   readonly #catalog: Pick<Catalog, "open" | "startHash">;
   readonly #pieces: readonly Piece[];
-  readonly #signal: AbortSignal;
+  readonly #stop = new AbortController();
   readonly #stallMs: number;
   readonly #ahead: Opened[] = [];
   #at = 0;
@@ -65,10 +72,9 @@ class Chain {
   #hashed: Promise<void> | void = undefined;
   #hash: ReturnType<Catalog["startHash"]> | null = null;
 
-  constructor(catalog: Pick<Catalog, "open" | "startHash">, pieces: readonly Piece[], signal: AbortSignal, stallMs: number) {
+  constructor(catalog: Pick<Catalog, "open" | "startHash">, pieces: readonly Piece[], stallMs: number) {
     this.#catalog = catalog;
     this.#pieces = pieces;
-    this.#signal = signal;
     this.#stallMs = stallMs;
   }
 
@@ -90,6 +96,7 @@ class Chain {
   }
 
   leave(): void {
+    this.#stop.abort();
     this.#reader?.cancel().catch(() => {});
     for (const opened of this.#ahead.splice(0)) opened.then((reader) => reader.cancel()).catch(() => {});
   }
@@ -109,7 +116,7 @@ class Chain {
       }
       throw new FerryError("STORAGE_UNAVAILABLE", { store: "home", problem: "a chunk broke off" });
     } catch (error) {
-      this.#signal.throwIfAborted();
+      this.#stop.signal.throwIfAborted();
       if (++this.#reopened > REOPENED_MAX)
         throw error instanceof FerryError ? error : new FerryError("STORAGE_UNAVAILABLE", { store: "home", problem: problemOf(error) });
       this.#reader?.cancel().catch(() => {});
@@ -126,7 +133,7 @@ class Chain {
   }
 
   async #open({ of, offset, length }: Piece, from: number): Opened {
-    const opening = this.#catalog.open(of, { offset: offset + from, length: length - from }, this.#signal);
+    const opening = this.#catalog.open(of, { offset: offset + from, length: length - from }, this.#stop.signal);
     return partReader(await inTime(opening, 2 * this.#stallMs));
   }
 

@@ -5,6 +5,7 @@
 import { createServer } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import type { Catalog } from "../../functions/doors/catalog.ts";
+import { directly } from "../../functions/doors/directly.ts";
 import { readingDoor, tokenOf } from "../../functions/doors/huggingface/reading-door.ts";
 import type { ReadTickets } from "../../functions/doors/huggingface/xet.ts";
 import type { AgentDoor, DoorContext, OpenedDoor } from "./doors.ts";
@@ -21,7 +22,7 @@ async function open({ catalogOf, isOurs }: DoorContext, { anonymous, xet }: HubS
   const meet = (token: string) => catalogOf(token).meet();
   const answer = readingDoor({ open: meet, anonymous, tickets: ticketsOf(meet, anonymous), xet });
   const counts: Counts = { resolve: NOTHING, xet: NOTHING, other: NOTHING };
-  const listener = getRequestListener(counted(answer, counts), { overrideGlobalObjects: false });
+  const listener = getRequestListener(directly(counted(answer, counts)), { overrideGlobalObjects: false });
   let active = 0;
   const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
     // A name with its last dot is the same name.

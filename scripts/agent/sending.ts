@@ -9,12 +9,12 @@
 import { readSync } from "node:fs";
 import { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { SLAB_BYTES, takeSlab } from "../../shared/slabs.ts";
 import { KiB } from "../../shared/units.ts";
 import { readAt } from "../node/read-at.ts";
 import type { ChunkFile } from "./chunk-file.ts";
 import type { Filling } from "./filling.ts";
 
-const SLAB_BYTES = 256 * KiB;
 /** Of all readers together; those that come when all are on their way get smaller ones, so that nobody waits for one who reads slowly. */
 const SLABS_MAX = 128;
 const SMALL_BYTES = 64 * KiB;
@@ -100,9 +100,9 @@ export async function firstRound(filling: Filling, from: number): Promise<number
   }
 }
 
-/** Some bytes of a file, at least one, in memory of their own. Throws what the disk throws. */
+/** Some bytes of a file, at least one, in memory that is the reader's. Throws what the disk throws. */
 export async function readPart(fd: number, from: number, to: number): Promise<Uint8Array> {
-  const buffer = Buffer.allocUnsafeSlow(Math.min(PART_BYTES, to - from));
+  const buffer = to - from < SLAB_BYTES ? new Uint8Array(to - from) : takeSlab();
   const bytesRead = await readAt(fd, buffer, from);
   if (bytesRead === 0) throw shorter();
   return buffer.subarray(0, bytesRead);
