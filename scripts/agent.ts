@@ -8,6 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import * as z from "zod";
 import type { FerryClient } from "../shared/client.ts";
 import type { AgentDescription } from "../shared/contract/agents.ts";
+import type { ImportRule } from "../shared/contract/imports.ts";
 import type { StoreId } from "../shared/names.ts";
 import { ApiCatalog, CatalogMemory } from "./agent/api-catalog.ts";
 import { Bringer } from "./agent/bring.ts";
@@ -16,6 +17,7 @@ import { ChunkAccess } from "./agent/chunk-access.ts";
 import { Door } from "./agent/door.ts";
 import { type AgentDoor, type DoorContext, Doors, listening } from "./agent/doors.ts";
 import { keepExecuting } from "./agent/executing.ts";
+import { keepImporting } from "./agent/importing.ts";
 import type { Log } from "./agent/log.ts";
 import { Membership } from "./agent/membership.ts";
 import { metricsText } from "./agent/metrics.ts";
@@ -50,6 +52,8 @@ export type AgentSettings = {
   scrubPercentPerDay: number;
   /** Stores that it copies into, as replication's tasks say; chunks at once. */
   execute?: { stores: readonly StoreId[]; parallel: number };
+  /** What it imports when the deployment is asked for that, and where the keys for it stand. */
+  imports?: { rules: readonly ImportRule[]; env: Readonly<Record<string, string | undefined>> };
   /** Whose Node is told what is ready here; null: nobody. */
   cluster: Cluster | null;
   /** Beside the agent's own. */
@@ -155,7 +159,7 @@ class Agent {
     const members = this.#membership.run();
     const ending = AbortSignal.any([this.#signal, beating.signal]);
     const scrubbing = this.#scrub.run(this.#settings.scrubPercentPerDay, MACHINE.sleep, ending);
-    const executing = this.#execute(ending);
+    const executing = Promise.all([this.#execute(ending), this.#import(ending)]);
     const labelling = this.#label(AbortSignal.any([this.#signal, beating.signal]));
     onListening(this.#address);
     await new Promise<void>((resolve) => (stop.aborted ? resolve() : stop.addEventListener("abort", () => resolve(), { once: true })));
@@ -172,6 +176,12 @@ class Agent {
   #execute(signal: AbortSignal): Promise<void> {
     const { client, id, execute = { stores: [], parallel: 1 } } = this.#settings;
     return keepExecuting({ client, executor: id.slice(0, 64), log: this.#log, signal, ...execute });
+  }
+
+  #import(signal: AbortSignal): Promise<void> {
+    const { client, id, imports = { rules: [], env: {} } } = this.#settings;
+    const folder = join(this.#cache.folder.path, "import");
+    return keepImporting({ client, executor: id.slice(0, 64), folder, log: this.#log, signal, ...imports });
   }
 
   async #label(signal: AbortSignal): Promise<void> {

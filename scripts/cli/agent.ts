@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import type { Command } from "commander";
 import * as z from "zod";
 import { AgentId, GroupName } from "../../shared/contract/agents-names.ts";
+import { ImportRule } from "../../shared/contract/imports.ts";
 import { FerryError } from "../../shared/errors.ts";
 import type { StoreId } from "../../shared/names.ts";
 import { GiB } from "../../shared/units.ts";
@@ -32,6 +33,17 @@ const ListenValue = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+/** SOURCE or SOURCE=REPOSITORIES, either with '*'. */
+const RuleValue = z.string().transform((text, context): ImportRule => {
+  const [, from = text, repositories] = /^(.+)=([^=]+)$/.exec(text) ?? [];
+  const rule = ImportRule.safeParse({ from, ...(repositories === undefined ? {} : { repositories }) });
+  if (rule.success) return rule.data;
+  context.addIssue(
+    `'${text}' is not a source such as hf://org/*, s3://bucket/prefix or /models/*, with =namespace/* when it is not for all`,
+  );
+  return z.NEVER;
+});
+
 const Agent = GlobalFlags.extend({
   args: z.tuple([]),
   cache: z.string().min(1).default(AGENT_FOLDER),
@@ -52,6 +64,7 @@ const Agent = GlobalFlags.extend({
   nodeLabels: z.boolean().default(false),
   execute: z.boolean().default(false),
   stores: StoresValue.optional(),
+  importFrom: z.array(RuleValue).default([]),
   parallel: countValue(1, 32).default(6),
   hub: ListenValue.default(null),
   hubXet: z.boolean().default(false),
@@ -92,6 +105,11 @@ export function addAgent(program: Command, act: Act): void {
     .option("--scrub <percent>", "how much of the cache is read and hashed again each day (default: 10)")
     .option("--node-labels", "label its Node in Kubernetes with what is warm on it (needs the right to get and patch nodes)")
     .option("--execute", "also copy chunks into --stores, as replication asks; its token needs push on * at these stores")
+    .option(
+      "--import-from <source[=repositories]>",
+      "with --execute: also import what `ferry import --job` asks for from here: hf://org/*, s3://bucket/*, https://host/*, /folder/*; =team/* says into what; may be repeated",
+      collected,
+    )
     .option("--stores <ids>", "the stores to copy into, parted by commas")
     .option("--parallel <n>", "chunks that are copied at once, 1 to 32 (default: 6)")
     .option("--hub <address>", "where clients of the Hub read by way of this cache: host:port (default: off)")
@@ -134,6 +152,7 @@ async function agent(cli: Cli, flags: Agent): Promise<void> {
     scrubPercentPerDay: flags.scrub,
     cluster: flags.nodeLabels ? (await import("../agent/node-labels.ts")).clusterOf(host.env) : null,
     execute: { stores: executeIn(flags), parallel: flags.parallel },
+    imports: { rules: flags.importFrom, env: host.env },
     doors: await doorsOf(flags),
     clientOf: (token: string) => clientFor(lasting, { endpoint, token }, CALLER_PATIENCE),
   };
@@ -141,9 +160,11 @@ async function agent(cli: Cli, flags: Agent): Promise<void> {
 }
 
 /** Doors beside the agent's own, each when its flag was given. */
-function executeIn({ execute, stores }: Agent): readonly StoreId[] {
-  if (execute !== (stores !== undefined))
-    throw new FerryError("USAGE_INVALID", { problem: "--execute goes with --stores, which says where to copy to" });
+function executeIn({ execute, stores, importFrom }: Agent): readonly StoreId[] {
+  if (execute !== (stores !== undefined || importFrom.length > 0))
+    throw new FerryError("USAGE_INVALID", {
+      problem: "--execute goes with --stores, which says where to copy to, or --import-from, which says what to import",
+    });
   return stores ?? [];
 }
 

@@ -1,18 +1,18 @@
 /** `ferry import`: a model that is elsewhere into a new revision of a branch. */
-import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import * as z from "zod";
-import type { FerryClient } from "../../shared/client.ts";
 import { DEFAULT_BRANCH } from "../../shared/contract/repositories.ts";
 import { FerryError } from "../../shared/errors.ts";
-import { RefName, type RepositoryName } from "../../shared/names.ts";
-import type { PushRequest, PushResult } from "../../shared/transfer/contract.ts";
+import { RefName } from "../../shared/names.ts";
+import type { TransferControl } from "../../shared/transfer/contract.ts";
 import { GiB } from "../../shared/units.ts";
-import type { Origin } from "../import/origin.ts";
+import type { Imported, ImportInto } from "../import/run.ts";
 import type { Act } from "./act.ts";
 import type { Cli } from "./cli.ts";
+import type { ExitName } from "./exit.ts";
+import { askImport } from "./imports.ts";
 import { newOperationId } from "./operation.ts";
 import { sourceOf } from "./push-source.ts";
 import { addTransferOptions, engineOptions, filters, summary, TransferFlags, transfer } from "./transfer.ts";
@@ -20,7 +20,6 @@ import { BytesValue, countValue, TargetValue } from "./values.ts";
 
 const CONNECTIONS = 8;
 const SPOOL_BYTES_MAX = 64 * GiB;
-const TEXT_MAX = 255;
 
 const Import = TransferFlags.extend({
   args: z.tuple([
@@ -38,6 +37,8 @@ const Import = TransferFlags.extend({
   spoolBytes: BytesValue.default(SPOOL_BYTES_MAX),
   sourceConnections: countValue(1, 64).default(CONNECTIONS),
   virtualHosted: z.boolean().default(false),
+  job: z.boolean().default(false),
+  wait: z.boolean().default(false),
 });
 type Import = z.infer<typeof Import>;
 
@@ -55,104 +56,56 @@ export function addImport(program: Command, act: Act): void {
     .option("--spool <dir>", "where files are kept on their way (default: in ferry's cache)")
     .option("--spool-bytes <size>", "what they may take there together; a single larger file is kept whole (default: 64GiB)")
     .option("--source-connections <n>", "requests to the source at the same time, 1 to 64 (default: 8)")
-    .option("--virtual-hosted", "the bucket's name is part of its host");
+    .option("--virtual-hosted", "the bucket's name is part of its host")
+    .option("--job", "have it done by an agent with --import-from instead, which reads with its own keys; see `ferry imports`")
+    .option("--wait", "with --job: until it is done; fails when it failed");
   addTransferOptions(command).action(act(Import, run));
 }
 
-async function run(cli: Cli, flags: Import): Promise<void> {
-  const [text, { repository, branch }] = flags.args;
-  const origin = await originOf(cli, flags, text);
-  const known = origin === null ? null : await alreadyThere(await cli.connect(), repository, branch, origin);
-  if (known !== null) {
+async function run(cli: Cli, flags: Import): Promise<ExitName | undefined> {
+  const [text, target] = flags.args;
+  const { repository, branch } = target;
+  if (flags.wait && !flags.job) throw new FerryError("USAGE_INVALID", { problem: "--wait goes with --job" });
+  if (flags.job) return askImport(cli, { from: text, ...target, ...jobFlags(flags) });
+  const done = await imported(cli, flags, text);
+  if ("known" in done) {
     cli.note(`${repository}@${branch} is what ${text} is by now`);
-    return cli.answer({ repository, ref: branch, revision: known, imported: false }, `${repository}@${known}\n`);
+    cli.answer({ repository, ref: branch, revision: done.known, imported: false }, `${repository}@${done.known}\n`);
+    return undefined;
   }
-  const result = await (origin === null ? importFolder(cli, flags, text) : importFrom(cli, flags, origin));
-  const { revision, files, bytesTotal, seconds } = result;
-  const counts = {
-    files,
-    bytesTotal,
-    bytesSent: result.bytesMoved,
-    chunksTotal: result.chunksTotal,
-    chunksSent: result.chunksMoved,
-    seconds,
-  };
-  cli.note(`imported ${summary(result, "sent")}`);
+  const { revision, files, bytesTotal, bytesMoved, chunksTotal, chunksMoved, seconds } = done.result;
+  const counts = { files, bytesTotal, bytesSent: bytesMoved, chunksTotal, chunksSent: chunksMoved, seconds };
+  cli.note(`imported ${summary(done.result, "sent")}`);
   cli.answer({ repository, ref: branch, revision: revision.revision, imported: true, ...counts }, `${repository}@${revision.revision}\n`);
+  return undefined;
 }
 
-/** Null: a folder of this machine. */
-async function originOf({ host }: Cli, { virtualHosted }: Import, text: string): Promise<Origin | null> {
-  const { hubOrigin } = await import("../import/hub.ts");
-  const { bucketOrigin } = await import("../import/bucket.ts");
-  const { urlOrigin } = await import("../import/url.ts");
-  const { env, fetch, signal } = host;
-  const origin =
-    (await hubOrigin(text, { env, fetch, signal })) ??
-    bucketOrigin(text, { env, fetch, nowMs: host.now, virtualHosted }) ??
-    urlOrigin(text, fetch);
+/** What an executor does goes by its own settings. */
+function jobFlags({ message, create, wait, ...flags }: Import) {
+  if (flags.include !== undefined || flags.exclude !== undefined || flags.virtualHosted)
+    throw new FerryError("USAGE_INVALID", { problem: "with --job all files are imported, in the agent's way" });
+  return { message, create, wait };
+}
+
+async function imported(cli: Cli, flags: Import, text: string): Promise<Imported> {
+  const { importFolder, importOrigin, originOf } = await import("../import/run.ts");
+  const { host } = cli;
+  const { env, fetch, signal, sleep, now: nowMs } = host;
+  const [, target] = flags.args;
+  const { message, create, virtualHosted, spool, spoolBytes: bytesMax, sourceConnections: connections } = flags;
+  const origin = await originOf(text, { env, fetch, nowMs, signal, virtualHosted });
   if (origin === null && !existsSync(text))
     throw new FerryError("USAGE_INVALID", {
       problem: `'${text}' is neither hf://org/name, s3://bucket/prefix, an https:// URL nor a folder that is there`,
     });
-  return origin;
-}
-
-/** The revision at the branch's head, when it is an import of the same state of the same source. */
-async function alreadyThere(
-  client: FerryClient,
-  repository: RepositoryName,
-  branch: string,
-  { name, revision }: Origin,
-): Promise<string | null> {
-  if (revision === null) return null;
-  const head = await client.call("resolve", { repository, params: { ref: branch } }).catch((error: unknown) => {
-    if (error instanceof FerryError && (error.code === "REPOSITORY_UNKNOWN" || error.code === "REF_UNKNOWN")) return null;
-    throw error;
-  });
-  const labels = head?.labels ?? {};
-  return labels["import/source"] === name.slice(0, TEXT_MAX) && labels["import/revision"] === revision ? (head?.revision ?? null) : null;
-}
-
-async function importFolder(cli: Cli, flags: Import, folder: string): Promise<PushResult> {
-  const { pushFiles } = await import("../node/transfer.ts");
-  const request = requestOf(cli, flags, { name: folder, revision: null, sources: [folder] });
-  return transfer(cli, "importing", (control) => pushFiles(request, control, engineOptions(cli.host, flags, true)));
-}
-
-async function importFrom(cli: Cli, flags: Import, origin: Origin): Promise<PushResult> {
-  const { pushFrom } = await import("../node/transfer.ts");
-  const { Spool } = await import("../import/spool.ts");
-  const { ImportSource } = await import("../import/source.ts");
-  const { host } = cli;
+  const source = sourceOf(env, []);
+  const into: ImportInto = { ...target, ...filters(flags), message, create, source, operationId: newOperationId };
   const options = engineOptions(host, flags, false);
-  const place = createHash("sha256")
-    .update(`${origin.name}@${origin.revision ?? ""}`)
-    .digest("hex")
-    .slice(0, 16);
-  const folder = join(flags.spool ?? join(options.cacheDir, "import"), place);
-  const spool = new Spool({ origin, folder, bytesMax: flags.spoolBytes, connections: flags.sourceConnections, sleep: host.sleep });
-  const files = await origin.list(host.signal);
-  const request = requestOf(cli, flags, { ...origin, name: origin.name, sources: [] });
-  const result = await transfer(cli, "importing", (control) =>
-    pushFrom((disk) => new ImportSource(disk, spool, { name: origin.name, files, ...filters(flags) }), request, control, options),
-  );
-  spool.drop();
-  return result;
-}
-
-type From = { name: string; revision: string | null; sources: string[] };
-
-function requestOf({ host }: Cli, { args: [, target], message, create, ...flags }: Import, { name, revision, sources }: From): PushRequest {
-  const labels = { "import/source": name.slice(0, TEXT_MAX), ...(revision === null ? {} : { "import/revision": revision }) };
-  return {
-    ...target,
-    ...filters({ ...flags }),
-    sources,
-    message: message ?? `Import of ${name}${revision === null ? "" : `@${revision}`}`,
-    create,
-    labels,
-    source: sourceOf(host.env, []),
-    once: async () => ({ operationId: newOperationId() }),
+  const given = {
+    client: await cli.connect(),
+    ...{ signal, sleep, options },
+    transfer: <R>(run: (control: TransferControl) => Promise<R>) => transfer(cli, "importing", run),
+    spool: { folder: spool ?? join(options.cacheDir, "import"), bytesMax, connections },
   };
+  return origin === null ? importFolder(text, into, given) : importOrigin(origin, into, given);
 }

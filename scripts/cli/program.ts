@@ -19,6 +19,7 @@ import { type ExitName, exitCode } from "./exit.ts";
 import { addFsck } from "./fsck.ts";
 import type { Host } from "./host.ts";
 import { addImport } from "./import.ts";
+import { addImports } from "./imports.ts";
 import { addKey } from "./key.ts";
 import { addLabel } from "./label.ts";
 import { addLog } from "./log.ts";
@@ -101,6 +102,7 @@ function addCommands(program: Command, act: Act): void {
   addPull(program, act);
   addWatch(program, act);
   addImport(program, act);
+  addImports(program, act);
   addSession(program, act);
   addCommit(program, act);
   program.commandsGroup("Look:");

@@ -2,14 +2,14 @@
 import type { Command } from "commander";
 import * as z from "zod";
 import { type HookAction, HookRule, type HookSource, SourceKind } from "../../shared/contract/hooks.ts";
-import { NamePart, RepositoryName } from "../../shared/names.ts";
+import { NamePart, RefName, RepositoryName } from "../../shared/names.ts";
 import type { Act } from "./act.ts";
 import { type Cli, GlobalFlags } from "./cli.ts";
 import { newOperationId } from "./operation.ts";
 import { plain, table } from "./text.ts";
 import { collected } from "./values.ts";
 
-/** [EVENT[@FROM[:REF]]=]replicate:POLICY | …=warm:NS/NAME@REF | …=import:FROM>NS/NAME */
+/** [EVENT[@FROM[:REF]]=]replicate:POLICY | …=warm:NS/NAME@REF | …=import:FROM>NS/NAME[@BRANCH] */
 const RuleValue = z.string().transform((text, context): HookRule => {
   const [, when = "*", action = ""] = /^(?:([^=]*)=)?(.+)$/.exec(text) ?? [];
   const [, event = "*", from = "*", ref = "*"] = /^([^@]*)(?:@([^:]*)(?::(.*))?)?$/.exec(when) ?? [];
@@ -26,9 +26,11 @@ function actionOf(text: string): Partial<HookAction> | null {
   const [target = "", ref = "main"] = rest.split("@");
   const repository = RepositoryName.safeParse(target);
   if (kind === "warm" && repository.success) return { kind, repository: repository.data, ref, group: "default" as never };
-  const [from = "", to = ""] = rest.split(">");
-  const into = RepositoryName.safeParse(to);
-  return kind === "import" && into.success ? { kind, from, to: into.data } : null;
+  const [from = "", into = ""] = rest.split(">");
+  const [name = "", branchName] = into.split("@");
+  const [to, branch] = [RepositoryName.safeParse(name), RefName.optional().safeParse(branchName)];
+  if (kind !== "import" || !to.success || !branch.success) return null;
+  return { kind, from, to: to.data, ...(branch.data === undefined ? {} : { branch: branch.data }) };
 }
 
 const NameValue = z.string().pipe(NamePart);
@@ -49,7 +51,7 @@ export function addSources(webhook: Command, act: Act): void {
     .option("--kind <kind>", "standard (default), github, huggingface, or secret in x-webhook-secret or as bearer")
     .option(
       "--rule <rule>",
-      "[EVENT[@FROM[:REF]]=]replicate:POLICY, warm:NS/NAME@REF or import:FROM>NS/NAME (may be given again)",
+      "[EVENT[@FROM[:REF]]=]replicate:POLICY, warm:NS/NAME@REF or import:FROM>NS/NAME[@BRANCH] (may be given again)",
       collected,
     )
     .option("--secret-env <name>", "the environment variable that holds the agreed secret (default: one is made, or stays)")
@@ -82,7 +84,7 @@ function actionText(action: HookAction): string {
     case "warm":
       return `warm ${action.repository}@${action.ref}`;
     case "import":
-      return `tell: import ${plain(action.from)} into ${action.to}`;
+      return `import ${plain(action.from)} into ${action.to}${action.branch === undefined ? "" : `@${action.branch}`}`;
     default:
       return action satisfies never;
   }
