@@ -2,7 +2,7 @@
 /** The `ferry` command: this process as a host, its signals, its exit code. */
 import { exitCode, Interrupted } from "./cli/exit.ts";
 import { processHost } from "./cli/host.ts";
-import { runFerry } from "./cli/program.ts";
+import { runFerry } from "./cli/run.ts";
 
 const stop = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"] as const) {

@@ -3,24 +3,20 @@
  * newer server with a clear error instead of a wrong value. `fetch` is injected. Every act carries an operation id made by the caller,
  * so a repeated call is the same act, and calls are repeated here when that may help.
  */
-import {
-  Problem,
-  ROUTES,
-  type RouteAnswer,
-  type RouteBodyIn,
-  type RouteName,
-  type RouteQueryIn,
-  type RouteSpec,
-  type Routes,
-  repositoryParams,
-} from "./contract/routes.ts";
+import { Problem, repositoryParams } from "./contract/problem.ts";
+import type { RouteAnswer, RouteBodyIn, RouteName, RouteQueryIn, RouteSpec, Routes } from "./contract/routes.ts";
+import { READ_ROUTES, SEND_ROUTES } from "./contract/transfer-routes.ts";
 import { type ErrorCode, type ErrorDetails, FerryError, isErrorCode, problemOf } from "./errors.ts";
 import type { RepositoryName, StoreId } from "./names.ts";
+
+/** What of fetch's options a call needs, and what of its Response is read: other ways to ask need not do more. */
+export type Call = { method: string; headers: Record<string, string>; redirect: "error"; signal: AbortSignal; body?: string };
+export type Answered = Pick<Response, "ok" | "status" | "text"> & { headers: Pick<Headers, "get"> };
 
 export type ClientOptions = {
   endpoint: string;
   token?: string | undefined;
-  fetch: (url: string, init: RequestInit) => Promise<Response>;
+  fetch: (url: string, call: Call) => Promise<Answered>;
   /** Waits; rejects when the signal fires. */
   sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   /** 0 to 1. */
@@ -42,6 +38,7 @@ type Input<R> = (R extends { path: `${string}:name${string}` } ? { repository: R
   (R extends { query: unknown } ? { query?: RouteQueryIn<R> } : unknown) &
   (R extends { body: unknown } ? { body: RouteBodyIn<R> } : unknown);
 
+const SOON = { ...READ_ROUTES, ...SEND_ROUTES };
 const HEADER_TEXT = /^[\x21-\x7e]+$/;
 const BACKOFF_BASE_MS = 200;
 const BACKOFF_MAX_MS = 10_000;
@@ -72,7 +69,7 @@ export class FerryClient {
     signal?: AbortSignal,
     final?: ErrorCode,
   ): Promise<RouteAnswer<Routes[N]>> {
-    const route: RouteSpec = ROUTES[name];
+    const route = await routeOf(name);
     const given = input as { repository?: RepositoryName; params?: Record<string, string>; query?: object; body?: unknown };
     const url = this.#url(route, given);
     let renewed = this.#options.renew === undefined;
@@ -122,7 +119,7 @@ export class FerryClient {
     return parsed.data;
   }
 
-  async #send(route: RouteSpec, url: string, body: unknown, signal?: AbortSignal): Promise<Response> {
+  async #send(route: RouteSpec, url: string, body: unknown, signal?: AbortSignal): Promise<Answered> {
     const { userAgent, timeoutMs = 120_000 } = this.#options;
     const token = this.#token;
     // Such a token can't be right, and fetch would tell all of it in its complaint.
@@ -151,7 +148,7 @@ export class FerryClient {
     return new FerryError("ENDPOINT_UNREACHABLE", { endpoint: this.endpoint, problem: reachProblem(cause) }, { cause });
   }
 
-  #problem(response: Response, text: string): FerryError {
+  #problem(response: Answered, text: string): FerryError {
     const parsed = Problem.safeParse(parseJson(text));
     if (parsed.success && isErrorCode(parsed.data.code))
       return withRetryAfter(new FerryError(parsed.data.code, { ...parsed.data.details, requestId: parsed.data.requestId }), response);
@@ -185,6 +182,12 @@ export class FerryClient {
   }
 }
 
+/** The rest of the contract is read when it is first called: making all its schemas takes longer than a small pull waits for its answers. */
+async function routeOf(name: RouteName): Promise<RouteSpec> {
+  const soon: Partial<Record<RouteName, RouteSpec>> = SOON;
+  return soon[name] ?? (await import("./contract/routes.ts")).ROUTES[name];
+}
+
 function isEnded(error: unknown): boolean {
   return error instanceof FerryError && error.code === "TOKEN_INVALID";
 }
@@ -196,7 +199,7 @@ function pathPart(name: string, value: string): string {
   return encodeURIComponent(value);
 }
 
-function withRetryAfter(error: FerryError, response: Response): FerryError {
+function withRetryAfter(error: FerryError, response: Answered): FerryError {
   const seconds = Number(response.headers.get("retry-after"));
   return Number.isFinite(seconds) && seconds > 0 ? new FerryError(error.code, { ...error.details, retryAfterSeconds: seconds }) : error;
 }

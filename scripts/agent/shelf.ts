@@ -2,21 +2,21 @@
  * Chunks by way of the agent of this machine: it brings a chunk into its cache and says where, and the pull takes it from there as from any
  * folder with chunks, hashing it; where that folder is not to be seen, the bytes come through the agent's door. An agent that is absent, slow or wrong costs a moment: then the pull goes to the store, and stays there.
  */
-import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync } from "node:fs";
 import { Agent as Connections, type IncomingMessage, request } from "node:http";
 import * as z from "zod";
 import type { FerryClient } from "../../shared/client.ts";
 import { CHUNK_TICKETS_MAX } from "../../shared/contract/agents.ts";
 import type { Digest } from "../../shared/digest.ts";
-import { FerryError, problemOf } from "../../shared/errors.ts";
+import { problemOf } from "../../shared/errors.ts";
 import type { RepositoryName, RevisionId } from "../../shared/names.ts";
 import { Window } from "../../shared/transfer/semaphore.ts";
 import type { ChunkShelf, Found } from "../node/chunk-cache.ts";
 import { fsCode } from "../node/fs-errors.ts";
+import type { AgentPlace } from "./agent-place.ts";
 import { chunkAddress } from "./chunk-address.ts";
 import type { Chunk } from "./filling.ts";
 
-const WELL_KNOWN_SOCKETS = ["/var/lib/modelferry/agent.sock", "/run/modelferry/agent.sock"];
 /** Chunks that are asked for at once. */
 const WIDTH = 16;
 const ANSWER_BYTES_MAX = 64 * 1024;
@@ -34,30 +34,7 @@ const PathAnswer = z.object({ path: z.string().startsWith("/") });
 const WaitAnswer = z.object({ bytes: z.int(), brought: z.int() });
 const About = z.object({ id: z.string(), group: z.string(), folder: z.string() });
 
-export type AgentPlace = { socketPath: string } | { host: string; port: number };
 export type Revision = { repository: RepositoryName; revision: RevisionId };
-
-/**
- * Where an agent may be: `FERRY_AGENT` (a socket's path, `http://host:port`, or `off`), else a well-known socket. Null: nowhere. Throws
- * USAGE_INVALID.
- */
-export function findAgent(env: Readonly<Record<string, string | undefined>>): AgentPlace | null {
-  const named = env["FERRY_AGENT"];
-  if (named === undefined || named === "") {
-    const socketPath = WELL_KNOWN_SOCKETS.find(isSocket);
-    return socketPath === undefined ? null : { socketPath };
-  }
-  if (named === "off") return null;
-  const path = named.replace(/^unix:(\/\/)?/, "");
-  if (path.startsWith("/")) return { socketPath: path };
-  const [, host, port] = /^http:\/\/([A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):(\d{1,5})\/?$/.exec(named) ?? [];
-  if (host !== undefined) return { host: host.replace(/^\[|\]$/g, ""), port: Number(port) };
-  throw new FerryError("USAGE_INVALID", { problem: `FERRY_AGENT is '${named}': give a socket's path, http://host:port, or off` });
-}
-
-function isSocket(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isSocket() ?? false;
-}
 
 export class AgentShelf implements ChunkShelf {
   readonly #place: AgentPlace;

@@ -1,5 +1,6 @@
 /** Makes a pull take chunks from the agent of this machine, when there is one. */
 import type { FerryClient } from "../../shared/client.ts";
+import { findAgent } from "../agent/agent-place.ts";
 import type { EngineOptions } from "../node/transfer.ts";
 import type { Host } from "./host.ts";
 
@@ -7,9 +8,9 @@ type FromAgent = Pick<EngineOptions, "shelf" | "onPlan">;
 
 /** Throws USAGE_INVALID when FERRY_AGENT names no place. */
 export async function fromAgent(host: Host): Promise<(client: FerryClient, note: (text: string) => void) => FromAgent> {
-  const { AgentShelf, findAgent } = await import("../agent/shelf.ts");
   const place = findAgent(host.env);
   if (place === null) return () => ({});
+  const { AgentShelf } = await import("../agent/shelf.ts");
   return (client, note) => {
     const shelf = new AgentShelf(place, client, note);
     return {

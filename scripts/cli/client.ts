@@ -1,5 +1,5 @@
 /** The typed client on a host. */
-import { FerryClient } from "../../shared/client.ts";
+import { type Answered, type Call, FerryClient } from "../../shared/client.ts";
 import { StoreId } from "../../shared/names.ts";
 import { isOn } from "./config.ts";
 import type { Host } from "./host.ts";
@@ -14,11 +14,11 @@ export function clientFor(host: Host, to: { endpoint: string; token: string | un
   return new FerryClient({
     endpoint: to.endpoint,
     token: to.token,
-    fetch: async (url, init) => {
-      const signal = init.signal ? AbortSignal.any([init.signal, host.signal]) : host.signal;
+    fetch: async (url, call) => {
+      const signal = AbortSignal.any([call.signal, host.signal]);
       const startedMs = host.now();
-      const response = await host.fetch(url, { ...init, signal });
-      if (debug) host.stderr.write(requestLine(url, init, response, host.now() - startedMs));
+      const response = await host.call(url, { ...call, signal });
+      if (debug) host.stderr.write(requestLine(url, call, response, host.now() - startedMs));
       return response;
     },
     sleep: (ms, signal) => host.sleep(ms, signal ? AbortSignal.any([signal, host.signal]) : host.signal),
@@ -29,7 +29,7 @@ export function clientFor(host: Host, to: { endpoint: string; token: string | un
   });
 }
 
-function requestLine(url: string, init: RequestInit, response: Response, tookMs: number): string {
+function requestLine(url: string, { method }: Call, response: Answered, tookMs: number): string {
   const requestId = response.headers.get("x-request-id") ?? "-";
-  return redacted(`debug: ${init.method ?? "GET"} ${url} → ${response.status} in ${Math.round(tookMs)} ms, request ${requestId}\n`);
+  return redacted(`debug: ${method} ${url} → ${response.status} in ${Math.round(tookMs)} ms, request ${requestId}\n`);
 }

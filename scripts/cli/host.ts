@@ -4,7 +4,8 @@ import { homedir } from "node:os";
 import { createInterface } from "node:readline";
 import { Writable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { connect } from "node:tls";
+import type { Answered, Call } from "../../shared/client.ts";
+import { Caller } from "../node/caller.ts";
 import { Interrupted } from "./exit.ts";
 
 export type OutStream = { write(text: string): void; readonly isTTY: boolean; readonly columns: number };
@@ -25,6 +26,8 @@ export type Host = {
   /** All of standard input. */
   readInput(): Promise<string>;
   fetch(url: string, init: RequestInit): Promise<Response>;
+  /** One call of the API: as fetch, with what of it such calls need. */
+  call(url: string, call: Call): Promise<Answered>;
   /** What a TLS server shows, when this machine trusts it. */
   certificate(hostname: string, port: number, timeoutMs: number): Promise<Certificate>;
   /** Milliseconds since 1970. */
@@ -50,6 +53,7 @@ export function processHost(signal: AbortSignal): Host {
     ask,
     readInput,
     fetch: (url, init) => fetch(url, init),
+    call: new Caller(process.env).call,
     certificate,
     now: () => Date.now(),
     random: () => Math.random(),
@@ -109,7 +113,9 @@ async function readInput(): Promise<string> {
 }
 
 /** @param hostname as URL has it; IPv6 in brackets. */
-function certificate(hostname: string, port: number, timeoutMs: number): Promise<Certificate> {
+async function certificate(hostname: string, port: number, timeoutMs: number): Promise<Certificate> {
+  // Loaded here alone: half of the commands never speak TLS in this thread, and it is a sixth of an empty program.
+  const { connect } = await import("node:tls");
   const host = hostname.replace(/^\[|\]$/g, "");
   // The name of a server must not be an address.
   const servername = isIP(host) === 0 ? host : "";

@@ -1,12 +1,9 @@
-/** The command table: which commands there are, their flags and help texts, and how one of them is run. */
-import { Command, CommanderError } from "commander";
-import type * as z from "zod";
-import { FerryError } from "../../shared/errors.ts";
+/** The command table: which commands there are, in which groups. Each has its flags and help texts in a file of its own. */
+import type { Command } from "commander";
 import type { Act } from "./act.ts";
 import { addAgent } from "./agent.ts";
 import { addAudit } from "./audit.ts";
 import { addBlock, addUnblock } from "./block.ts";
-import { Cli, GlobalFlags } from "./cli.ts";
 import { addClone, addRestore } from "./clone.ts";
 import { addCollect } from "./collect.ts";
 import { addCommit } from "./commit.ts";
@@ -15,7 +12,7 @@ import { addCost } from "./cost.ts";
 import { addDiff } from "./diff.ts";
 import { addDoctor } from "./doctor.ts";
 import { addEvents } from "./events.ts";
-import { type ExitName, exitCode } from "./exit.ts";
+import type { ExitName } from "./exit.ts";
 import { addFsck } from "./fsck.ts";
 import type { Host } from "./host.ts";
 import { addImport } from "./import.ts";
@@ -31,9 +28,9 @@ import { addPull } from "./pull.ts";
 import { addPush } from "./push.ts";
 import { addQuota } from "./quota.ts";
 import { addRebuild } from "./rebuild.ts";
-import { reportFailure } from "./report.ts";
 import { addRetention } from "./retention.ts";
 import { addRm } from "./rm.ts";
+import { actFor, bareProgram } from "./run.ts";
 import { addS3Credentials } from "./s3-credentials.ts";
 import { addScan } from "./scan.ts";
 import { addSearch } from "./search.ts";
@@ -47,51 +44,13 @@ import { addToken } from "./token.ts";
 import { addTrash } from "./trash.ts";
 import { addUsage } from "./usage.ts";
 import { addUser } from "./user.ts";
-import { VERSION } from "./version.ts";
 import { addWarm } from "./warm.ts";
 import { addWatch } from "./watch.ts";
 import { addWebhook } from "./webhook.ts";
 
-/** Runs one command line. Returns the exit code; everything that goes wrong is told on standard error. */
-export async function runFerry(argv: readonly string[], host: Host): Promise<number> {
-  let exit: ExitName = "ok";
-  const program = makeProgram(host, (ended) => {
-    exit = ended;
-  });
-  try {
-    await program.parseAsync([...argv], { from: "user" });
-    return exitCode(exit);
-  } catch (error) {
-    if (error instanceof CommanderError && isHelp(error)) return error.exitCode === 0 ? exitCode("ok") : exitCode("usage");
-    return reportFailure(error, host, { help: helpFor(program, argv), json: argv.includes("--json") });
-  }
-}
-
-/** Help and version were asked for and printed. */
-function isHelp(error: CommanderError): boolean {
-  return ["commander.help", "commander.helpDisplayed", "commander.version"].includes(error.code);
-}
-
+/** `ferry` with all its commands. */
 export function makeProgram(host: Host, onExit: (exit: ExitName) => void = () => {}): Command {
-  const program = new Command("ferry")
-    .description("Push, pull and manage large models in a modelferry repository.")
-    .version(VERSION, "--version", "print the version")
-    .option("--endpoint <url>", "the deployment to talk to (default: FERRY_ENDPOINT, then the last login)")
-    .option("--plain-http", "allow http:// to another machine; the token can be read on the way (FERRY_PLAIN_HTTP=1)")
-    .option("--json", "answer with JSON on standard output")
-    .option("-q, --quiet", "no progress and no notes on standard error")
-    .helpOption("-h, --help", "print this help")
-    .configureHelp({ showGlobalOptions: true, subcommandTerm: (command) => command.name() })
-    .configureOutput({
-      writeOut: (text) => host.stdout.write(text),
-      writeErr: (text) => host.stderr.write(text),
-      outputError: () => {},
-      getOutHelpWidth: () => 100,
-      getErrHelpWidth: () => 100,
-      getOutHasColors: () => false,
-      getErrHasColors: () => false,
-    })
-    .exitOverride();
+  const program = bareProgram(host);
   addCommands(program, actFor(host, onExit));
   return program.helpCommand("help [command]", "Print the help of a command.");
 }
@@ -151,40 +110,4 @@ function addCommands(program: Command, act: Act): void {
   addFsck(program, act);
   addDoctor(program, act);
   addCompletion(program, act);
-}
-
-function actFor(host: Host, onExit: (exit: ExitName) => void): Act {
-  return (input, run) =>
-    async function action(this: Command) {
-      const raw = this.optsWithGlobals();
-      const cli = new Cli(host, GlobalFlags.parse(raw));
-      const parsed = input.safeParse({ ...raw, args: this.args });
-      if (!parsed.success) throw new FerryError("USAGE_INVALID", { problem: wrongValue(parsed.error, this) });
-      onExit((await run(cli, parsed.data)) ?? "ok");
-    };
-}
-
-/** `--memory: '12' is not a size …`: the first thing wrong, under the name that the help uses. */
-function wrongValue(error: z.ZodError, command: Command): string {
-  const [issue] = error.issues;
-  const [field, at] = issue?.path ?? [];
-  if (field === "args" && typeof at === "number") {
-    const last = command.registeredArguments.length - 1;
-    return `${command.registeredArguments[Math.min(at, last)]?.name() ?? "argument"}: ${issue?.message}`;
-  }
-  const option = command.options.find((candidate) => candidate.attributeName() === field);
-  return option === undefined ? `${issue?.message}` : `${option.long ?? option.flags}: ${issue?.message}`;
-}
-
-/** The command whose help explains `argv`. */
-function helpFor(program: Command, argv: readonly string[]): string {
-  const names = ["ferry"];
-  let command = program;
-  for (const word of argv) {
-    const found = command.commands.find((candidate) => candidate.name() === word);
-    if (found === undefined) continue;
-    names.push(word);
-    command = found;
-  }
-  return `${names.join(" ")} --help`;
 }

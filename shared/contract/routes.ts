@@ -2,11 +2,10 @@
  * Every route of API v1, as data: the routers mount it, the client calls it, OpenAPI prints it, the access tests walk it.
  */
 import * as z from "zod";
-import { Ref, RefName, type RepositoryName, StoreId } from "../names.ts";
+import { Ref, RefName, StoreId } from "../names.ts";
 import { ACCESS_ROUTES } from "./access-routes.ts";
 import { AGENT_ROUTES } from "./agents-routes.ts";
 import { CollectAnswer, CollectRequest, CollectRun } from "./collect.ts";
-import { DownloadBatch, DownloadRequest, RecipeAnswer, RecipeQuery } from "./downloads.ts";
 import { HOOK_ROUTES } from "./hooks-routes.ts";
 import { IMPORT_ROUTES } from "./imports-routes.ts";
 import { RevisionQuery } from "./lifecycle.ts";
@@ -18,7 +17,6 @@ import { RECOVERY_ROUTES } from "./recovery-routes.ts";
 import { REPLICATION_ROUTES } from "./replication-routes.ts";
 import {
   DeleteQuery,
-  ManifestAnswer,
   REPOSITORY_PATH,
   Repository,
   RepositoryPage,
@@ -33,19 +31,9 @@ import {
 import type { RouteSpec } from "./route-spec.ts";
 import { SIGNATURE_ROUTES } from "./signatures.ts";
 import { ProbeResult, SetupResult, StoreList } from "./stores.ts";
-import {
-  Commit,
-  CommitRequest,
-  Confirmation,
-  ConfirmRequest,
-  RecipeDigests,
-  RecipesRequest,
-  Reservation,
-  ReserveRequest,
-  Upload,
-  UploadRequest,
-} from "./uploads.ts";
+import { READ_ROUTES, SEND_ROUTES } from "./transfer-routes.ts";
 
+export { Problem, repositoryParams } from "./problem.ts";
 export type { RouteSpec } from "./route-spec.ts";
 
 const Nothing = z.null();
@@ -114,36 +102,7 @@ export const ROUTES = {
     params: params({ ref: Ref }),
     answer: RevisionSummary,
   },
-  manifest: {
-    method: "GET",
-    path: `${REPOSITORY}/revisions/:ref/manifest`,
-    summary: "The files of a revision",
-    needs: "pull",
-    status: 200,
-    params: params({ ref: Ref }),
-    answer: ManifestAnswer,
-  },
-  readRecipes: {
-    method: "POST",
-    path: `${REPOSITORY}/revisions/:ref/recipes`,
-    summary: "Recipes that a revision names",
-    needs: "pull",
-    status: 200,
-    params: params({ ref: Ref }),
-    body: RecipeQuery,
-    answer: RecipeAnswer,
-  },
-  download: {
-    method: "POST",
-    path: `${REPOSITORY}/revisions/:ref/downloads`,
-    summary: "Presigned GETs for chunks of a revision",
-    needs: "pull",
-    signs: true,
-    status: 200,
-    params: params({ ref: Ref }),
-    body: DownloadRequest,
-    answer: DownloadBatch,
-  },
+  ...READ_ROUTES,
 
   setTag: {
     method: "PUT",
@@ -177,56 +136,7 @@ export const ROUTES = {
   },
   ...LIFECYCLE_ROUTES,
 
-  openUpload: {
-    method: "POST",
-    path: `${REPOSITORY}/uploads`,
-    summary: "Open an upload, or go on with the unfinished one",
-    needs: "push",
-    status: 200,
-    body: UploadRequest,
-    answer: Upload,
-  },
-  reserve: {
-    method: "POST",
-    path: `${REPOSITORY}/uploads/:upload/reserve`,
-    summary: "For each chunk: have it, or a ticket",
-    needs: "push",
-    signs: true,
-    status: 200,
-    params: params({ upload: z.string() }),
-    body: ReserveRequest,
-    answer: Reservation,
-  },
-  confirm: {
-    method: "POST",
-    path: `${REPOSITORY}/uploads/:upload/confirm`,
-    summary: "Chunks were sent: look",
-    needs: "push",
-    status: 200,
-    params: params({ upload: z.string() }),
-    body: ConfirmRequest,
-    answer: Confirmation,
-  },
-  sendRecipes: {
-    method: "POST",
-    path: `${REPOSITORY}/uploads/:upload/recipes`,
-    summary: "Store recipes",
-    needs: "push",
-    status: 200,
-    params: params({ upload: z.string() }),
-    body: RecipesRequest,
-    answer: RecipeDigests,
-  },
-  commit: {
-    method: "POST",
-    path: `${REPOSITORY}/uploads/:upload/commit`,
-    summary: "Make a revision and move the branch",
-    needs: "push",
-    status: 201,
-    params: params({ upload: z.string() }),
-    body: CommitRequest,
-    answer: Commit,
-  },
+  ...SEND_ROUTES,
   ...PART_ROUTES,
 
   collectStatus: {
@@ -319,21 +229,3 @@ export type RouteParams<R> = z.infer<Field<R, "params">>;
 export type RouteAnswer<R> = z.infer<Field<R, "answer">>;
 export type RouteQueryIn<R> = z.input<Field<R, "query">>;
 export type RouteBodyIn<R> = z.input<Field<R, "body">>;
-
-/** Problem details (RFC 9457) with a code of shared/errors.ts. */
-export const Problem = z.object({
-  type: z.string(),
-  title: z.string(),
-  status: z.int(),
-  code: z.string(),
-  detail: z.string(),
-  next: z.string(),
-  requestId: z.string(),
-  details: z.record(z.string(), z.unknown()),
-});
-export type Problem = z.infer<typeof Problem>;
-
-export function repositoryParams(repository: RepositoryName): { namespace: string; name: string } {
-  const [namespace = "", name = ""] = repository.split("/");
-  return { namespace, name };
-}

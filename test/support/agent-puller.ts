@@ -2,7 +2,8 @@
 import { rmSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import * as z from "zod";
-import { AgentShelf, findAgent } from "../../scripts/agent/shelf.ts";
+import { findAgent } from "../../scripts/agent/agent-place.ts";
+import { AgentShelf } from "../../scripts/agent/shelf.ts";
 import { pullFiles } from "../../scripts/node/transfer.ts";
 import { FerryClient } from "../../shared/client.ts";
 import { RepositoryName } from "../../shared/names.ts";

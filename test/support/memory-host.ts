@@ -1,6 +1,6 @@
 /** A host for the command line without a process: captured streams, given environment, the memory app as the network. */
 import type { Host } from "../../scripts/cli/host.ts";
-import { runFerry } from "../../scripts/cli/program.ts";
+import { runFerry } from "../../scripts/cli/run.ts";
 import type { MemoryApp } from "./memory-app.ts";
 
 export type HostOptions = {
@@ -31,6 +31,7 @@ export function memoryHost(options: HostOptions = {}): { host: Host; stdout: () 
     isTTY: options.tty ?? false,
     columns: options.columns ?? 120,
   });
+  const fetch = options.fetch ?? (async () => Promise.reject(new TypeError("fetch failed")));
   const host: Host = {
     env: options.env ?? {},
     homeDirectory: options.homeDirectory ?? "/nowhere",
@@ -43,7 +44,8 @@ export function memoryHost(options: HostOptions = {}): { host: Host; stdout: () 
       return typed.shift() ?? "";
     },
     readInput: async () => options.input ?? "",
-    fetch: options.fetch ?? (async () => Promise.reject(new TypeError("fetch failed"))),
+    fetch,
+    call: fetch,
     certificate: async () => ({ protocol: "TLSv1.3", validUntilMs: Date.parse(options.certificateUntil ?? "2026-12-31T00:00:00Z") }),
     now: options.now ?? (() => Date.parse("2026-01-01T00:00:00Z")),
     random: () => 0,
