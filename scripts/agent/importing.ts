@@ -6,6 +6,7 @@ import { realpath } from "node:fs/promises";
 import { join } from "node:path";
 import type { FerryClient } from "../../shared/client.ts";
 import { type ImportOutcome, type ImportRule, isImportAllowed, type LeasedImport } from "../../shared/contract/imports.ts";
+import type { RevisionSummary } from "../../shared/contract/repositories.ts";
 import { FerryError, problemOf } from "../../shared/errors.ts";
 import { matchesGlob } from "../../shared/names.ts";
 import { GiB } from "../../shared/units.ts";
@@ -29,6 +30,7 @@ export type Importing = {
   signal: AbortSignal;
 };
 
+const JOB_LABEL = "import/job";
 const AGAIN_MS = 30_000;
 const SPOOL_BYTES_MAX = 64 * GiB;
 const CONNECTIONS = 8;
@@ -76,7 +78,7 @@ async function underLease(importing: Importing, task: LeasedImport): Promise<Out
   const stop = AbortSignal.any([importing.signal, ended.signal]);
   const beating = keepLease(importing, task, { ended, stop });
   let isLost = false;
-  const outcome = await perform(importing, task, stop)
+  const outcome = await performOnce(importing, task, stop)
     .catch((error: unknown) => {
       isLost = stop.aborted;
       return failureOf(error);
@@ -102,13 +104,32 @@ async function keepLease(
   }
 }
 
+/** What was made already, by somebody whose answer was lost or whose lease ended, is not made again. */
+async function performOnce(importing: Importing, task: LeasedImport, signal: AbortSignal): Promise<Outcome> {
+  const made = () => madeBy(importing.client, task, signal);
+  const before = await made();
+  if (before !== null) return outcomeOfRevision(before);
+  try {
+    return await perform(importing, task, signal);
+  } catch (error) {
+    const meanwhile = await made().catch(() => null);
+    if (meanwhile !== null) return outcomeOfRevision(meanwhile);
+    throw error;
+  }
+}
+
 async function perform(importing: Importing, task: LeasedImport, signal: AbortSignal): Promise<Outcome> {
   const { client, env, folder } = importing;
   const { id, from, repository, branch, message } = task;
   // The deployment has asked for it; what may be read here is said here alone.
   if (!isImportAllowed(importing.rules, task, matchesGlob))
     throw new FerryError("PERMISSION_DENIED", { action: `import ${from}`, repository });
-  const into: ImportInto = { repository, branch, message, create: false, labels: { "import/job": id }, source: {}, operationId: () => id };
+  // Somebody whose lease ended while it went on may have made it meanwhile.
+  const once = async () => {
+    const revision = await madeBy(client, task, signal);
+    return revision === null ? { operationId: id } : { revision };
+  };
+  const into: ImportInto = { repository, branch, message, create: false, labels: { [JOB_LABEL]: id }, source: {}, once };
   const given: ImportWith = {
     client,
     signal,
@@ -128,10 +149,24 @@ async function perform(importing: Importing, task: LeasedImport, signal: AbortSi
   }
 }
 
+/** The revision that an import has made already. */
+async function madeBy(
+  client: FerryClient,
+  { id, repository, branch, requestedAt }: LeasedImport,
+  signal: AbortSignal,
+): Promise<RevisionSummary | null> {
+  const query = { branch, label: `${JOB_LABEL}:${id}`, since: requestedAt };
+  const { revisions } = await client.call("listRevisions", { repository, query }, signal);
+  return revisions[0] ?? null;
+}
+
 function outcomeOf(imported: Imported): Outcome {
-  if ("known" in imported) return { revision: imported.known, unchanged: true, files: 0, bytes: 0, again: true };
-  const { revision, files, bytesTotal } = imported.result;
-  return { revision: revision.revision, unchanged: false, files, bytes: bytesTotal, again: true };
+  if ("result" in imported) return outcomeOfRevision(imported.result.revision);
+  return { revision: imported.known, unchanged: true, files: 0, bytes: 0, again: true };
+}
+
+function outcomeOfRevision({ revision, fileCount, sizeBytes }: RevisionSummary): Outcome {
+  return { revision, unchanged: false, files: fileCount, bytes: sizeBytes, again: true };
 }
 
 function failureOf(error: unknown): Outcome {

@@ -99,7 +99,7 @@ async function imported(cli: Cli, flags: Import, text: string): Promise<Imported
       problem: `'${text}' is neither hf://org/name, s3://bucket/prefix, an https:// URL nor a folder that is there`,
     });
   const source = sourceOf(env, []);
-  const into: ImportInto = { ...target, ...filters(flags), message, create, source, operationId: newOperationId };
+  const into: ImportInto = { ...target, ...filters(flags), message, create, source, once: async () => ({ operationId: newOperationId() }) };
   const options = engineOptions(host, flags, false);
   const given = {
     client: await cli.connect(),

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { realpathSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { FerryClient } from "../../shared/client.ts";
-import type { Source } from "../../shared/contract/repositories.ts";
+import type { RevisionSummary, Source } from "../../shared/contract/repositories.ts";
 import { FerryError } from "../../shared/errors.ts";
 import type { OperationId, RefName, RepositoryName, RevisionId } from "../../shared/names.ts";
 import type { PushRequest, PushResult, TransferControl } from "../../shared/transfer/contract.ts";
@@ -25,7 +25,8 @@ export type ImportInto = {
   /** Beside those that say where it is from. */
   labels?: Record<string, string>;
   source: Source;
-  operationId: () => OperationId;
+  /** Asked right before the commit: by which operation it is made once, or the revision that it is already. */
+  once: () => Promise<{ operationId: OperationId } | { revision: RevisionSummary }>;
 };
 
 /** `client`, `signal`: of questions before the transfer. `transfer` runs it, and shows what it does to whoever looks on. */
@@ -117,13 +118,12 @@ async function headOf(
 
 type From = { name: string; state: string | null; sources: string[] };
 
-function requestOf({ labels, message, operationId, ...into }: ImportInto, { name, state, sources }: From): PushRequest {
+function requestOf({ labels, message, ...into }: ImportInto, { name, state, sources }: From): PushRequest {
   const about = { "import/source": name.slice(0, TEXT_MAX), ...(state === null ? {} : { "import/revision": state }) };
   return {
     ...into,
     sources,
     message: message ?? `Import of ${name}${state === null ? "" : `@${state}`}`,
     labels: { ...labels, ...about },
-    once: async () => ({ operationId: operationId() }),
   };
 }
