@@ -1,11 +1,11 @@
 /** One file while a pull fills it, under a name that no reader takes for the file. */
-import { closeSync, constants, fdatasync, ftruncateSync, openSync, renameSync } from "node:fs";
-import { promisify } from "node:util";
+import { closeSync, constants, ftruncateSync, openSync, renameSync } from "node:fs";
 import type { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import type { FetchAnswer, MoveOptions, Part, Piece, WantedChunk, WantedFile } from "../../shared/transfer/ports.ts";
 import { MiB } from "../../shared/units.ts";
 import type { ChunkShelf, Found } from "./chunk-cache.ts";
+import type { EarlyFlush, FlushedFile } from "./early-flush.ts";
 import type { Folders } from "./folders.ts";
 import { unwritable } from "./fs-errors.ts";
 import type { Mover, PartFile } from "./mover.ts";
@@ -31,6 +31,7 @@ export type DiskPartOptions = {
   folders: Folders;
   movers: Movers;
   syncer: Syncer;
+  early: EarlyFlush;
   lender: Lender;
   cache: ChunkShelf | null;
   /** The chunk is in the part now. */
@@ -39,7 +40,6 @@ export type DiskPartOptions = {
 
 /** Larger files are synced one by one. */
 const SYNC_TOGETHER_BYTES_MAX = 4 * MiB;
-const sync = promisify(fdatasync);
 
 export class DiskPart implements Part {
   readonly #options: DiskPartOptions;
@@ -47,6 +47,7 @@ export class DiskPart implements Part {
   readonly #begun = new Map<string, Mover>();
   readonly #location: Location;
   readonly #isSmall: boolean;
+  readonly #flushed: FlushedFile;
   #isOpen = true;
 
   constructor(options: DiskPartOptions) {
@@ -54,6 +55,7 @@ export class DiskPart implements Part {
     this.#location = { path: options.part };
     this.#isSmall = options.file.sizeBytes < SYNC_TOGETHER_BYTES_MAX;
     if (this.#isSmall) options.syncer.begin();
+    this.#flushed = options.early.file(options.to.fd);
     for (const chunk of options.file.chunks) if (options.held.has(chunk.sha256)) this.#lend(chunk);
   }
 
@@ -141,7 +143,7 @@ export class DiskPart implements Part {
     try {
       if (isAdopted) ftruncateSync(to.fd, file.sizeBytes);
       // The bytes before the name: after a power failure, whatever has the name is whole.
-      await (this.#isSmall ? syncer.sync(to.fd, part.slice(0, part.lastIndexOf("/") + 1)) : sync(to.fd));
+      await (this.#isSmall ? syncer.sync(to.fd, part.slice(0, part.lastIndexOf("/") + 1)) : this.#flushed.end());
       this.#close();
       giveName(folders, part, file.path);
       this.#location.path = file.path;
@@ -151,6 +153,7 @@ export class DiskPart implements Part {
   }
 
   async leave(): Promise<void> {
+    await this.#flushed.idle();
     this.#close();
   }
 
@@ -168,6 +171,8 @@ export class DiskPart implements Part {
     this.#begun.delete(nameOf(chunk, piece));
     this.#options.held.add(chunk.sha256);
     this.#options.onHeld(chunk);
+    // What went past the page cache is on the disk.
+    if (this.#options.to.directFd === null) this.#flushed.wrote(piece.to - piece.from);
     this.#lend(chunk);
   }
 

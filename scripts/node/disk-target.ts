@@ -23,6 +23,7 @@ import type { Part, Target, WantedChunk, WantedFile } from "../../shared/transfe
 import { MiB } from "../../shared/units.ts";
 import type { ChunkShelf } from "./chunk-cache.ts";
 import { DiskPart, giveName, type Lender } from "./disk-part.ts";
+import { EarlyFlush } from "./early-flush.ts";
 import { findHeld } from "./find-held.ts";
 import { Folders } from "./folders.ts";
 import { fsCode, unwritable } from "./fs-errors.ts";
@@ -52,6 +53,7 @@ export class DiskTarget implements Target {
   readonly #direct: DiskTargetOptions["direct"];
   readonly #cache: ChunkShelf | null;
   readonly #syncer = new Syncer();
+  readonly #early = new EarlyFlush();
   /** What was free at the last look, less what was promised since. */
   #freeBytes = 0;
   #isDirect = false;
@@ -221,7 +223,7 @@ export class DiskTarget implements Target {
       if (isJournaled) journal.held(part, chunk.sha256);
     };
     const to = { id: this.#parts++, fd, directFd: this.#directFd(file, part), path: file.path };
-    const shared = { folders, movers: this.#movers, syncer: this.#syncer, lender: this.#lender, cache: this.#cache };
+    const shared = { folders, movers: this.#movers, syncer: this.#syncer, early: this.#early, lender: this.#lender, cache: this.#cache };
     return new DiskPart({ ...shared, to, file, part, held, isAdopted, onHeld });
   }
 

@@ -2,17 +2,18 @@
 import { createHash } from "node:crypto";
 import type { Digest } from "../../shared/digest.ts";
 import type { Place, WantedChunk } from "../../shared/transfer/ports.ts";
-import { hashRange, readBuffer } from "./hash-range.ts";
+import { hashRange } from "./hash-range.ts";
 
 export class HeldChunks {
   readonly #fd: number;
   readonly #sizeBytes: number;
   readonly #buffer: Buffer;
 
-  constructor(fd: number, sizeBytes: number) {
+  /** @param buffer to read by. */
+  constructor({ fd, sizeBytes, buffer }: { fd: number; sizeBytes: number; buffer: Buffer }) {
     this.#fd = fd;
     this.#sizeBytes = sizeBytes;
-    this.#buffer = readBuffer(sizeBytes);
+    this.#buffer = buffer;
   }
 
   /** Those of `chunks` whose bytes, at all their places, have their digest. */

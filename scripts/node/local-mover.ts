@@ -7,7 +7,7 @@ import type { FetchAnswer, MoveOptions, ScannedFile, ScanOptions, SendTask, Sour
 import { MiB } from "../../shared/units.ts";
 import { Arena, BLOCK_BYTES } from "./arena.ts";
 import { Fetcher } from "./fetcher.ts";
-import { hashRange, readBuffer } from "./hash-range.ts";
+import { hashRange } from "./hash-range.ts";
 import { copiesOf, HeldChunks } from "./held-chunks.ts";
 import type {
   CopyTask,
@@ -24,6 +24,7 @@ import type {
 import { writeAt } from "./part-writer.ts";
 import { readerOf } from "./range-reader.ts";
 import { yieldToOthers } from "./read-at.ts";
+import { ReadDesk } from "./read-desk.ts";
 import { SMALL_BYTES_MAX, SmallFiles } from "./small-files.ts";
 import { type CheckedSource, OpenSource } from "./source-file.ts";
 import type { Transport } from "./transport.ts";
@@ -35,6 +36,7 @@ export class LocalMover implements Mover {
   readonly #transport: Transport;
   readonly #fetcher: Fetcher;
   readonly #small = new SmallFiles();
+  readonly #desk = new ReadDesk();
 
   private constructor(transport: Transport, arena: Arena) {
     this.#transport = transport;
@@ -92,34 +94,19 @@ export class LocalMover implements Mover {
   }
 
   find({ fd, sizeBytes, chunks }: FindTask, signal: AbortSignal): Promise<Digest[]> {
-    return new HeldChunks(fd, sizeBytes).find(chunks, signal);
+    return this.#desk.use((buffer) => new HeldChunks({ fd, sizeBytes, buffer }).find(chunks, signal));
   }
 
-  async digest({ fd, sizeBytes }: DigestTask, signal: AbortSignal): Promise<string> {
-    const hash = createHash("sha256");
-    await hashRange(hash, { fd, from: 0, to: sizeBytes }, readBuffer(sizeBytes), signal);
-    return hash.digest("hex");
+  digest({ fd, sizeBytes }: DigestTask, signal: AbortSignal): Promise<string> {
+    return this.#desk.use(async (buffer) => {
+      const hash = createHash("sha256");
+      await hashRange(hash, { fd, from: 0, to: sizeBytes }, buffer, signal);
+      return hash.digest("hex");
+    });
   }
 
-  async copy({ from, lent, part, chunk }: CopyTask, signal: AbortSignal): Promise<boolean> {
-    const hash = createHash("sha256");
-    const placing = new Placing(chunk.places, (bytes, fileOffset) => writeAt(part, bytes, fileOffset));
-    const buffer = Buffer.allocUnsafeSlow(Math.min(READ_BYTES, chunk.size));
-    let yieldAt = READ_BYTES;
-    for (const { fileOffset, length } of copiesOf(lent)[0] ?? []) {
-      for (let done = 0; done < length; ) {
-        const bytesRead = readSync(from, buffer, 0, Math.min(buffer.length, length - done), fileOffset + done);
-        if (bytesRead === 0) return false;
-        hash.update(buffer.subarray(0, bytesRead));
-        placing.push(buffer.subarray(0, bytesRead));
-        done += bytesRead;
-        if (placing.offset < yieldAt) continue;
-        yieldAt += READ_BYTES;
-        await yieldToOthers();
-        signal.throwIfAborted();
-      }
-    }
-    return placing.offset === chunk.size && hash.digest("hex") === chunk.sha256;
+  copy(task: CopyTask, signal: AbortSignal): Promise<boolean> {
+    return this.#desk.use((buffer) => copyChunk(task, buffer, signal));
   }
 
   forget(part: number): void {
@@ -129,4 +116,26 @@ export class LocalMover implements Mover {
   close(): Promise<void> {
     return this.#transport.close();
   }
+}
+
+/** What is hashed is what is written: the buffer is the copier's alone. */
+async function copyChunk({ from, lent, part, chunk }: CopyTask, buffer: Buffer, signal: AbortSignal): Promise<boolean> {
+  signal.throwIfAborted();
+  const hash = createHash("sha256");
+  const placing = new Placing(chunk.places, (bytes, fileOffset) => writeAt(part, bytes, fileOffset));
+  let yieldAt = READ_BYTES;
+  for (const { fileOffset, length } of copiesOf(lent)[0] ?? []) {
+    for (let done = 0; done < length; ) {
+      const bytesRead = readSync(from, buffer, 0, Math.min(buffer.length, length - done), fileOffset + done);
+      if (bytesRead === 0) return false;
+      hash.update(buffer.subarray(0, bytesRead));
+      placing.push(buffer.subarray(0, bytesRead));
+      done += bytesRead;
+      if (placing.offset < yieldAt) continue;
+      yieldAt += READ_BYTES;
+      await yieldToOthers();
+      signal.throwIfAborted();
+    }
+  }
+  return placing.offset === chunk.size && hash.digest("hex") === chunk.sha256;
 }
