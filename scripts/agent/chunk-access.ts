@@ -40,6 +40,21 @@ export class ChunkAccess {
     }
   }
 
+  /** The same; null when the cache has no room for it: then it may be read past the cache. */
+  async openIfRoom(wanted: Wanted, signal: AbortSignal): Promise<ChunkFile | null> {
+    try {
+      return await this.open(wanted, signal);
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      return null;
+    }
+  }
+
+  /** Right bytes of a chunk that need no room in the cache, in slabs. Throws as Uncached.read does. */
+  past(wanted: Wanted, stretch: Stretch, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    return this.#uncached.read(wanted, stretch, PART_BYTES, signal);
+  }
+
   /**
    * Bytes of a chunk, in slabs. @param checks `self`: whoever reads hashes the whole chunk and believes nothing before, so that it may come
    * while it is fetched. `agent`: nothing comes before all of the chunk was seen to be right.
@@ -70,9 +85,8 @@ export class ChunkAccess {
         yield part;
       }
     } catch (error) {
-      if (!(error instanceof FerryError) || error.code !== "AGENT_CACHE_FULL") throw error;
-      const rest = { offset: stretch.offset + sent, length: stretch.length - sent };
-      yield* this.#uncached.read(wanted, rest, PART_BYTES, signal);
+      if (!isFull(error)) throw error;
+      yield* this.past(wanted, { offset: stretch.offset + sent, length: stretch.length - sent }, signal);
     }
   }
 
@@ -86,6 +100,10 @@ export class ChunkAccess {
       file.close();
     }
   }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof FerryError && error.code === "AGENT_CACHE_FULL";
 }
 
 async function* followed(filling: Filling, stretch: Stretch, signal: AbortSignal): AsyncGenerator<Uint8Array> {

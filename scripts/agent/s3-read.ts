@@ -1,6 +1,7 @@
 /** GetObject and HeadObject: conditions, ranges, and the bytes, from the cache or from what is pending. Never a redirect. */
 import { createHash } from "node:crypto";
 import { closeSync, constants, openSync } from "node:fs";
+import type { ServerResponse } from "node:http";
 import { extname } from "node:path";
 import type { Source } from "../../functions/doors/catalog.ts";
 import { COMMIT_PATH } from "../../functions/doors/s3/address.ts";
@@ -195,9 +196,11 @@ export async function eachByte(call: S3Call, file: S3File, range: ByteRange, onB
     const opened = openSpooled(bytes.file);
     return eachSlab(opened.fd, { offset: range.start, length: range.end - range.start }, onBytes).finally(() => opened.close());
   }
+  const { chunks, signal } = call.parts;
   for (const { of, offset, length } of await bytes.pieces(range)) {
-    const opened = await call.parts.chunks.open(wantedOf(of), call.parts.signal);
-    await eachSlab(opened.fd, { offset, length }, onBytes).finally(() => opened.close());
+    const opened = await chunks.openIfRoom(wantedOf(of), signal);
+    if (opened === null) for await (const part of chunks.past(wantedOf(of), { offset, length }, signal)) await onBytes(part);
+    else await eachSlab(opened.fd, { offset, length }, onBytes).finally(() => opened.close());
   }
 }
 
@@ -211,7 +214,7 @@ async function eachSlab(fd: number, { offset, length }: Stretch, onBytes: (bytes
   }
 }
 
-/** Each chunk's file, when all of it is here and right; the next ones come meanwhile. */
+/** Each chunk's file, when all of it is here and right; the next ones come meanwhile. What the cache has no room for comes past it. */
 async function fromPieces({ response, parts }: S3Call, pieces: readonly Extent<Source>[], begin: () => void): Promise<boolean> {
   const { chunks, signal } = parts;
   const gone = new AbortController();
@@ -219,13 +222,27 @@ async function fromPieces({ response, parts }: S3Call, pieces: readonly Extent<S
   const stop = AbortSignal.any([gone.signal, signal]);
   for (const [at, { of, offset, length }] of pieces.entries()) {
     chunks.ahead(pieces.slice(at + 1, at + 1 + AHEAD_CHUNKS).map((piece) => wantedOf(piece.of)));
-    const file = await chunks.open(wantedOf(of), stop);
-    try {
-      begin();
-      if (!(await sendFile(response, file, { from: offset, to: offset + length, ...countsOf(parts) }))) return false;
-    } finally {
-      file.close();
-    }
+    const file = await chunks.openIfRoom(wantedOf(of), stop);
+    const sent = { from: offset, to: offset + length, ...countsOf(parts) };
+    begin();
+    const isSent = await (file === null
+      ? sendParts(response, chunks.past(wantedOf(of), { offset, length }, stop), sent.onBytes)
+      : sendFile(response, file, sent).finally(() => file.close()));
+    if (!isSent) return false;
   }
   return true;
+}
+
+/** False when the reader left. Throws what gives the parts throws. */
+async function sendParts(response: ServerResponse, parts: AsyncIterable<Uint8Array>, onBytes: (bytes: number) => void): Promise<boolean> {
+  for await (const part of parts) {
+    if (response.destroyed) return false;
+    // Of a response that is closed meanwhile no write is ever told to be done.
+    const closed = Promise.withResolvers<void>();
+    response.once("close", closed.resolve);
+    await Promise.race([new Promise<void>((resolve) => response.write(part, () => resolve())), closed.promise]);
+    response.removeListener("close", closed.resolve);
+    onBytes(part.length);
+  }
+  return !response.destroyed;
 }

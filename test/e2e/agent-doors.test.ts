@@ -8,6 +8,7 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { concatenate } from "../../functions/doors/concatenate.ts";
 import type { AgentDoor } from "../../scripts/agent/doors.ts";
+import { s3Door } from "../../scripts/agent/s3-door.ts";
 import { runAgent } from "../../scripts/agent.ts";
 import { pushFiles } from "../../scripts/node/transfer.ts";
 import { FerryClient } from "../../shared/client.ts";
@@ -72,13 +73,13 @@ describe("further doors of an agent", { timeout: 60_000 }, () => {
     await world.stop();
   });
 
-  function settings(): Parameters<typeof runAgent>[0] {
-    const cache = join(world.folder, "cache");
+  function settings(name = "doors"): Parameters<typeof runAgent>[0] {
+    const cache = join(world.folder, name);
     return {
       client: world.client(),
       version: "0",
       group: "default",
-      id: "doors",
+      id: name,
       zone: "",
       weight: 1,
       labels: {},
@@ -130,6 +131,27 @@ describe("further doors of an agent", { timeout: 60_000 }, () => {
     assert.equal((await ask("/config.json")).status, 200);
     assert.equal((await ask("/config.json", "hf_nobody")).status, 401);
     assert.equal((await ask("/config.json", token)).status, 404);
+  });
+
+  test("a cache that has no room for a chunk is passed by: an S3 client gets a file, and any range of it, all the same", async (t) => {
+    const lines: Record<string, unknown>[] = [];
+    const over = new AbortController();
+    const door = { listen: { host: "127.0.0.1", port: 0 }, spoolBytes: MiB, keepSeconds: 60, keyFile: null, anonymousToken: world.token };
+    const tiny = { ...settings("tiny"), maxBytes: MiB, group: "tiny", doors: [s3Door(door)] };
+    const ended = runAgent(tiny, { log: (line) => lines.push(line), signal: over.signal });
+    t.after(async () => {
+      over.abort();
+      await ended;
+    });
+    const addressOf = (event: string) => String(lines.find((line) => line["event"] === event)?.["address"]);
+    await until(async () => lines.some(({ event }) => event === "door.listening"), "the door to listen");
+    const object = `http://${addressOf("door.listening")}/team/model/main/model.safetensors`;
+    const whole = await fetch(object);
+    assert.deepEqual([whole.status, Buffer.from(await whole.arrayBuffer()).equals(bytes)], [200, true]);
+    const part = await fetch(object, { headers: { range: "bytes=4000000-8999999" } });
+    assert.deepEqual([part.status, Buffer.from(await part.arrayBuffer()).equals(bytes.subarray(4_000_000, 9_000_000))], [206, true]);
+    const metrics = await (await fetch(`http://${addressOf("agent.listening")}/metrics`)).text();
+    assert.match(metrics, /^ferry_agent_cache_chunks 0$/m);
   });
 
   test("the door's figures are among the agent's", async () => {
