@@ -10,11 +10,10 @@ import { build } from "esbuild";
 import { FILE_HEADERS, HASHED_CACHING, HASHED_FOLDER, NAMED_CACHING } from "../functions/dashboard/policy.ts";
 import { VERSION } from "../functions/services.ts";
 import { openApi } from "../shared/contract/openapi.ts";
+import { CONSOLE_FOLDER } from "./stack/console-files.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const APP = "functions/dashboard/app";
-/** Also in wrangler.toml. */
-export const CONSOLE_FOLDER = join(ROOT, "dist", "console");
 const BELOW = "console";
 
 export type BuiltConsole = { files: number; firstLoadGzipBytes: number; totalGzipBytes: number };

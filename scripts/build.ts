@@ -3,7 +3,8 @@ import { chmod, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type BuildOptions, build, type Plugin } from "esbuild";
-import { buildConsole, CONSOLE_FOLDER } from "./build-console.ts";
+import { buildConsole } from "./build-console.ts";
+import { CONSOLE_FOLDER } from "./stack/console-files.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 

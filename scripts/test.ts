@@ -5,8 +5,9 @@
  * Tests with real processes share the machine with each other, and may fail for want of time. A file of them that failed is run once more,
  * alone, when all others are through: what fails then is counted, and what does not is told.
  */
-import { globSync } from "node:fs";
-import { relative } from "node:path";
+import { globSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { fileURLToPath } from "node:url";
@@ -41,14 +42,19 @@ async function main(): Promise<number> {
     return 1;
   }
   bringRedis();
-  // Read by the tests' processes: one Ceph for the whole run, no look-ups, no questions.
-  Object.assign(process.env, { FERRY_TEST_CEPH: "keep", CLOUDFLARE_CF_FETCH_ENABLED: "false", WRANGLER_SEND_METRICS: "false" });
+  const probes = mkdtempSync(join(tmpdir(), "ferry-test-probes-"));
+  // Read by the tests' processes: one Ceph for the whole run, one probe of each kind of store, no look-ups, no questions.
+  const shared = { FERRY_TEST_CEPH: "keep", FERRY_TEST_PROBES: probes };
+  Object.assign(process.env, shared, { CLOUDFLARE_CF_FETCH_ENABLED: "false", WRANGLER_SEND_METRICS: "false" });
+  // Many hundreds of processes read the same files: Node keeps what it made of them.
+  process.env["NODE_COMPILE_CACHE"] ??= join(ROOT, "node_modules", ".cache", "node-code");
   try {
     const counts = await runAll(files, values.name);
     console.log(`${counts.passed} passed, ${counts.failed} failed${counts.skipped > 0 ? `, ${counts.skipped} skipped` : ""}`);
     return counts.failed === 0 && counts.passed > 0 ? 0 : 1;
   } finally {
     await stopUnusedCeph();
+    rmSync(probes, { recursive: true, force: true });
   }
 }
 

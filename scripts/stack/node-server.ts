@@ -4,8 +4,8 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { buildConsole } from "../build-console.ts";
 import { type Child, logTail, startNode } from "./child.ts";
+import { ensureConsole } from "./console-files.ts";
 import { freePort, isPortFree } from "./ports.ts";
 import { StackProblem } from "./problem.ts";
 
@@ -27,7 +27,7 @@ const READY_TIMEOUT_MS = 30_000;
 export async function startNodeServer(options: NodeServerOptions): Promise<NodeServer> {
   const port = options.port ?? (await freePort());
   if (!(await isPortFree(port))) throw new StackProblem(`port ${port} (the Node server) is taken`);
-  await buildConsole();
+  await ensureConsole();
   const { child } = await startNode({
     name: "the Node server",
     args: [

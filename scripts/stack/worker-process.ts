@@ -2,7 +2,7 @@
 import { watch } from "node:fs";
 import { Miniflare, type MiniflareOptions } from "miniflare";
 import * as z from "zod";
-import { buildConsole, CONSOLE_FOLDER } from "../build-console.ts";
+import { CONSOLE_FOLDER, ensureConsole } from "./console-files.ts";
 import { QUIET } from "./miniflare-settings.ts";
 import { serveParent } from "./serve-parent.ts";
 import { type Bundle, bundleWorker, isBinary } from "./worker-bundle.ts";
@@ -21,7 +21,7 @@ const CRON_INTERVAL_MS = 60_000;
 const SETTLE_MS = 150;
 
 serveParent(Settings, async (settings) => {
-  const [bundle] = await Promise.all([bundleWorker(settings.configFile), buildConsole()]);
+  const [bundle] = await Promise.all([bundleWorker(settings.configFile), ensureConsole()]);
   const miniflare = new Miniflare(optionsOf(bundle, settings));
   const url = await miniflare.ready;
   // A restart after a change must keep the port that everybody knows.
@@ -68,7 +68,7 @@ function rebundleOnChange(miniflare: Miniflare, settings: Settings): void {
   let last = Promise.resolve();
   const rebundle = async () => {
     try {
-      await buildConsole();
+      await ensureConsole();
       await miniflare.setOptions(optionsOf(await bundleWorker(settings.configFile), settings));
       console.log("the Worker was bundled again");
     } catch (error) {

@@ -10,7 +10,7 @@ import type { SyncStep } from "../../shared/contract/replication.ts";
 import { StoreId } from "../../shared/names.ts";
 import { MiB } from "../../shared/units.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
-import { FERRY } from "../support/ferry-process.ts";
+import { FERRY, passedOn } from "../support/ferry-process.ts";
 import { type Live, seededBytes, startLive, writeSafetensors } from "../support/live.ts";
 import { repositoryName } from "../support/memory-app.ts";
 import { whyNoRedis } from "../support/stack.ts";
@@ -87,7 +87,7 @@ describe("an executor over HTTP, real Redis and local R2", { skip: whyNoRedis() 
     const argv = ["agent", "--execute", "--stores", "west", "--max-bytes", "100MB", "--any-file-system", "--listen", "off"];
     const place = ["--cache", join(folder.path, "agent"), "--socket", join(folder.path, "agent.sock")];
     const child = spawn(process.execPath, [FERRY, ...argv, ...place], {
-      env: { PATH: process.env["PATH"] ?? "", ...live.env() },
+      env: { ...passedOn(), ...live.env() },
       stdio: ["ignore", "pipe", "inherit"],
     });
     const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
@@ -128,7 +128,7 @@ describe("an executor over HTTP, real Redis and local R2", { skip: whyNoRedis() 
   /** Whether the executor was still at it when the store had been sent so many chunks. */
   async function killedAfter(count: number): Promise<boolean> {
     const argv = [FERRY, "sync", "execute", "--stores", "west", "--parallel", String(PARALLEL)];
-    const child = spawn(process.execPath, argv, { env: { PATH: process.env["PATH"] ?? "", ...live.env() }, stdio: "ignore" });
+    const child = spawn(process.execPath, argv, { env: { ...passedOn(), ...live.env() }, stdio: "ignore" });
     const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
     for (let waits = 0; puts < count && waits < 3000; waits++) await wait(5);
     child.kill("SIGKILL");

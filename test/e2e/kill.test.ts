@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { MiB } from "../../shared/units.ts";
-import { FERRY } from "../support/ferry-process.ts";
+import { FERRY, passedOn } from "../support/ferry-process.ts";
 import { type Live, seededBytes, startLive } from "../support/live.ts";
 import { repositoryName } from "../support/memory-app.ts";
 import { listKeys } from "../support/s3-keys.ts";
@@ -30,7 +30,7 @@ describe(`kill -9 of ferry, ${KILLS} times each way`, { skip: whyNoRedis() }, ()
 
   /** Starts ferry and kills it after `delayMs`; whether that came before its end. */
   async function killed(argv: string[], delayMs: number): Promise<boolean> {
-    const child = spawn(process.execPath, [FERRY, ...argv], { env: { PATH: process.env["PATH"] ?? "", ...live.env() }, stdio: "ignore" });
+    const child = spawn(process.execPath, [FERRY, ...argv], { env: { ...passedOn(), ...live.env() }, stdio: "ignore" });
     const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
     await Promise.race([wait(delayMs), ended]);
     child.kill("SIGKILL");

@@ -8,7 +8,7 @@ import { after, before, describe, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import type { RevisionSummary } from "../../shared/contract/repositories.ts";
 import { KiB } from "../../shared/units.ts";
-import { FERRY, ferryProcess } from "../support/ferry-process.ts";
+import { FERRY, ferryProcess, passedOn } from "../support/ferry-process.ts";
 import { type Live, seededBytes, startLive } from "../support/live.ts";
 import { repositoryName } from "../support/memory-app.ts";
 import { whyNoRedis } from "../support/stack.ts";
@@ -69,7 +69,7 @@ describe("ferry watch", { skip: whyNoRedis() }, () => {
   /** Starts it in the background; `lines`: what it printed. */
   function start(watched: string, target: string, argv: readonly string[] = [], env: Record<string, string> = {}) {
     const child = spawn(process.execPath, [FERRY, "watch", at(watched), target, "--json", "--every", "1s", ...argv], {
-      env: { PATH: process.env["PATH"] ?? "", ...live.env(), ...env },
+      env: { ...passedOn(), ...live.env(), ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     let [stdout, stderr] = ["", ""];

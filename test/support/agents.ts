@@ -9,7 +9,7 @@ import { makeKeyed } from "../../functions/keyed.ts";
 import { FerryClient } from "../../shared/client.ts";
 import { MiB } from "../../shared/units.ts";
 import type { Pulled, PullOrder } from "./agent-puller.ts";
-import { FERRY } from "./ferry-process.ts";
+import { FERRY, passedOn } from "./ferry-process.ts";
 import { type MemoryApp, memoryApp } from "./memory-app.ts";
 import { type ServedApp, serveApp } from "./served-app.ts";
 import { tempFolder } from "./trees.ts";
@@ -141,7 +141,7 @@ export async function startAgent({ id, flags = [], cache = "", env = {} }: Agent
     "0",
     ...flags,
   ];
-  const child = spawn(process.execPath, [FERRY, ...argv], { env: { PATH: process.env["PATH"] ?? "", HOME: cache, ...env }, stdio: "pipe" });
+  const child = spawn(process.execPath, [FERRY, ...argv], { env: { ...passedOn(), HOME: cache, ...env }, stdio: "pipe" });
   const log: Record<string, unknown>[] = [];
   let [text, problem] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (piece: string) => {

@@ -19,10 +19,16 @@ export type ProcessOptions = {
 
 const TIMEOUT_MS = 120_000;
 
-/** Nothing of this process's environment but PATH gets through. */
+/** What gets through of this process's environment: where programs are, and where Node keeps code that it has read before (scripts/test.ts). */
+export function passedOn(): Record<string, string> {
+  const { PATH = "", NODE_COMPILE_CACHE } = process.env;
+  return { PATH, ...(NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }) };
+}
+
+/** Nothing of this process's environment gets through but `passedOn`. */
 export async function ferryProcess(argv: readonly string[], options: ProcessOptions = {}): Promise<Ran> {
   const [program = process.execPath, ...first] = options.command ?? [process.execPath, FERRY];
-  const env = { PATH: process.env["PATH"] ?? "", HOME: "/nonexistent", ...options.env };
+  const env = { ...passedOn(), HOME: "/nonexistent", ...options.env };
   const child = spawn(program, [...first, ...argv], {
     env,
     stdio: "pipe",

@@ -6,6 +6,7 @@ import { FerryClient } from "../../shared/client.ts";
 import type { Scope } from "../../shared/contract/access.ts";
 import { MiB } from "../../shared/units.ts";
 import { ferryProcess, type ProcessOptions } from "./ferry-process.ts";
+import { proveStores } from "./proven-stores.ts";
 import { startTestStack, type TestStack, type TestStackOptions } from "./stack.ts";
 import { tempFolder } from "./trees.ts";
 
@@ -37,7 +38,7 @@ export async function startLive({ onStack, ...options }: TestStackOptions & { on
       random: Math.random,
     });
   const admin = clientFor(stack.token);
-  for (const { id } of stack.stores) await admin.call("probeStore", { params: { store: id } });
+  await proveStores(stack.stores, admin);
   const env = (token = stack.token, endpoint = stack.endpoint) => ({
     FERRY_ENDPOINT: endpoint,
     FERRY_TOKEN: token,
