@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { buildFerry } from "../build.ts";
+import { startLocalS3 } from "../stack/local-s3.ts";
 import type { Store as AppStore } from "../stack/stores.ts";
 import { type Certificate, makeCertificate } from "./certificate.ts";
 import { type Folders, makeFolders } from "./folders.ts";
@@ -71,6 +72,17 @@ export class Lab {
       caFile: tls?.file ?? null,
       own,
     });
+  }
+
+  /** A bucket of miniflare's, which writes slowly and reads as its process can. */
+  async localR2(): Promise<Store> {
+    const accessKeyId = randomBytes(10).toString("hex");
+    const secretAccessKey = randomBytes(20).toString("hex");
+    const local = await startLocalS3({ home: this.folder("r2", "disk"), buckets: { [BUCKET]: { accessKeyId, secretAccessKey } } });
+    this.onClose(() => local.stop());
+    const { endpoint } = local;
+    const settings = { scheme: "http" as const, region: "auto", bucket: BUCKET, provider: "miniflare", root: "", caFile: null, own: null };
+    return new Store({ ...settings, endpoint, accessKeyId, secretAccessKey, pid: local.child.pid });
   }
 
   /** The app in front of `store`. */

@@ -23,6 +23,8 @@ export type StoreOptions = {
   caFile: string | null;
   /** Null: a real store, which takes no orders. */
   own: S3Server | null;
+  /** Of another store that runs on this machine, when its process is known. */
+  pid?: number;
 };
 
 const URL_SECONDS = 6 * 3600;
@@ -48,7 +50,8 @@ export class Store {
 
   /** Processes whose CPU is the store's. */
   get pids(): number[] {
-    return this.options.own === null ? [] : [this.options.own.child.pid];
+    const { own, pid } = this.options;
+    return own !== null ? [own.child.pid] : pid === undefined ? [] : [pid];
   }
 
   /** The store as the app is told of it. */

@@ -1,4 +1,7 @@
-/** A file of many chunks as one stream by the Hub's door, on Node and on workerd, against a presigned GET of the same bytes as one object. */
+/**
+ * A file of many chunks as one stream by the Hub's door, on Node and on workerd, against a presigned GET of the same bytes as one object of the
+ * same store: the bench's own, at hand and far away, and local R2; or the real one that was asked for.
+ */
 import { createHash } from "node:crypto";
 import { GiB, MiB } from "../../../shared/units.ts";
 import { findProgram } from "../../stack/child.ts";
@@ -32,23 +35,43 @@ export const hubStream: Scenario = {
   async run(lab) {
     if (findProgram("curl") === null) throw new NotHere("curl is not installed");
     const data = makeDataset(lab.folder("data"), { count: 1, sizeBytes: lab.options.size ?? SIZE_BYTES, seed: "hub-stream" });
-    const stands: Stand[] = [];
-    for (const runtime of RUNTIMES) stands.push(await standOf(lab, data, runtime));
-    const near = await compared(lab, data, stands, "");
-    for (const { store } of stands) await store.options.own?.faults({ ...NO_FAULTS, rate: FAR_BYTES_PER_SECOND, ttfbMs: FAR_MS });
-    const far = await compared(lab, data, stands, `, a store of ${FAR_BYTES_PER_SECOND / 1e6} MB/s a connection, ${FAR_MS} ms away`);
+    const found = lab.options.endpoint === undefined ? await ofOwnStores(lab, data) : await ofRealStore(lab, data);
     return {
       name: "hub-stream",
       conditions: [dataText(data), "HTTP", "curl to nowhere", "server: the app alone for ours, the store for the other", roundsText(lab)],
-      tables: [...near.tables, ...far.tables],
-      targets: [...near.targets, ...far.targets, ...stands.map(growthOf)],
-      skipped: [...near.skipped, ...far.skipped],
+      tables: found.flatMap(({ tables }) => tables),
+      targets: found.flatMap(({ targets }) => targets),
+      skipped: found.flatMap(({ skipped }) => skipped),
       notes: [],
     } satisfies ScenarioReport;
   },
 };
 
-async function compared(lab: Lab, data: Dataset, stands: readonly Stand[], where: string) {
+type Found = Pick<ScenarioReport, "tables" | "targets" | "skipped">;
+
+async function ofOwnStores(lab: Lab, data: Dataset): Promise<Found[]> {
+  const stands = await standsOf(lab, data, () => lab.store("http"));
+  const near = await compared(lab, data, stands, "");
+  for (const { store } of stands) await store.options.own?.faults({ ...NO_FAULTS, rate: FAR_BYTES_PER_SECOND, ttfbMs: FAR_MS });
+  const far = await compared(lab, data, stands, `, a store of ${FAR_BYTES_PER_SECOND / 1e6} MB/s a connection, ${FAR_MS} ms away`);
+  const r2 = await standsOf(lab, data, () => lab.localR2());
+  const local = await compared(lab, data, r2, ", local R2");
+  return [near, far, { ...local, targets: [...local.targets, ...[...stands, ...r2].map(growthOf)] }];
+}
+
+async function ofRealStore(lab: Lab, data: Dataset): Promise<Found[]> {
+  const stands = await standsOf(lab, data, () => lab.store("http"));
+  const found = await compared(lab, data, stands, `, ${lab.options.provider}`);
+  return [{ ...found, targets: [...found.targets, ...stands.map(growthOf)] }];
+}
+
+async function standsOf(lab: Lab, data: Dataset, makeStore: () => Promise<Store>): Promise<Stand[]> {
+  const stands: Stand[] = [];
+  for (const runtime of RUNTIMES) stands.push(await standOf(lab, data, { runtime, store: await makeStore() }));
+  return stands;
+}
+
+async function compared(lab: Lab, data: Dataset, stands: readonly Stand[], where: string): Promise<Found> {
   const outcome = await runRounds(
     stands.flatMap(({ cases }) => cases),
     lab.rounds,
@@ -67,8 +90,7 @@ async function compared(lab: Lab, data: Dataset, stands: readonly Stand[], where
 
 type Stand = { store: Store; runtime: Runtime; ours: string; theirs: string; cases: Case[]; residentBytes: number[] };
 
-async function standOf(lab: Lab, data: Dataset, runtime: Runtime): Promise<Stand> {
-  const store = await lab.store("http");
+async function standOf(lab: Lab, data: Dataset, { runtime, store }: Pick<Stand, "runtime" | "store">): Promise<Stand> {
   const registry = await lab.registry(store, { runtime });
   const { repository, token } = await registry.makeRepository("streamed");
   const ferry = { program: await lab.ferry(), registry, store };
@@ -117,11 +139,11 @@ function noting(one: Case, after: () => Promise<void>): Case {
   return { ...one, prepare: async () => ({ ...(await one.prepare()), check: after }) };
 }
 
-function growthOf({ runtime, residentBytes }: Stand): Judged {
+function growthOf({ runtime, store, residentBytes }: Stand): Judged {
   const [first, ...others] = residentBytes;
   const growth = first === undefined || others.length === 0 ? null : (Math.max(...others) - first) / MiB;
   return {
-    target: `growth of ${runtime}'s resident memory over the rounds, MiB`,
+    target: `growth of ${runtime}'s resident memory over the rounds, MiB${store.options.own === null ? `, ${store.options.provider}` : ""}`,
     wanted: `at most ${GROWTH_MAX_BYTES / MiB}`,
     figure: growth,
     ok: growth === null ? null : growth <= GROWTH_MAX_BYTES / MiB,

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { type AddressInfo, connect } from "node:net";
 import { type TestContext, test } from "node:test";
 import { serve } from "@hono/node-server";
+import { Hono } from "hono";
 import { concatenate } from "../../../functions/doors/concatenate.ts";
 import { directly } from "../../../functions/doors/directly.ts";
 import { nodeHasher } from "../../../functions/node/hasher.ts";
@@ -11,7 +12,7 @@ import { giveSlab, SLAB_BYTES, takeSlab } from "../../../shared/slabs.ts";
 
 const sha = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
-/** A server of a file of `chunks`, whose bytes come in slabs, `slow` parts never. */
+/** A server of a file of `chunks`, whose bytes come in slabs; `isEndless`: after the first the store says nothing more. */
 async function served(t: TestContext, chunks: Buffer[], { named = chunks, isEndless = false } = {}) {
   const left = Promise.withResolvers<void>();
   const memories = new Set<ArrayBufferLike>();
@@ -21,8 +22,8 @@ async function served(t: TestContext, chunks: Buffer[], { named = chunks, isEndl
       const bytes = (chunks[Number(id)] ?? Buffer.alloc(0)).subarray(offset, offset + length);
       let at = 0;
       return new ReadableStream<Uint8Array>({
-        pull(controller) {
-          if (isEndless && at > 0) return new Promise<void>(() => {});
+        async pull(controller) {
+          if (isEndless && at > 0) await new Promise<void>(() => {});
           const slab = takeSlab();
           memories.add(slab.buffer);
           const part = bytes.subarray(at, at + slab.length);
@@ -39,12 +40,17 @@ async function served(t: TestContext, chunks: Buffer[], { named = chunks, isEndl
     const of = { id: String(at), sizeBytes: bytes.length, sha256: Digest.parse(sha(named[at] ?? bytes)) };
     return { of, offset: 0, length: bytes.length };
   });
-  const fetch = (request: Request) => {
-    if (new URL(request.url).pathname !== "/file") return new Response("another answer");
+  const app = new Hono();
+  app.use(async (c, next) => {
+    await next();
+    c.res.headers.set("x-request-id", "0");
+  });
+  app.get("/file", () => {
     const headers = { "accept-ranges": "bytes", "content-length": String(Buffer.concat(chunks).length), "x-repo-commit": "abc" };
     return new Response(concatenate(catalog, pieces, { stallMs: 600_000 }), { headers });
-  };
-  const server = serve({ fetch: directly(fetch), port: 0, hostname: "127.0.0.1" });
+  });
+  app.get("/other", (c) => c.text("another answer"));
+  const server = serve({ fetch: directly<{ outgoing: unknown }>((request) => app.fetch(request)), port: 0, hostname: "127.0.0.1" });
   await new Promise<void>((resolve) => server.once("listening", resolve));
   t.after(() => {
     server.close();
@@ -59,7 +65,7 @@ test("a streamed file is its bytes with its head, in memory that is used again; 
   const { url, memories } = await served(t, chunks);
   for (let count = 0; count < 3; count++) {
     const answer = await fetch(`${url}/file`);
-    assert.deepEqual([answer.status, answer.headers.get("x-repo-commit")], [200, "abc"]);
+    assert.deepEqual([answer.status, answer.headers.get("x-repo-commit"), answer.headers.get("x-request-id")], [200, "abc", "0"]);
     assert.equal(sha(new Uint8Array(await answer.arrayBuffer())), sha(Buffer.concat(chunks)));
     assert.equal(await (await fetch(`${url}/other`)).text(), "another answer");
   }
