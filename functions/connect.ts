@@ -82,5 +82,11 @@ export async function connect(config: Config, commands: RedisCommands, world: Wo
     hasher,
   };
   const login = config.login === null ? null : redeemer(config.login.provider, config.login.clientSecret, world);
-  return makeServices(ports, config.bootstrapToken, { ...world, login, traffic, metricsToken: config.metricsToken });
+  return makeServices(ports, config.bootstrapToken, {
+    ...world,
+    login,
+    traffic,
+    metricsToken: config.metricsToken,
+    generation: config.generation,
+  });
 }

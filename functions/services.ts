@@ -21,6 +21,8 @@ const ALL_ACTIONS: Action[] = ["pull", "push", "tag", "delete", "admin"];
 
 type Beside = {
   metricsToken?: string | null;
+  /** Left out: as when no setting says one. */
+  generation?: string;
   login?: Redeemer | null;
   /** What stands before the ports' stores and index; left out: nobody counts. */
   traffic?: Traffic;
@@ -32,7 +34,7 @@ type Beside = {
 export async function makeServices(
   ports: Ports,
   bootstrapToken: string,
-  { log, sleep, login = null, metricsToken = null, traffic = new Traffic(ports.clock, NO_SCOPE) }: Beside,
+  { log, sleep, login = null, metricsToken = null, generation = "1", traffic = new Traffic(ports.clock, NO_SCOPE) }: Beside,
 ): Promise<Services> {
   const bootstrap: Bootstrap = {
     tokenId: "bootstrap",
@@ -59,6 +61,7 @@ export async function makeServices(
     tally: new Tally(ports, traffic),
     traffic,
     metricsToken,
+    generation,
     audit: new AuditLog(ports),
     authenticate: async (bearer, address) => ofKind(await authentication.callerOf(bearer, address), false),
     authenticateSession: async (secret, address) => ofKind(await authentication.callerOf(secret, address), true),

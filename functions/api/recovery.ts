@@ -7,7 +7,7 @@ import { rebuildStatus, startRebuild, stepRebuild } from "../registry/recovery/r
 
 export function mountRecovery(app: Hono<Edge>): void {
   mount(app, "checkIndex", ({ ports }) => lookAtIndex(ports));
-  mount(app, "rebuildStatus", ({ ports }) => rebuildStatus(ports));
+  mount(app, "rebuildStatus", async ({ ports, services }) => ({ ...(await rebuildStatus(ports)), generation: services.generation }));
   mount(app, "startRebuild", ({ ports }) => startRebuild(ports));
   mount(app, "stepRebuild", ({ ports }) => stepRebuild(ports));
   mount(app, "fsckStatus", ({ ports }) => fsckStatus(ports));

@@ -31,6 +31,8 @@ export type Services = {
   audit: AuditLog;
   sleep(ms: number): Promise<void>;
   version: string;
+  /** The name of the index among those that the same Redis holds. */
+  generation: string;
   /** One structured line; never a URL's query, a token or a body. */
   log(line: LogLine): void;
 };

@@ -15,6 +15,8 @@ const SKEW_SECONDS_MAX = 60;
 const DAY_MS = 86_400_000;
 const CERTIFICATE_DAYS_MIN = 14;
 const TOKEN_DAYS_MIN = 7;
+/** Tokens are in the log. */
+const BY_BOOTSTRAP = "Look again with the deployment's BOOTSTRAP_TOKEN, which needs no log; keep the bucket as it is.";
 
 /** `client` is null when there is no use in asking further. */
 export async function examineDeployment(cli: Cli): Promise<{ client: FerryClient | null; findings: Finding[] }> {
@@ -90,6 +92,7 @@ async function tokenFinding({ host }: Cli, client: FerryClient, { token, tokenFr
   try {
     return knownToken(await client.call("whoAmI", {}), tokenFrom, host.now());
   } catch (error) {
+    if (error instanceof FerryError && error.code === "LOG_DAMAGED") return { ...failedBy("token", error), next: BY_BOOTSTRAP };
     return failedBy("token", error);
   }
 }

@@ -1,7 +1,7 @@
 /** `ferry rebuild`: makes the index what the bucket says, or looks whether it is. The work is the server's; this keeps it going. */
 import type { Command } from "commander";
 import * as z from "zod";
-import type { IndexCheck, RebuildRun } from "../../shared/contract/recovery.ts";
+import type { IndexCheck, RebuildRun, RebuildStatus } from "../../shared/contract/recovery.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { isoTime } from "../../shared/time.ts";
 import type { Act } from "./act.ts";
@@ -29,7 +29,7 @@ async function rebuild(cli: Cli, flags: Flags): Promise<ExitName | undefined> {
   if (flags.check && flags.status) throw new FerryError("USAGE_INVALID", { problem: "choose one of --check and --status" });
   const client = await cli.connect();
   if (flags.check) return reportCheck(cli, await client.call("checkIndex", {}));
-  if (flags.status) return report(cli, (await client.call("rebuildStatus", {})).run);
+  if (flags.status) return reportStatus(cli, await client.call("rebuildStatus", {}));
   return report(cli, await follow(cli, (await client.call("startRebuild", {})).run));
 }
 
@@ -50,6 +50,11 @@ function progressText({ phase, passes, logs, healedRecords, revisions, entries }
   if (phase === "logs")
     return `reading logs: pass ${passes}, ${counted(logs, "repository", "repositories")}, ${healedRecords} records applied`;
   return `reading what ${counted(revisions, "revision")} name: ${entries} chunks added`;
+}
+
+function reportStatus(cli: Cli, { run, generation }: RebuildStatus): ExitName | undefined {
+  cli.note(`generation ${generation} of the index`);
+  return report(cli, run);
 }
 
 function report(cli: Cli, run: RebuildRun | null): ExitName | undefined {

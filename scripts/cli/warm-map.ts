@@ -26,6 +26,8 @@ export function addMap(warm: Command, act: Act): void {
         cli.answer({ group, ...map }, mapText(map));
         if (map.warmups.length > 0 && map.nodes.length > CELLS_MAX)
           cli.note(`The first ${CELLS_MAX} of ${counted(map.nodes.length, "node")}.`);
+        const others = map.groups.filter((one) => one !== group);
+        if (others.length > 0) cli.note(`Other groups (--group): ${others.join(", ")}`);
       }),
     );
 }

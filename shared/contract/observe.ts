@@ -27,7 +27,8 @@ export const WarmRow = z.object({
   cells: z.string(),
 });
 export type WarmRow = z.infer<typeof WarmRow>;
-export const WarmMap = z.object({ nodes: z.array(z.string()), warmups: z.array(WarmRow) });
+/** `groups`: all that agents or warm-ups were told of in, lately; this one need not be among them. */
+export const WarmMap = z.object({ groups: z.array(z.string()), nodes: z.array(z.string()), warmups: z.array(WarmRow) });
 export type WarmMap = z.infer<typeof WarmMap>;
 
 export const OBSERVE_ROUTES = {

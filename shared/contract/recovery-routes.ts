@@ -1,6 +1,6 @@
 /** Rows of the route table: what makes the index whole again, and what looks for damage. */
 import { FsckAnswer, FsckRequest } from "./fsck.ts";
-import { IndexCheck, RebuildAnswer } from "./recovery.ts";
+import { IndexCheck, RebuildAnswer, RebuildStatus } from "./recovery.ts";
 import type { RouteSpec } from "./route-spec.ts";
 
 export const RECOVERY_ROUTES = {
@@ -16,11 +16,11 @@ export const RECOVERY_ROUTES = {
   rebuildStatus: {
     method: "GET",
     path: "/api/v1/rebuild",
-    summary: "The newest rebuild of the index",
+    summary: "The index: its generation, and its newest rebuild",
     needs: "admin",
     deployment: true,
     status: 200,
-    answer: RebuildAnswer,
+    answer: RebuildStatus,
   },
   startRebuild: {
     method: "POST",

@@ -36,6 +36,10 @@ export type RebuildRun = z.infer<typeof RebuildRun>;
 export const RebuildAnswer = z.object({ run: RebuildRun.nullable(), busy: z.boolean() });
 export type RebuildAnswer = z.infer<typeof RebuildAnswer>;
 
+/** `generation`: the setting GENERATION, the name of the index among those that the same Redis holds. */
+export const RebuildStatus = RebuildAnswer.extend({ generation: z.string() });
+export type RebuildStatus = z.infer<typeof RebuildStatus>;
+
 /** What the minute's bell finds out about the index. */
 export const IndexCheck = z.object({
   /** `sound`: what it looked at is at the bucket's tail. `healed`: now it is. `rebuilding`: all of it must be looked at. `busy`: another looks. */

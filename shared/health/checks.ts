@@ -3,10 +3,13 @@
  * checked. Nothing is changed, but that `thorough` looks after the index as the minute's bell does.
  */
 import type { FerryClient } from "../client.ts";
+import type { FsckRun } from "../contract/fsck.ts";
+import type { RebuildStatus } from "../contract/recovery.ts";
 import type { PolicySummary, ReplicaJobState } from "../contract/replication.ts";
 import { FerryError } from "../errors.ts";
 import { epochMs, isoTime } from "../time.ts";
 import type { Trouble, TroubleCode } from "./troubles.ts";
+import { agentsOfGroups, warmthOfGroups } from "./warmth.ts";
 
 /** `thorough`: for one who waits: also what costs the deployment more than a read or two. */
 export type Looking = { client: FerryClient; nowMs: number; thorough: boolean; signal?: AbortSignal };
@@ -25,6 +28,9 @@ const BELL_DAYS_MAX = 2;
 /** Repositories whose quotas are looked at. */
 const QUOTAS_MAX = 100;
 const QUOTA_PERCENT = 90;
+/** What only an index says that was made from other logs, or from more of them, than the bucket has. */
+const OF_ANOTHER_BUCKET = new Set(["index.ahead", "index.unlike"]);
+const LACKS_WHAT_WAS = /record \d+ was there, and is missing/;
 
 const trouble = (code: TroubleCode, values: Trouble["values"] = {}): Trouble => ({ code, values });
 const seen = (troubles: Trouble[], fine: string): Seen => ({ troubles, fine });
@@ -56,9 +62,13 @@ export const CHECKS = {
   damage: async ({ client, signal }) => {
     const { run } = await client.call("fsckStatus", {}, signal);
     if (run === null) return seen([], "nobody has looked for it yet; `ferry fsck` does");
-    const errors = run.findings.filter(({ severity }) => severity === "error");
+    const unlike = run.findings.filter(({ kind }) => OF_ANOTHER_BUCKET.has(kind));
+    const errors = run.findings.filter((finding) => finding.severity === "error" && !unlike.includes(finding));
     const first = errors[0] === undefined ? "" : `${errors[0].kind} ${errors[0].what}`;
-    const troubles = errors.length === 0 ? [] : [trouble("damageFound", { count: errors.length, first })];
+    const troubles = [
+      ...(errors.length === 0 ? [] : [trouble("damageFound", { count: errors.length, first })]),
+      ...(await unlikeTroubles(client, unlike[0], signal)),
+    ];
     return seen(troubles, `none in the look of ${isoTime(run.startedAtMs)}, over ${run.revisions} revisions`);
   },
   replicas: async ({ client, nowMs, signal }) => {
@@ -74,15 +84,17 @@ export const CHECKS = {
     return seen(troubles, jobs.length === 0 ? "nothing waits to be copied" : `${jobs.length} are being copied`);
   },
   warmth: async ({ client, signal }) => {
-    const { nodes, warmups } = await client.call("warmMap", {}, signal);
+    const groups = await warmthOfGroups(client, signal);
+    const warmups = groups.flatMap((group) => group.warmups);
     const late = warmups.filter(({ state }) => state === "late");
     const troubles = late.map(({ repository, ref, nodesReady, nodesTarget }) =>
       trouble("warmupLate", { what: `${repository}@${ref}`, ready: nodesReady, target: nodesTarget }),
     );
-    return seen(troubles, `${nodes.length} nodes, ${warmups.length} warm-ups, none late`);
+    const nodes = groups.reduce((sum, group) => sum + group.nodes.length, 0);
+    return seen(troubles, `${nodes} nodes in ${groups.length} groups, ${warmups.length} warm-ups, none late`);
   },
   agents: async ({ client, signal }) => {
-    const [{ agents }, { version }] = await Promise.all([client.call("listAgents", {}, signal), client.call("about", {}, signal)]);
+    const [agents, { version }] = await Promise.all([agentsOfGroups(client, signal), client.call("about", {}, signal)]);
     const others = agents.filter((agent) => agent.version !== version).length;
     return seen(others === 0 ? [] : [trouble("agentVersions", { count: others, version })], `${agents.length} of version ${version}`);
   },
@@ -125,27 +137,41 @@ function isOfIndex(error: unknown): error is FerryError {
 }
 
 async function lookAtIndex(looking: Looking): Promise<Seen> {
+  const { client, signal } = looking;
   try {
-    return await indexSeen(looking);
+    const status = await client.call("rebuildStatus", {}, signal);
+    return await indexSeen(looking, status).catch((error: unknown) => seen([indexTrouble(error, status.generation)], ""));
   } catch (error) {
-    if (!(error instanceof FerryError)) throw error;
-    if (error.code === "LOG_DAMAGED") return seen([trouble("indexDamaged", { count: 1, first: error.message })], "");
-    if (error.code === "INDEX_REBUILDING") return seen([trouble("indexRebuilding")], "");
-    if (error.code === "INDEX_UNAVAILABLE") return seen([trouble("indexUnreachable", { problem: error.message })], "");
-    throw error;
+    return seen([indexTrouble(error, "unknown")], "");
   }
 }
 
-async function indexSeen({ client, thorough, signal }: Looking): Promise<Seen> {
-  const { run } = await client.call("rebuildStatus", {}, signal);
+async function indexSeen({ client, thorough, signal }: Looking, { run, generation }: RebuildStatus): Promise<Seen> {
   const look = thorough ? await client.call("checkIndex", {}, signal) : null;
   const isRebuilding = run !== null && run.phase !== "done";
-  const [first, ...others] = new Set([...(look?.damaged ?? []), ...(isRebuilding ? run.damaged : [])]);
+  const damaged = [...new Set([...(look?.damaged ?? []), ...(isRebuilding ? run.damaged : [])])];
   const troubles = [
     ...(isRebuilding || look?.state === "rebuilding" ? [trouble("indexRebuilding")] : []),
-    ...(first === undefined ? [] : [trouble("indexDamaged", { count: 1 + others.length, first })]),
+    ...(damaged.length === 0 ? [] : [damageOf(damaged, generation)]),
   ];
-  return seen(troubles, look === null ? "it answers" : `${look.state}; ${look.checked} logs were compared with the bucket`);
+  const fine = look === null ? "it answers" : `${look.state}; ${look.checked} logs were compared with the bucket`;
+  return seen(troubles, `generation ${generation}: ${fine}`);
+}
+
+/** Throws what is no trouble of the index. */
+function indexTrouble(error: unknown, generation: string): Trouble {
+  if (!(error instanceof FerryError)) throw error;
+  if (error.code === "LOG_DAMAGED") return damageOf([error.message], generation);
+  if (error.code === "INDEX_REBUILDING") return trouble("indexRebuilding");
+  if (error.code === "INDEX_UNAVAILABLE") return trouble("indexUnreachable", { problem: error.message });
+  throw error;
+}
+
+/** A bucket that went back is told apart: its records are not damaged, and the index is what does not belong to it. */
+function damageOf(damaged: readonly string[], generation: string): Trouble {
+  const lacking = damaged.find((problem) => LACKS_WHAT_WAS.test(problem));
+  if (lacking !== undefined) return trouble("indexUnlike", { generation, first: lacking });
+  return trouble("indexDamaged", { count: damaged.length, first: damaged[0] ?? "" });
 }
 
 /** What the strictest policy of the store allows; null when none says. */
@@ -171,6 +197,16 @@ function replicaTroubles(store: string, jobs: readonly ReplicaJobState[], { nowM
     ...told("replicaStalled", stalled, { hours: STALLED_HOURS }),
     ...told("replicaLagging", lagging, { minutes: Math.round((lagSeconds ?? 0) / 60) }),
   ];
+}
+
+async function unlikeTroubles(
+  client: FerryClient,
+  finding: FsckRun["findings"][number] | undefined,
+  signal?: AbortSignal,
+): Promise<Trouble[]> {
+  if (finding === undefined) return [];
+  const { generation } = await client.call("rebuildStatus", {}, signal);
+  return [trouble("indexUnlike", { generation, first: `${finding.what}: ${finding.detail}` })];
 }
 
 async function lookAtWebhooks({ client, nowMs, signal }: Looking): Promise<Seen> {

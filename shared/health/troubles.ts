@@ -25,6 +25,12 @@ export const TROUBLES = {
     text: "{count} logs or envelopes can't be read: {first}",
     next: "Leave the bucket as it is and run `ferry fsck`; docs/operations.md says how each finding is mended.",
   },
+  indexUnlike: {
+    severity: "fail",
+    place: "storage",
+    text: "the index of generation {generation} was not made from what the bucket has: {first}",
+    next: "If the bucket lost objects, bring them back from a copy. If it was restored, or is another one, set GENERATION to a new name and run `ferry rebuild`.",
+  },
   bellSilent: {
     severity: "warn",
     place: "storage",

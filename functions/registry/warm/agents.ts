@@ -16,12 +16,11 @@ const TICKET_SECONDS = 3600;
 
 export async function heartbeat(ports: Ports, { group, agent, leaving, reports }: HeartbeatRequest): Promise<Heartbeat> {
   const entry = { ...agent, seenAtMs: ports.clock.now() };
-  if (leaving) await ports.boards.wipe(boardOf.agents(group), [agent.id]);
-  else await keepAgent(ports, group, entry);
-  await keepReports(ports, agent.id, reports);
   const { agents, jobs } = await readGroup(ports, group);
-  // What was just written may not be in a copy that is read.
   const others = agents.filter(({ id }) => id !== agent.id);
+  if (leaving) await ports.boards.wipe(boardOf.agents(group), [agent.id]);
+  else await keepAgent(ports, group, entry, others.length === agents.length);
+  await keepReports(ports, agent.id, reports);
   const all: AgentEntry[] = leaving ? others : [...others, entry];
   const tasks: WarmTask[] = [];
   for (const { id: warmup, repository, revision, action, mode, replicas, include, exclude, bytesPerSecond, ...job } of jobs) {

@@ -7,13 +7,14 @@
  *   warmups-of:<repository>  warm-up id → its group
  *   warmup:<id>              agent id → its report
  *   warm-groups              group → time of its newest warm-up: where the bell looks
+ *   agent-groups             group → time when an agent joined it last: for who looks for groups
  *   warm-told                <state> <warm-up id> → 1: what was told of it
  */
 import * as z from "zod";
 import { AgentDescription } from "../../../shared/contract/agents.ts";
 import type { RepositoryId } from "../../../shared/contract/repositories.ts";
 import { WarmReport, WarmupJob } from "../../../shared/contract/warm.ts";
-import { epochMs } from "../../../shared/time.ts";
+import { epochMs, isoTime } from "../../../shared/time.ts";
 import type { Ports } from "../ports.ts";
 
 export const HEARTBEAT_SECONDS = 5;
@@ -21,6 +22,8 @@ export const HEARTBEAT_SECONDS = 5;
 export const GONE_MS = 4 * HEARTBEAT_SECONDS * 1000;
 const BOARD_SECONDS = 3600;
 const DAY_SECONDS = 86_400;
+/** A group that nobody joined for so long is found by its warm-ups alone. */
+const GROUP_DAYS = 90;
 
 const AgentEntry = AgentDescription.extend({ seenAtMs: z.int() });
 export type AgentEntry = z.infer<typeof AgentEntry>;
@@ -31,11 +34,20 @@ export const boardOf = {
   warmupsOf: (id: RepositoryId) => `warmups-of:${id}`,
   reports: (warmup: string) => `warmup:${warmup}`,
   groups: "warm-groups",
+  agentGroups: "agent-groups",
   told: "warm-told",
 };
 
-export function keepAgent(ports: Ports, group: string, entry: AgentEntry): Promise<void> {
-  return ports.boards.write(boardOf.agents(group), { [entry.id]: JSON.stringify(entry) }, BOARD_SECONDS);
+/** @param isNew it was not there: who comes to a group names it for those who look for groups, not with each beat */
+export async function keepAgent(ports: Ports, group: string, entry: AgentEntry, isNew: boolean): Promise<void> {
+  await ports.boards.write(boardOf.agents(group), { [entry.id]: JSON.stringify(entry) }, BOARD_SECONDS);
+  if (isNew) await ports.boards.write(boardOf.agentGroups, { [group]: isoTime(entry.seenAtMs) }, GROUP_DAYS * DAY_SECONDS);
+}
+
+/** Groups that agents joined, or that warm-ups were begun in, in the order of their names. */
+export async function listGroups(ports: Ports): Promise<string[]> {
+  const boards = await ports.boards.read([boardOf.groups, boardOf.agentGroups]);
+  return [...new Set(boards.flatMap((board) => [...board.keys()]))].sort();
 }
 
 /** Agents that are there, and jobs that are held, of a group. Forgets those that are gone or over. */

@@ -2,11 +2,12 @@
 import type { WarmMap } from "../../../shared/contract/observe.ts";
 import type { WarmReport } from "../../../shared/contract/warm.ts";
 import type { Ports } from "../ports.ts";
-import { readGroup, readReports } from "./boards.ts";
+import { listGroups, readGroup, readReports } from "./boards.ts";
 import { chosenNodes } from "./choice.ts";
 import { summaryOf } from "./warmups.ts";
 
 export async function warmMap(ports: Ports, group: string): Promise<WarmMap> {
+  const groups = await listGroups(ports);
   const { agents, jobs } = await readGroup(ports, group);
   const all = await readReports(
     ports,
@@ -33,7 +34,7 @@ export async function warmMap(ports: Ports, group: string): Promise<WarmMap> {
     const cells = nodes.map((node) => (meant.has(node) ? cellOf(there.has(node) ? reports.get(node) : undefined) : ".")).join("");
     return { warmup, repository, ref, revision, state, nodesReady, nodesTarget, startedAt, etaSeconds: etaOf(reports.values()), cells };
   });
-  return { nodes, warmups: (await Promise.all(warmups)).sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1)) };
+  return { groups, nodes, warmups: (await Promise.all(warmups)).sort((a, b) => (a.startedAt < b.startedAt ? 1 : -1)) };
 }
 
 function etaOf(reports: Iterable<WarmReport>): number | null {

@@ -9,6 +9,7 @@ import { CHECKS, type CheckName, check } from "../../../shared/health/checks.ts"
 import { filled, TROUBLES, type TroubleCode } from "../../../shared/health/troubles.ts";
 import { type MemoryApp, memoryApp, operationId, repositoryName } from "../../support/memory-app.ts";
 import { ferry, onApp } from "../../support/memory-host.ts";
+import { Pusher } from "../../support/pusher.ts";
 
 const NAMES = Object.keys(CHECKS) as CheckName[];
 const DAY_MS = 86_400_000;
@@ -98,7 +99,11 @@ const SICK: Partial<Record<TroubleCode, Answers>> = {
     },
   },
   warmupLate: {
-    warmMap: { nodes: ["a"], warmups: [{ ...warmup, nodesReady: 0, nodesTarget: 1, startedAt: "", etaSeconds: null, cells: "-" }] },
+    warmMap: {
+      groups: ["default"],
+      nodes: ["a"],
+      warmups: [{ ...warmup, nodesReady: 0, nodesTarget: 1, startedAt: "", etaSeconds: null, cells: "-" }],
+    },
   },
   webhookDisabled: { listWebhooks: hooked("410 Gone") },
   webhookFailing: {
@@ -145,6 +150,41 @@ test("found on the real thing: an old collection, a token near its end, agents o
     found.filter((code) => code !== "collectProblem"),
     ["indexRebuilding", "bellSilent", "agentVersions", "tokenEnding", "quotaNear"],
   );
+});
+
+test("a warm-up that is late is found in every group of agents", async () => {
+  const app = await world();
+  const repository = repositoryName("team/warmed");
+  const pusher = new Pusher(app.admin, app.stores.fetch);
+  await pusher.create(repository);
+  await pusher.push(repository, { a: "a" });
+  const agent = { id: "n1", address: "", zone: "", weight: 1, labels: {}, version: "1", chunks: 0, bytes: 0, maxBytes: 1 };
+  await app.admin.call("heartbeat", { body: { group: "gpu", agent } });
+  await app.admin.call("startWarmup", { repository, body: { group: "gpu", deadlineSeconds: 60, operationId: operationId() } });
+  app.clock.advance(61_000);
+  assert.deepEqual(await codes(app, {}, ["warmth"]), ["warmupLate"]);
+});
+
+test("a bucket that went back is told by the index's generation, not as damage", async () => {
+  const app = await world();
+  await app.admin.call("createRepository", { body: { repository: repositoryName("team/lost"), operationId: operationId() } });
+  const records = [...(await app.stores.home.bucket.list("sys/log/", { limit: 1000 })).objects].map(({ key }) => key);
+  await app.stores.home.bucket.delete(records.slice(-1));
+  // The bootstrap token needs no log, and so it is the one to look with.
+  const [found] = (await check("index", { client: app.admin, nowMs: app.clock.now(), thorough: true }))?.troubles ?? [];
+  assert.equal(found?.code, "indexUnlike");
+  assert.match(filled(TROUBLES.indexUnlike.text, found.values), /index of generation 1 .*record \d+ was there, and is missing/);
+  assert.match(TROUBLES.indexUnlike.next, /GENERATION/);
+  const { stdout } = await ferry(["doctor"], onApp(app, tokenOf.get(app) ?? ""));
+  assert.match(stdout, /token .*record \d+ was there, and is missing\n.*BOOTSTRAP_TOKEN/);
+});
+
+test("what a look for damage finds the index to be unlike is told so, and not as damage of the bucket", async () => {
+  const app = await world();
+  const { run } = await app.admin.call("startFsck", { body: {} });
+  const finding = { severity: "warning", kind: "index.unlike", what: "team/a", detail: "other records", affected: [], affectedCount: 0 };
+  const answers = { fsckStatus: { run: { ...run, findings: [finding] }, busy: false } };
+  assert.deepEqual(await codes(app, answers, ["damage"]), ["indexUnlike"]);
 });
 
 test("who may not administer the deployment is asked nothing, and told nothing of it", async () => {

@@ -46,6 +46,15 @@ test("each node has a cell for each warm-up: how far it is, that it has all, tha
   );
 });
 
+test("groups are named as soon as an agent joins one or a warm-up begins in it", async () => {
+  const app = await world();
+  const join = (group: string) => app.admin.call("heartbeat", { body: { group, agent: { ...about, id: "n" }, reports: [] } });
+  await join("gpu");
+  await join("gpu");
+  await app.admin.call("startWarmup", { repository: MODEL, body: { group: "cpu", operationId: operationId() } });
+  assert.deepEqual((await app.admin.call("warmMap", { query: { group: "gpu" } })).groups, ["cpu", "gpu"]);
+});
+
 test("a node that is gone has told nothing, whatever it said before; a group without warm-ups has rows of none", async () => {
   const app = await world();
   await beat(app, "a");
@@ -56,5 +65,5 @@ test("a node that is gone has told nothing, whatever it said before; a group wit
   app.clock.advance(60_000);
   const { warmups } = await app.admin.call("warmMap", {});
   assert.equal(warmups[0]?.cells, "-");
-  assert.deepEqual(await app.admin.call("warmMap", { query: { group: "other" } }), { nodes: [], warmups: [] });
+  assert.deepEqual(await app.admin.call("warmMap", { query: { group: "other" } }), { groups: ["default"], nodes: [], warmups: [] });
 });

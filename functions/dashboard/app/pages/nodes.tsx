@@ -8,7 +8,7 @@ import { numberText, percentText } from "../core/text.ts";
 import { t } from "../core/words.ts";
 import { useNews } from "../live/news.ts";
 import { Bar, Bytes, type Column, Loaded, Page, Section, Table, Time } from "../parts/basics.tsx";
-import { Field, Form, Pager } from "../parts/forms.tsx";
+import { Choice, Pager } from "../parts/forms.tsx";
 import { HeatMap } from "../parts/heat-map.tsx";
 import type { PageProps } from "./navigation.ts";
 
@@ -20,7 +20,6 @@ const AGAIN_MS = 10_000;
 
 export default function Nodes({ query }: PageProps) {
   const group = query.get("group") ?? "default";
-  const [typed, setTyped] = useState(group);
   const [page, setPage] = useState(0);
   const agents = useLoad(
     async (client, signal) => (await client.call("listAgents", { query: { group } }, signal)).agents.sort((a, b) => (a.id < b.id ? -1 : 1)),
@@ -32,12 +31,24 @@ export default function Nodes({ query }: PageProps) {
   useNews(["warmup."], map.reload);
   return (
     <Page title={t("nav.nodes")} lead={t("nodes.lead")}>
-      <Form onSend={() => refine({ group: typed.trim() })}>
-        <Field label={t("nodes.group")} value={typed} onInput={setTyped} />
-      </Form>
-      <Section title={t("heat.title")}>
-        <Loaded of={map}>{(found) => <HeatMap of={found} />}</Loaded>
-      </Section>
+      <Loaded of={map}>
+        {(found) => (
+          <>
+            <Choice
+              label={t("nodes.group")}
+              value={group}
+              of={[...new Set(["default", ...found.groups, group])].map((name) => [name, name])}
+              onChange={(chosen) => {
+                setPage(0);
+                refine({ group: chosen });
+              }}
+            />
+            <Section title={t("heat.title")}>
+              <HeatMap of={found} />
+            </Section>
+          </>
+        )}
+      </Loaded>
       <Loaded of={agents}>
         {(found) => (
           <>

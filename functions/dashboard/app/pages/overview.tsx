@@ -2,6 +2,7 @@
 
 import type { DeploymentUsage } from "../../../../shared/contract/lifecycle.ts";
 import { wholeUsage } from "../../../../shared/deployment-usage.ts";
+import { type GroupWarmth, warmthOfGroups } from "../../../../shared/health/warmth.ts";
 import { to } from "../core/address.ts";
 import { useAgain, useLoad } from "../core/load.ts";
 import { session } from "../core/session.ts";
@@ -81,10 +82,29 @@ function Administered() {
 }
 
 function Warmth() {
-  const map = useLoad((client, signal) => client.call("warmMap", {}, signal), []);
-  useAgain(map.reload, WARMTH_AGAIN_MS);
-  useNews(["warmup."], map.reload);
-  return <Loaded of={map}>{(found) => <HeatMap of={found} />}</Loaded>;
+  const maps = useLoad(warmthOfGroups, []);
+  useAgain(maps.reload, WARMTH_AGAIN_MS);
+  useNews(["warmup."], maps.reload);
+  return <Loaded of={maps}>{(found) => <GroupMaps of={found} />}</Loaded>;
+}
+
+/** A map for each group that has warm-ups, with its name as soon as there are several groups; of none one that says so. */
+function GroupMaps({ of }: { of: readonly GroupWarmth[] }) {
+  const warm = of.filter(({ warmups }) => warmups.length > 0);
+  return (
+    <>
+      {(warm.length === 0 ? of.slice(0, 1) : warm).map((map) => (
+        <div key={map.group}>
+          {of.length > 1 && (
+            <h3>
+              <a href={to(["nodes"], { group: map.group })}>{map.group}</a>
+            </h3>
+          )}
+          <HeatMap of={map} />
+        </div>
+      ))}
+    </>
+  );
 }
 
 function Day({ of }: { of: Activity }) {

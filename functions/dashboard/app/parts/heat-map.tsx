@@ -21,7 +21,7 @@ const NAMED_MAX = 5;
 
 export const WARM_KINDS = { running: "warn", ready: "good", late: "bad", over: "plain" } as const;
 
-export function HeatMap({ of: { nodes, warmups } }: { of: WarmMap }) {
+export function HeatMap({ of: { nodes, warmups } }: { of: Pick<WarmMap, "nodes" | "warmups"> }) {
   const [pointed, setPointed] = useState<string>("");
   if (warmups.length === 0) return <p class="empty">{t("warmups.none")}</p>;
   return (

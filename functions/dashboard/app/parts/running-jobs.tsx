@@ -1,5 +1,6 @@
 /** What runs now, with how far it is and the time it still needs: copies, warm-ups, collection, rebuild, the look for damage. */
 import type { FerryClient } from "../../../../shared/client.ts";
+import { warmthOfGroups } from "../../../../shared/health/warmth.ts";
 import { to } from "../core/address.ts";
 import { useAgain, useLoad } from "../core/load.ts";
 import { durationText, numberText } from "../core/text.ts";
@@ -63,8 +64,9 @@ async function copies(client: FerryClient, signal: AbortSignal): Promise<Job[]> 
 }
 
 async function warmups(client: FerryClient, signal: AbortSignal): Promise<Job[]> {
-  const { warmups: rows } = await client.call("warmMap", {}, signal);
-  return rows
+  const groups = await warmthOfGroups(client, signal);
+  return groups
+    .flatMap((group) => group.warmups)
     .filter(({ state }) => state === "running" || state === "late")
     .map(({ warmup, repository, ref, state, nodesReady, nodesTarget, etaSeconds }) => ({
       key: `warmup ${warmup}`,

@@ -8,6 +8,10 @@ export const ZH_TROUBLES: Record<TroubleCode, { text: string; next: string }> = 
     text: "{count} 个日志或信封无法读取：{first}",
     next: "保持存储桶原样，运行 `ferry fsck`；docs/operations.md 说明每种情况如何修复。",
   },
+  indexUnlike: {
+    text: "第 {generation} 代索引与存储桶的内容不符：{first}",
+    next: "如果存储桶丢失了对象，请从副本恢复；如果它是还原的或换了一个，请把 GENERATION 设为新名称，然后运行 `ferry rebuild`。",
+  },
   bellSilent: {
     text: "已有 {days} 天没有回收：每分钟的定时触发似乎没有运行，因此不会自动回收、复制或封存",
     next: "在 Workers 上确认 cron 触发器存在且没有出错；在 Node 上确认有一个进程负责定时。",
