@@ -7,6 +7,7 @@ import { connectionRate, faults } from "./scenarios/faulty.ts";
 import { firstByte } from "./scenarios/first-byte.ts";
 import { hubStream } from "./scenarios/hub-stream.ts";
 import { memory } from "./scenarios/memory.ts";
+import { podMemory } from "./scenarios/pod-memory.ts";
 import { presign } from "./scenarios/presign.ts";
 import { protocol } from "./scenarios/protocol.ts";
 import { rebuild } from "./scenarios/rebuild.ts";
@@ -19,7 +20,7 @@ import { smallFiles } from "./scenarios/small-files.ts";
 export const SCENARIOS: readonly Scenario[] = [
   ...[pullBig, pullBigTls, pullBigDisk, pullBigDiskTls, pushBig, pushBigTls],
   ...[smallFiles, repush, firstByte, connectionRate, faults, memory, replicate],
-  agent,
+  ...[agent, podMemory],
   s3Door,
   ...[protocol, revisions, rebuild, api, presign, hubStream],
 ];

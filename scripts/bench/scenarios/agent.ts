@@ -2,9 +2,8 @@
  * An agent on one machine: how long an init container takes with it, cold and warm, beside `cp`; what serving costs it, beside nginx with
  * sendfile; how much memory both take. All files lie on the disk, in the page cache where it has room.
  */
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { RepositoryName } from "../../../shared/names.ts";
 import { GiB, MiB } from "../../../shared/units.ts";
 import { chunkAddress } from "../../agent/chunk-address.ts";
@@ -17,6 +16,7 @@ import { type Command, type Measured, runMeasured } from "../measure/run-command
 import { spreadOf } from "../measure/stats.ts";
 import { type Ferry, ferryCommand } from "../ours.ts";
 import { plainEnv, shell } from "../peers/peer.ts";
+import { Pod } from "../pod.ts";
 import type { Cell, Judged, ScenarioReport, Table } from "../report.ts";
 import { NotHere, type Scenario } from "../scenario.ts";
 
@@ -27,7 +27,6 @@ const SERVED_BYTES = 4 * GiB;
 const COPY_SHARE_MIN = 0.65;
 const NGINX_MAX = 3;
 const RSS_MAX_MIB = 256;
-const ENTRY = fileURLToPath(new URL("../../../examples/kubernetes/entrypoint.sh", import.meta.url));
 
 /** `links`: files of one chunk, which a pull takes by another name of the cache's file; `copies`: one file of many chunks. */
 type Model = { repository: RepositoryName; token: string; data: Dataset };
@@ -70,16 +69,13 @@ class Bench {
   readonly #lab: Lab;
   readonly #ferry: Ferry;
   readonly #agent: RunningAgent;
-  readonly #program: string;
+  readonly #pod: Pod;
 
   constructor(lab: Lab, ferry: Ferry, agent: RunningAgent) {
     this.#lab = lab;
     this.#ferry = ferry;
     this.#agent = agent;
-    // As the image has it: a program called ferry.
-    this.#program = join(lab.folder("bin", "disk"), "ferry");
-    writeFileSync(this.#program, `#!/bin/sh\nexec "${process.execPath}" "${ferry.program}" "$@"\n`);
-    chmodSync(this.#program, 0o755);
+    this.#pod = new Pod(lab, ferry);
   }
 
   get #rounds(): number {
@@ -114,13 +110,7 @@ class Bench {
   }
 
   #init({ repository, token }: Model, destination: string, hasAgent: boolean): Command {
-    const { env } = ferryCommand(this.#ferry, [], { token, home: this.#lab.folder("home", "disk") });
-    const agent = hasAgent ? this.#agent.socket : "off";
-    return {
-      program: "/bin/sh",
-      args: [ENTRY, `ferry://${repository}@main`, destination],
-      env: { ...env, FERRY: this.#program, FERRY_AGENT: agent },
-    };
+    return this.#pod.command({ repository, token, destination, agent: hasAgent ? this.#agent.socket : "off" });
   }
 
   async #evict({ repository }: Model): Promise<void> {

@@ -3,10 +3,7 @@
  * disk, neither where they are pushed from nor in the store. What is pulled has no holes, so a file is removed as soon as it has its name:
  * the destination is in memory, and holds no more than what is on its way.
  */
-
-import { randomBytes } from "node:crypto";
-import { closeSync, ftruncateSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { rmSync } from "node:fs";
 import { GiB, MiB } from "../../../shared/units.ts";
 import { bytesText } from "../../cli/text.ts";
 import type { Lab } from "../lab.ts";
@@ -14,6 +11,7 @@ import { type Command, type Measured, runMeasured } from "../measure/run-command
 import { type Ferry, ferryCommand } from "../ours.ts";
 import type { Judged, ScenarioReport } from "../report.ts";
 import { NotHere, type Scenario } from "../scenario.ts";
+import { reaping, sparseModel } from "../sparse.ts";
 
 const SIZE_BYTES = 100 * GiB;
 const PEAK_MAX_BYTES = 512 * MiB;
@@ -21,11 +19,6 @@ const GROWTH_MAX_BYTES = 30 * MiB;
 /** Of the largest run: the two that show growth, one four times the other, and itself. */
 const SHARES = [0.1, 0.4, 1];
 const GROWTH_TIMES = 4;
-const FILE_BYTES = GiB;
-const TENSOR_BYTES = 64 * MiB;
-const MARK_BYTES = 16;
-const REAP_MS = 20;
-const NAME = "model-";
 
 export const memory: Scenario = {
   name: "memory",
@@ -53,19 +46,13 @@ async function pair(lab: Lab, ferry: Ferry, sizeBytes: number): Promise<Run[]> {
   };
   const pushed = await run("push", [source, repository]);
   const destination = lab.folder("destination");
-  const reaper = setInterval(() => reap(destination), REAP_MS);
-  const pulled = await run("pull", [repository, destination]).finally(() => clearInterval(reaper));
+  const pulled = await reaping(destination, () => run("pull", [repository, destination]));
   for (const folder of [source, destination]) rmSync(folder, { recursive: true });
   await ferry.store.remove("ferry/chunks/");
   return [
     { verb: "push", sizeBytes, measured: pushed },
     { verb: "pull", sizeBytes, measured: pulled },
   ];
-}
-
-/** Removes the files that are whole. */
-function reap(folder: string): void {
-  for (const name of readdirSync(folder)) if (name.startsWith(NAME)) rmSync(join(folder, name), { force: true });
 }
 
 async function noted(lab: Lab, what: string, command: Command, servers: readonly number[]): Promise<Measured> {
@@ -110,35 +97,4 @@ function growth(verb: "push" | "pull", runs: readonly Run[]): Judged {
     figure,
     ok: figure === null ? null : figure <= GROWTH_MAX_BYTES / MiB,
   };
-}
-
-/** Safetensors files whose tensors are mostly holes. */
-function sparseModel(folder: string, sizeBytes: number): string {
-  mkdirSync(folder, { recursive: true });
-  for (let at = 0, number = 0; at < sizeBytes; at += FILE_BYTES, number++) {
-    writeSparse(join(folder, `${NAME}${number}.safetensors`), Math.min(FILE_BYTES, sizeBytes - at));
-  }
-  return folder;
-}
-
-function writeSparse(path: string, sizeBytes: number): void {
-  const tensors = Math.max(1, Math.floor(sizeBytes / TENSOR_BYTES));
-  const tensorBytes = Math.floor(sizeBytes / tensors);
-  const described = Array.from({ length: tensors }, (_, at) => [
-    `layer.${at}.weight`,
-    { dtype: "U8", shape: [tensorBytes], data_offsets: [at * tensorBytes, (at + 1) * tensorBytes] },
-  ]);
-  const text = JSON.stringify(Object.fromEntries(described));
-  const header = Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8, " "));
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(header.length));
-  const file = openSync(path, "w");
-  try {
-    writeSync(file, Buffer.concat([length, header]));
-    const begin = length.length + header.length;
-    ftruncateSync(file, begin + tensors * tensorBytes);
-    for (let at = 0; at < tensors * tensorBytes; at += MiB) writeSync(file, randomBytes(MARK_BYTES), 0, MARK_BYTES, begin + at);
-  } finally {
-    closeSync(file);
-  }
 }
