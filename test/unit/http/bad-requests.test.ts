@@ -3,16 +3,28 @@ import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import { PUBLIC_BODY_BYTES_MAX } from "../../../functions/http/body.ts";
 import { makeToken } from "../../../shared/token.ts";
-import { ask, askSample, type Body, makeWorld, ROUTE_NAMES, refusal, routeOf, stored, targetOf, type World } from "./requests.ts";
+import {
+  ask,
+  askSample,
+  type Body,
+  makeWorld,
+  ROUTE_NAMES,
+  refusal,
+  routeOf,
+  stored,
+  targetOf,
+  untouchedWorld,
+  type World,
+} from "./requests.ts";
 
 const WITH_BODY = ROUTE_NAMES.filter((name) => routeOf(name).body !== undefined);
 const WITH_TOKEN = ROUTE_NAMES.filter((name) => routeOf(name).needs !== "public");
 
-test("every route has a sample here that succeeds, each on a world of its own", async () => {
+test("every route has a sample here that succeeds, each that writes on a world of its own", async () => {
   for (const name of ROUTE_NAMES) {
-    const world = await makeWorld();
-    const { params, query, body } = world.sample(name);
     const route = routeOf(name);
+    const world = await (route.method === "GET" ? untouchedWorld() : makeWorld());
+    const { params, query, body } = world.sample(name);
     assert.equal(route.body !== undefined, body !== undefined, `${name}: add its body to samplesOf`);
     assert.equal(route.params !== undefined, params !== undefined || name === "cancelCollect", `${name}: add its parameters to samplesOf`);
     assert.equal(route.query !== undefined, query !== undefined, `${name}: add its query to samplesOf`);
@@ -25,7 +37,7 @@ test("every route has a sample here that succeeds, each on a world of its own", 
 
 /** Runs `refuse` on one world, and checks afterwards that nothing was stored and no secret logged. */
 async function nothingHappens(refuse: (world: World) => Promise<void>): Promise<void> {
-  const world = await makeWorld();
+  const world = await untouchedWorld();
   const before = await stored(world);
   const logged = world.app.log.length;
   await refuse(world);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { RouteName } from "../../../shared/contract/routes.ts";
 import { changed, isObject, type Place, placesOf, withMember } from "./json-places.ts";
-import { ask, type JsonObject, makeWorld, ROUTE_NAMES, refusal, routeOf, stored, targetOf, type World } from "./requests.ts";
+import { ask, type JsonObject, ROUTE_NAMES, refusal, routeOf, stored, targetOf, untouchedWorld, type World } from "./requests.ts";
 
 const WITH_BODY = ROUTE_NAMES.filter((name) => routeOf(name).body !== undefined);
 const HEX64 = /^[0-9a-f]{64}$/;
@@ -16,7 +16,7 @@ type Refuse = (said: string, body: JsonObject | string) => Promise<string>;
 
 /** Runs a table of spoilt bodies of one route; afterwards nothing may be stored. Answers what each refusal says. */
 async function spoil(name: RouteName, table: (body: JsonObject, refuse: Refuse, world: World) => Promise<void>): Promise<void> {
-  const world = await makeWorld();
+  const world = await untouchedWorld();
   const before = await stored(world);
   const sample = world.sample(name);
   let refused = 0;
@@ -369,7 +369,7 @@ const QUERIES: [RouteName, string[]][] = [
 
 for (const [name, queries] of QUERIES) {
   test(`${name}: what is asked must be known, given once, and within its limits`, async () => {
-    const world = await makeWorld();
+    const world = await untouchedWorld();
     const before = await stored(world);
     const [path = ""] = targetOf(name, world.sample(name)).path.split("?");
     for (const query of queries) {

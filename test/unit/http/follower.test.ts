@@ -4,7 +4,7 @@ import { after, test } from "node:test";
 import { REPOSITORIES_PREFIX, SYSTEM_LOG_PREFIX } from "../../../functions/registry/layout.ts";
 import type { RouteName } from "../../../shared/contract/routes.ts";
 import { Problem } from "../../../shared/contract/routes.ts";
-import { ask, makeWorld, ROUTE_NAMES, targetOf, type World } from "./requests.ts";
+import { ask, ROUTE_NAMES, targetOf, untouchedWorld, type World } from "./requests.ts";
 
 /** Of logs alone: everything that was ever acknowledged is told by them. */
 async function records({ app }: World): Promise<string[]> {
@@ -19,7 +19,7 @@ for (const name of ROUTE_NAMES) {
   // It is how a follower ends being one.
   if (name === "promote") continue;
   test(`${name}: writes no record at a follower`, async (t) => {
-    const world = await makeWorld();
+    const world = await untouchedWorld();
     Object.assign(world.app.services.ports, { follower: true });
     const before = await records(world);
     const code = await codeOf(world, name);

@@ -111,6 +111,8 @@ const MATRIX: { [N in RouteName]: string } = {
   setLabels: TAG,
 
   deleteRepository: DELETE,
+  // The new name has to be theirs, too.
+  renameRepository: "---@ ???xxx??+",
   deleteBranch: DELETE,
   trashRevisions: DELETE,
   restoreRevisions: DELETE,
@@ -187,7 +189,7 @@ const TOLD: Record<string, ErrorCode[]> = {
 const REFUSALS = new Set(Object.values(TOLD).flat());
 
 /** After these the world is another one: each caller who gets in needs a new one. */
-const ENDING: ReadonlySet<RouteName> = new Set(["deleteRepository", "restoreRepository", "purgeRepository"]);
+const ENDING: ReadonlySet<RouteName> = new Set(["deleteRepository", "renameRepository", "restoreRepository", "purgeRepository"]);
 
 /** Reading leaves the world as it is: one serves all such routes. */
 const READ_ONLY = ROUTE_NAMES.filter((name) => routeOf(name).method === "GET");
@@ -243,8 +245,8 @@ test("what a route says it needs and its row agree", () => {
   const rows: Record<string, string> = { public: PUBLIC, pull: PULL, push: PUSH, tag: TAG, delete: DELETE, admin: ADMIN };
   for (const name of ROUTE_NAMES) {
     const { needs, deployment } = routeOf(name);
-    // What needs a token alone is looked at closer by its use case, and these two by theirs, too.
-    if (needs === "token" || name === "clone" || name === "purgeRevisions") continue;
+    // What needs a token alone is looked at closer by its use case, and these by theirs, too.
+    if (needs === "token" || name === "clone" || name === "purgeRevisions" || name === "renameRepository") continue;
     assert.equal(MATRIX[name], deployment ? DEPLOYMENT : rows[needs], name);
   }
 });

@@ -42,6 +42,14 @@ export type World = {
   person(): Promise<{ secret: string; csrf: string }>;
 };
 
+let untouched: Promise<World> | undefined;
+
+/** The world of tests after which it must be as it was: one for all of a file. */
+export function untouchedWorld(): Promise<World> {
+  untouched ??= makeWorld();
+  return untouched;
+}
+
 export async function makeWorld(): Promise<World> {
   const app = await memoryApp({
     ids: ["home", "west"],
@@ -271,6 +279,7 @@ function samplesOf(named: Named): { [N in RouteName]?: Sample } {
     listRepositories: { query: { namespace: "team", limit: "10" } },
     createRepository: { body: { repository: "team/new", operationId: operationId() } },
     deleteRepository: { query: { operationId: operationId() } },
+    renameRepository: { body: { repository: "team/renamed", operationId: operationId() } },
     listRevisions: { query: { branch: "main", limit: "10", cursor: "100" } },
     resolve: { params: { ref: "main" } },
     manifest: { params: { ref: revision } },
