@@ -1,13 +1,18 @@
 /** Imports by the program: from a Hub (our own door), from a bucket (local R2), from a URL; with faults on the way, and killed in the middle. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { globSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
+import { Redis } from "ioredis";
 import type { Store } from "../../scripts/stack/stores.ts";
 import { MiB } from "../../shared/units.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
+import { FERRY } from "../support/ferry-process.ts";
 import { type Live, seededBytes, startLive, writeSafetensors } from "../support/live.ts";
-import { repositoryName } from "../support/memory-app.ts";
+import { operationId, repositoryName } from "../support/memory-app.ts";
 import { overwriteObject } from "../support/s3-keys.ts";
 import { whyNoRedis } from "../support/stack.ts";
 import { plant, snapshot, tempFolder } from "../support/trees.ts";
@@ -104,6 +109,114 @@ describe("ferry import", { skip: whyNoRedis() }, () => {
     await assert.rejects(live.ferry(["show", "team/bad@main"]));
     proxy.rules = [];
     assert.equal((await live.ferry(["import", "s3://west/bad/", "team/bad"], { env: aws() }))["imported"], true);
+  });
+
+  /** An agent that does imports: until `stop`, which also tells what it said. */
+  function startAgent(name: string, env: Record<string, string>, ...from: string[]) {
+    const place = join(folder.path, name);
+    const rules = from.flatMap((rule) => ["--import-from", rule]);
+    const argv = ["agent", "--execute", ...rules, "--max-bytes", "100MB", "--any-file-system", "--listen", "off"];
+    const child = spawn(process.execPath, [FERRY, ...argv, "--cache", place, "--socket", `${place}.sock`], {
+      env: { PATH: process.env["PATH"] ?? "", ...live.env(), ...env },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let said = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
+    const ended = once(child, "exit");
+    return async (signal: NodeJS.Signals) => {
+      child.kill(signal);
+      await ended;
+      return said;
+    };
+  }
+
+  /** As if the lease's time were up. */
+  async function endLeases(): Promise<void> {
+    const redis = new Redis(live.stack.redis.url);
+    for (const key of await redis.keys("mf:*:lease:import-*")) await redis.del(key);
+    redis.disconnect();
+  }
+
+  test("jobs: an agent imports from a Hub, a bucket and a folder what it is asked for, and nothing that it does not allow", {
+    timeout: 120_000,
+  }, async () => {
+    await overwriteObject(bucket, "jobs/m/a.bin", Buffer.from("from a bucket"));
+    await overwriteObject(bucket, "secret/m/a.bin", Buffer.from("not for everybody"));
+    const ask = async (from: string, to: string) => {
+      const { id } = await live.ferry(["import", from, to, "--job"]);
+      return { id, repository: repositoryName(to) };
+    };
+    for (const from of ["s3://west/secret/m", source, "https://127.0.0.1/a", "/proc/self"]) await ask(from, "team/not-allowed");
+    const [sub, hubName] = [join(source, "sub"), "hf://team/source"];
+    const asked = [
+      ...[await ask(`${hubName}@main`, "team/job-hub"), await ask(hubName, "team/job-hub")],
+      ...[await ask("s3://west/jobs/m", "team/job-s3"), await ask("s3://west/jobs/m", "team/job-s3")],
+      ...[await ask(sub, "team/job-folder"), await ask("hf://team/none", "team/job-hub")],
+    ];
+    const stop = startAgent("jobs", { ...hub(), ...aws() }, "hf://team/*", "s3://west/jobs/*=team/*", sub, "/proc/*=nobody/*");
+    const last = await live.ferry(["import", hubName, "team/job-last", "--job", "--wait"]);
+    assert.equal(last["state"], "done");
+    const ended = await Promise.all(
+      asked.map(async ({ id, repository }) => (await live.ferry(["imports", "show", repository, String(id)]))["state"]),
+    );
+    assert.deepEqual(ended, ["done", "unchanged", "done", "unchanged", "done", "failed"]);
+    await assertPulled("team/job-hub", source);
+    await assertPulled("team/job-folder", sub);
+    const { imports } = await live.admin.call("listImports", { repository: repositoryName("team/job-hub") });
+    assert.match(imports.find(({ state }) => state === "failed")?.problem ?? "", /there is no such thing|it answers 404/);
+    const waiting = await live.admin.call("listImports", { repository: repositoryName("team/not-allowed") });
+    assert.deepEqual(
+      waiting.imports.map(({ state }) => state),
+      ["waiting", "waiting", "waiting", "waiting"],
+    );
+    await live.ferry(["imports", "cancel", "team/not-allowed", waiting.imports[0]?.id ?? ""]);
+    assert.equal(((await live.ferry(["imports", "ls", "team/not-allowed"]))["imports"] as unknown[]).length, 4);
+    assert.match(await stop("SIGTERM"), /"event":"import.ended"/);
+  });
+
+  test("jobs: a webhook's rule has a source imported, once for 50 deliveries; an agent that is killed loses nothing", {
+    timeout: 120_000,
+  }, async (t) => {
+    const model = repositoryName("team/job-killed");
+    await live.admin.call("createRepository", { body: { repository: model, operationId: operationId() } });
+    await overwriteObject(bucket, "jobs/large/a.bin", Buffer.concat([...seededBytes("killed", 70 * MiB)]));
+    const rules = [{ action: { kind: "import" as const, from: "s3://west/jobs/large", to: model } }];
+    const made = await live.admin.call("setHookSource", { body: { name: "hub", kind: "secret", rules, operationId: operationId() } });
+    const send = () =>
+      fetch(`${live.stack.endpoint}/api/v1/webhooks/hub`, {
+        method: "POST",
+        headers: { "x-webhook-secret": made.secret },
+        body: JSON.stringify({ type: "pushed", repository: "a/b" }),
+      });
+    assert.equal((await send()).status, 200);
+    await Promise.all(Array.from({ length: 49 }, send));
+    const states = async () => (await live.admin.call("listImports", { repository: model })).imports.map(({ state }) => state);
+    assert.deepEqual(await states(), ["waiting"]);
+    const path = new URL(aws().AWS_ENDPOINT_URL).pathname.replace(/\/$/, "");
+    // Of two segments the large one comes, and the other does not come to its end.
+    proxy.rules = [{ verb: "GET", prefix: `${path}/west/jobs/large/a.bin`, nth: (n) => n === 2, fault: { kind: "stall", bytes: MiB } }];
+    const kill = startAgent("killed", aws(), "s3://west/jobs/*");
+    while (proxy.faultCount("stall") === 0 || globSync(join(folder.path, "killed/import/spool/*/*.done")).length === 0) await wait(20);
+    await kill("SIGKILL");
+    assert.deepEqual(await states(), ["running"]);
+    proxy.rules = [];
+    await endLeases();
+    proxy.resetCounts();
+    const stop = startAgent("killed", aws(), "s3://west/jobs/*");
+    while ((await states())[0] !== "done") await wait(100);
+    await stop("SIGTERM");
+    t.diagnostic(`${Math.round(proxy.sentBytes / MiB)} of 70 MiB were read again`);
+    assert.ok(proxy.sentBytes < 10 * MiB, `${proxy.sentBytes} bytes`);
+    const { revisions } = await live.admin.call("listRevisions", { repository: model });
+    assert.equal(revisions.length, 1);
+    const { events } = await live.admin.call("listEvents", { query: { after: "0-0", limit: "500" } });
+    const told = events.filter(({ repository }) => repository === model).map(({ type }) => type);
+    assert.deepEqual(
+      told.filter((type) => type.startsWith("import.")),
+      ["import.begun", "import.completed"],
+    );
   });
 
   test("a URL's file and a folder come in by the same command", { timeout: 60_000 }, async () => {
