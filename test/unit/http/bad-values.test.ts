@@ -86,6 +86,8 @@ const LEFT_OUT = new Set([
   ...["refs", "trigger"].map((at) => `previewPolicy policy.${at}`),
   ...["refs", "trigger", "evict"].map((at) => `setPolicy policy.${at}`),
   "setPolicy yes",
+  ...["startImport branch", "leaseImport rules.0.repositories"],
+  ...["revision", "unchanged", "files", "bytes", "problem", "again"].map((at) => `finishImport ${at}`),
   "finishTask problem",
   "finishTask bad",
   "finishTask bad.0",
