@@ -1,4 +1,5 @@
-import { transferFaultsSuite } from "../suites/transfer-faults.ts";
+import { engineFaultsSuite, transportFaultsSuite } from "../suites/transfer-faults.ts";
 
-transferFaultsSuite("undici", { transport: "undici", threads: 0 });
-transferFaultsSuite("raw sockets, two threads", { transport: "raw", threads: 2 });
+transportFaultsSuite("undici", { transport: "undici", threads: 0 });
+transportFaultsSuite("raw sockets, two threads", { transport: "raw", threads: 2 });
+engineFaultsSuite("raw sockets, two threads", { transport: "raw", threads: 2 });

@@ -20,8 +20,26 @@ const LOST_BYTES_MAX = 8 * 5 * MiB;
 
 type Faulty = Bench & { proxy: FaultProxy; context: TestContext };
 
-export function transferFaultsSuite(name: string, engine: Partial<EngineOptions>): void {
-  const check: Check = (guarantee, work, options = {}) =>
+/** What hangs on how a transport tells of a fault, and so is to hold for each. */
+export function transportFaultsSuite(name: string, engine: Partial<EngineOptions>): void {
+  const check = checkOf(name, engine);
+  refusals(check);
+  wrongBytes(check);
+  stalls(check);
+  endGame(check);
+}
+
+/** What is decided above transports: when to ask again, whom to ask, what a death or a full disk leaves. */
+export function engineFaultsSuite(name: string, engine: Partial<EngineOptions>): void {
+  const check = checkOf(name, engine);
+  busyStore(check);
+  otherStore(check);
+  kills(check, engine);
+  fullDisk(check);
+}
+
+function checkOf(name: string, engine: Partial<EngineOptions>): Check {
+  return (guarantee, work, options = {}) =>
     test(`${name}: ${guarantee}`, { timeout: 120_000 }, (context) =>
       withBench(options, engine, async (bench) => {
         const proxy = await FaultProxy.start(bench.registry.endpoint);
@@ -33,13 +51,6 @@ export function transferFaultsSuite(name: string, engine: Partial<EngineOptions>
         }
       }),
     );
-  busyStore(check);
-  wrongBytes(check);
-  stalls(check);
-  endGame(check);
-  otherStore(check);
-  kills(check, engine);
-  fullDisk(check);
 }
 
 type Check = (guarantee: string, work: (faulty: Faulty) => Promise<void>, options?: FakeRegistryOptions) => void;
@@ -51,7 +62,7 @@ function manyFiles(count: number, sizeBytes: number): Record<string, Buffer> {
 const SLOW_DOWN: Fault = { kind: "status", status: 503, code: "SlowDown" };
 
 /** F8, F9. */
-function busyStore(check: Check): void {
+function refusals(check: Check): void {
   const busy: [string, Fault][] = [
     ["503 SlowDown", SLOW_DOWN],
     ["429", { kind: "status", status: 429 }],
@@ -63,7 +74,7 @@ function busyStore(check: Check): void {
   for (const { what, fault, share } of shares) {
     check(`${share * 100} % of all requests answered by ${what}: both ways succeed, with few requests more (F8, F9)`, async (faulty) => {
       const { source, destination, proxy, push, pull, context } = faulty;
-      plant(source, manyFiles(200, 20 * KiB));
+      plant(source, manyFiles(120, 20 * KiB));
       proxy.rules = [{ probability: share, fault }];
       const pushed = await push();
       const pulled = await pull();
@@ -72,7 +83,7 @@ function busyStore(check: Check): void {
       const requests = proxy.requestCount("PUT") + proxy.requestCount("GET");
       const amplification = requests / ideal;
       context.diagnostic(`requests / ideal = ${amplification.toFixed(2)}; faults ${proxy.faultCount()}`);
-      assert.ok(proxy.faultCount() > 20, "the faults happened");
+      assert.ok(proxy.faultCount() > 12, "the faults happened");
       // Each fault costs one request: of three in ten, none less than 1 / 0.7.
       if (share === 0.1) assert.ok(amplification <= 1.3, `${amplification}`);
       // On a busy machine answers may come so late that they are asked for again: a tenth of all requests, at most.
@@ -80,6 +91,33 @@ function busyStore(check: Check): void {
     });
   }
 
+  check("Retry-After is honoured (F8)", async ({ source, proxy, push }) => {
+    plant(source, { "a.bin": randomTensor(1000) });
+    proxy.rules = [{ nth: (n) => n === 1, fault: { kind: "status", status: 429, retryAfterSeconds: 1 } }];
+    const startedMs = performance.now();
+    await push();
+    assert.ok(performance.now() - startedMs >= 1000);
+  });
+
+  check(
+    "URLs that live two seconds on a slow link are renewed, by page (F21)",
+    async ({ source, destination, proxy, registry, push, pull, context }) => {
+      plant(source, manyFiles(16, 512 * KiB));
+      proxy.rules = [{ verb: "GET", fault: { kind: "slow", bytesPerSecond: MiB } }];
+      await push();
+      registry.resetCounts();
+      const pulled = await pull({}, { connections: 2 });
+      context.diagnostic(`${pulled.seconds.toFixed(1)} s, ${registry.counts["download"]} pages of URLs`);
+      assert.ok(pulled.seconds > 2);
+      assert.ok((registry.counts["download"] ?? 0) <= 2 + pulled.seconds / 1.5);
+      assert.deepEqual(snapshot(destination), snapshot(source));
+    },
+    { ticketSeconds: 2 },
+  );
+}
+
+/** F8. */
+function busyStore(check: Check): void {
   check("a store that was busy for a second and a half is asked little meanwhile, and not stormed when it is back (F8)", async (faulty) => {
     const { source, destination, proxy, push, pull, context } = faulty;
     plant(source, manyFiles(400, 4 * KiB));
@@ -119,14 +157,6 @@ function busyStore(check: Check): void {
     assert.deepEqual(snapshot(destination), snapshot(source));
   });
 
-  check("Retry-After is honoured (F8)", async ({ source, proxy, push }) => {
-    plant(source, { "a.bin": randomTensor(1000) });
-    proxy.rules = [{ nth: (n) => n === 1, fault: { kind: "status", status: 429, retryAfterSeconds: 1 } }];
-    const startedMs = performance.now();
-    await push();
-    assert.ok(performance.now() - startedMs >= 1000);
-  });
-
   check("a store that is gone is an error within the budget, and nothing is committed (F8)", async ({ source, proxy, push, registry }) => {
     plant(source, manyFiles(40, 1000));
     proxy.rules = [{ fault: { kind: "status", status: 503 } }];
@@ -134,22 +164,6 @@ function busyStore(check: Check): void {
     assert.ok(proxy.requestCount("PUT") <= 160, `${proxy.requestCount("PUT")} requests`);
     assert.equal(registry.revisions(REPOSITORY).length, 0);
   });
-
-  check(
-    "URLs that live two seconds on a slow link are renewed, by page (F21)",
-    async ({ source, destination, proxy, registry, push, pull, context }) => {
-      plant(source, manyFiles(16, 512 * KiB));
-      proxy.rules = [{ verb: "GET", fault: { kind: "slow", bytesPerSecond: MiB } }];
-      await push();
-      registry.resetCounts();
-      const pulled = await pull({}, { connections: 2 });
-      context.diagnostic(`${pulled.seconds.toFixed(1)} s, ${registry.counts["download"]} pages of URLs`);
-      assert.ok(pulled.seconds > 2);
-      assert.ok((registry.counts["download"] ?? 0) <= 2 + pulled.seconds / 1.5);
-      assert.deepEqual(snapshot(destination), snapshot(source));
-    },
-    { ticketSeconds: 2 },
-  );
 }
 
 /** How many moments there are in each 100 ms, from the first on. */
@@ -238,12 +252,12 @@ function stalls(check: Check): void {
   for (const [what, fault] of stuck) {
     check(`bodies that ${what} on the way up are sent again, and the store has each chunk once`, async (faulty) => {
       const { source, destination, proxy, push, pull, registry, context } = faulty;
-      plant(source, manyFiles(6, 12 * MiB));
+      plant(source, manyFiles(4, 12 * MiB));
       proxy.rules = [{ verb: "PUT", nth: (n) => n <= 3, fault }];
       const pushed = await push({}, { stallSeconds: 1 });
       context.diagnostic(`${pushed.seconds.toFixed(1)} s, ${proxy.requestCount("PUT")} PUTs for ${pushed.chunksTotal} chunks`);
       assert.equal(proxy.faultCount(fault.kind), 3);
-      assert.equal(registry.objects.size, 6);
+      assert.equal(registry.objects.size, 4);
       assert.ok(pushed.seconds < 20, `${pushed.seconds} s`);
       await pull();
       assert.deepEqual(snapshot(destination), snapshot(source));

@@ -14,9 +14,20 @@ import { diskSuite } from "./transfer-disk.ts";
 import { pullSuite } from "./transfer-pull.ts";
 import { verifySuite } from "./transfer-verify.ts";
 
-export function transferSuite(name: string, engine: Partial<EngineOptions>): void {
-  const check = (guarantee: string, work: (bench: Bench) => Promise<void>, options: FakeRegistryOptions = {}) =>
+/** What disks have to do with: no transport makes a difference to it. */
+export function localFilesSuite(name: string, engine: Partial<EngineOptions>): void {
+  const check = checkOf(name, engine);
+  diskSuite(check);
+  verifySuite(check);
+}
+
+function checkOf(name: string, engine: Partial<EngineOptions>): Check {
+  return (guarantee: string, work: (bench: Bench) => Promise<void>, options: FakeRegistryOptions = {}) =>
     test(`${name}: ${guarantee}`, () => withBench(options, engine, work));
+}
+
+export function transferSuite(name: string, engine: Partial<EngineOptions>): void {
+  const check = checkOf(name, engine);
 
   check("a pushed tree comes back byte for byte, with folders, links, executable bits, hidden and empty files", async (bench) => {
     plant(bench.source, {
@@ -137,8 +148,6 @@ export function transferSuite(name: string, engine: Partial<EngineOptions>): voi
 
   pushSuite(check);
   pullSuite(check);
-  diskSuite(check);
-  verifySuite(check);
 }
 
 function pushSuite(check: Check): void {

@@ -1,5 +1,8 @@
-import { transferSuite } from "../../suites/transfer.ts";
+import { localFilesSuite, transferSuite } from "../../suites/transfer.ts";
 
 transferSuite("undici", { transport: "undici", threads: 0 });
-transferSuite("raw sockets", { transport: "raw", threads: 0 });
-transferSuite("raw sockets, two threads", { transport: "raw", threads: 2 });
+for (const threads of [0, 2]) {
+  const name = threads === 0 ? "raw sockets" : "raw sockets, two threads";
+  transferSuite(name, { transport: "raw", threads });
+  localFilesSuite(name, { transport: "raw", threads });
+}
