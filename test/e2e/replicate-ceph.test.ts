@@ -9,12 +9,21 @@ import { type Ceph, startCeph, whyNoCeph } from "../support/ceph.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
 import { type Live, startLive, writeSafetensors } from "../support/live.ts";
 import { repositoryName } from "../support/memory-app.ts";
+import { listObjects } from "../support/s3-keys.ts";
 import { whyNoRedis } from "../support/stack.ts";
 import { snapshot, tempFolder } from "../support/trees.ts";
 
 const MODEL = repositoryName("team/model");
 /** Full size: FERRY_PARITY_MIB=1024. */
 const SIZE_MIB = Number(process.env["FERRY_PARITY_MIB"] ?? 60);
+/** Each is a chunk of its own, or more. One of twenty changes: 5 %; of a small model one of fewer. */
+const TENSORS = Array.from({ length: Math.min(20, Math.max(2, Math.floor(SIZE_MIB / 4))) }, (_, at) => `t${at}`);
+const TENSOR_BYTES = Math.max(4 * MiB, (SIZE_MIB * MiB) / TENSORS.length);
+const MODEL_BYTES = TENSORS.length * TENSOR_BYTES;
+/** Beside chunks: lists, logs, envelopes. */
+const BESIDE_BYTES = MiB;
+/** Local R2, which is home here, writes some 10 MiB/s when other tests run. */
+const PUSH_MS = 120_000 + 250 * SIZE_MIB;
 
 describe("replication from local R2 to a real Ceph and on", { skip: whyNoRedis() || whyNoCeph() }, () => {
   const folder = tempFolder();
@@ -32,11 +41,6 @@ describe("replication from local R2 to a real Ceph and on", { skip: whyNoRedis()
       runtime: "node",
       stores: (local): Store[] => local.flatMap((store) => (store.id === "west" ? [idc, { ...store, near: ["asia"] }] : [store])),
     });
-    const tensors = Object.fromEntries(
-      Array.from({ length: 10 }, (_, at) => [`t${at}`, { sizeBytes: (SIZE_MIB / 10) * MiB, seed: `t${at}` }]),
-    );
-    writeSafetensors(join(source, "model.safetensors"), tensors);
-    writeFileSync(join(source, "config.json"), "{}");
   });
   after(async () => {
     await live?.stop();
@@ -45,41 +49,75 @@ describe("replication from local R2 to a real Ceph and on", { skip: whyNoRedis()
     folder.remove();
   });
 
-  async function untilReady(store: string, timeoutMs: number): Promise<void> {
+  async function push(changed: number, tag: string): Promise<string> {
+    const tensors = TENSORS.map((name, at) => [name, { sizeBytes: TENSOR_BYTES, seed: at < changed ? `${name} of ${tag}` : name }]);
+    writeSafetensors(join(source, "model.safetensors"), Object.fromEntries(tensors));
+    writeFileSync(join(source, "config.json"), JSON.stringify({ tag }));
+    const { revision } = await live.ferry(["push", source, MODEL, "--connections", "4"], { timeoutMs: PUSH_MS });
+    await live.ferry(["tag", MODEL, tag]);
+    return String(revision);
+  }
+
+  /** How long it took, in seconds. */
+  async function untilReady(revision: string, store: string): Promise<string> {
     const begunMs = performance.now();
     for (;;) {
       const { replicas } = await live.admin.call("syncStatus", { query: { repository: MODEL } });
-      if (replicas[0]?.stores.find((one) => one.store === store)?.state === "ready") return;
-      assert.ok(performance.now() - begunMs < timeoutMs, JSON.stringify(replicas));
+      const row = replicas.find((one) => one.revision === revision);
+      const seconds = (performance.now() - begunMs) / 1000;
+      if (row?.stores.find((one) => one.store === store)?.state === "ready") return seconds.toFixed(1);
+      assert.ok(seconds < 60 + SIZE_MIB / 2, JSON.stringify(replicas));
       await live.admin.call("stepSync", {});
     }
   }
 
-  test("a Ceph that answers 503 for a while has the model whole afterwards, with no new event", {
-    timeout: 90_000 + 1_000 * SIZE_MIB,
-  }, async (t) => {
+  async function storedIn(id: string): Promise<number> {
+    const store = live.stack.stores.find((one) => one.id === id);
+    assert.ok(store !== undefined);
+    return (await listObjects(store, "chunks/")).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  }
+
+  const timeout = PUSH_MS + 90_000 + 1_000 * SIZE_MIB;
+  let first = "";
+  let second = "";
+
+  test("a Ceph that answers 503 for a while has the model whole afterwards, with no new event", { timeout }, async (t) => {
     if ("reason" in ceph) return t.skip(ceph.reason);
+    await live.ferry(["policy", "create", "far", "--stores", "idc", "--trigger", "tag", "--refs", "release-*"]);
     proxy.rules = [{ verb: "PUT", fault: { kind: "status", status: 503, code: "SlowDown" } }];
-    await live.ferry(["push", source, MODEL]);
-    await live.ferry(["tag", MODEL, "deploy/idc"]);
+    first = await push(0, "release-1");
     const step = await live.admin.call("stepSync", {});
     assert.notDeepEqual(step.problems, []);
     assert.ok(proxy.faultCount("status") > 0);
     proxy.rules = [];
-    await untilReady("idc", 60_000 + 500 * SIZE_MIB);
+    t.diagnostic(`${MODEL_BYTES / MiB} MiB: ready ${await untilReady(first, "idc")} s after the last 503`);
     const target = join(folder.path, "pulled");
-    await live.ferry(["pull", MODEL, target], { env: { FERRY_NEAR: "idc" } });
+    await live.ferry(["pull", MODEL, target], { env: { FERRY_NEAR: "idc" }, timeoutMs: PUSH_MS });
     assert.deepEqual(snapshot(target), snapshot(source));
   });
 
-  test("a third store beside the Ceph is filled from it", { timeout: 90_000 + 1_000 * SIZE_MIB }, async (t) => {
+  test("of a second version with 5 % changed only its new chunks move", { timeout }, async (t) => {
+    if ("reason" in ceph) return t.skip(ceph.reason);
+    const before = await storedIn("idc");
+    second = await push(1, "release-2");
+    const seconds = await untilReady(second, "idc");
+    const moved = (await storedIn("idc")) - before;
+    t.diagnostic(`${moved} bytes moved in ${seconds} s, ${TENSOR_BYTES} are new: ${((moved / TENSOR_BYTES - 1) * 100).toFixed(3)} % more`);
+    assert.ok(moved <= TENSOR_BYTES * 1.01);
+  });
+
+  test("a third store that joins the policy is filled from the Ceph beside it, which sends each chunk once", { timeout }, async (t) => {
     if ("reason" in ceph) return t.skip(ceph.reason);
     proxy.resetCounts();
-    await live.ferry(["tag", MODEL, "deploy/west"]);
-    await untilReady("west", 60_000 + 500 * SIZE_MIB);
-    t.diagnostic(`${Math.round(proxy.sentBytes / MiB)} MiB came from the Ceph; ${JSON.stringify(proxy.requests)}`);
-    assert.ok(proxy.sentBytes >= SIZE_MIB * MiB);
+    await live.ferry(["policy", "create", "far", "--stores", "idc,west", "--trigger", "tag", "--refs", "release-*"]);
+    for (const revision of [first, second]) t.diagnostic(`ready after ${await untilReady(revision, "west")} s`);
+    const lacked = await storedIn("west");
+    t.diagnostic(`${lacked} bytes were lacking, ${proxy.sentBytes} came from the Ceph; ${JSON.stringify(proxy.requests)}`);
+    // Both revisions at once, and what they share once.
+    assert.ok(lacked >= MODEL_BYTES + TENSOR_BYTES && lacked <= (MODEL_BYTES + TENSOR_BYTES) * 1.01);
+    assert.ok(proxy.sentBytes >= lacked);
+    assert.ok(proxy.sentBytes <= lacked * 1.01 + BESIDE_BYTES);
     const seen = await live.ferry(["sync", "verify", MODEL, "--store", "west"]);
-    assert.deepEqual([seen["replicas"], seen["missing"]], [1, 0]);
+    assert.deepEqual([seen["replicas"], seen["missing"]], [2, 0]);
   });
 });

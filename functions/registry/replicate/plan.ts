@@ -87,7 +87,8 @@ async function publishCopy(
   const held = await heldAt(view, base, digests);
   const unusable = new Set<Digest>();
   for (let round = 1; round <= ROUNDS_MAX; round++) {
-    const tags = await view.keyed.macs(["replica", store, repository.id, entry.revision, String(day), String(round)], digests);
+    // Not of the revision, nor of the repository: of plans that share chunks and are open at once only the first copies them.
+    const tags = await view.keyed.macs(["replica", store, String(day), String(round)], digests);
     const places = digests.map((sha256, at): Place => {
       const size = envelope.places.get(sha256)?.size ?? 0;
       const has = held.get(sha256);

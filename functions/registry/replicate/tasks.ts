@@ -36,7 +36,7 @@ export async function openTask(ports: Ports, store: StoreId, leaseMs: number): P
     const places = await placesOf(ports, lease);
     const source = sourceOf(ports, lease);
     const from = await readEnvelope(atSource(ports, source.store), lease.job.manifest, source.copy);
-    const there = lease.isRepeat ? await target.chunks.lengths(places) : [];
+    const there = await (lease.isRepeat ? target.chunks.lengths(places) : knownLengths(ports, store, places));
     const items = places.flatMap(({ sha256, size, tag }, at): CopyItem[] => {
       const place = from.places.get(sha256);
       if (place === undefined)
@@ -48,6 +48,12 @@ export async function openTask(ports: Ports, store: StoreId, leaseMs: number): P
     await failTask(ports, held, lease, error);
     throw error;
   }
+}
+
+/** Of chunks that another plan has copied to the same keys since this one was made. A wrong hint shows when the task is finished. */
+async function knownLengths(ports: Ports, store: StoreId, places: readonly { sha256: Digest; tag: string }[]): Promise<(number | null)[]> {
+  const entries = await ports.chunksAt(store).find(places.map(({ sha256 }) => sha256));
+  return entries.map((entry, at) => (entry?.verified && entry.tag === places[at]?.tag ? entry.size : null));
 }
 
 async function placesOf(ports: Ports, { job, places }: Pick<Lease, "job" | "places">) {

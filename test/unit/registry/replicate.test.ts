@@ -47,6 +47,31 @@ test("a commit that a policy matches is whole in its store with no other act, an
   assert.equal(await assertReadable(world, "main", FILES, {}), "home");
 });
 
+test("revisions that are wanted at once share the chunks that they have in common: each is copied once", async () => {
+  const world = await replicaWorld();
+  await world.pusher.push(MODEL, FILES);
+  await tag(world, "v1");
+  await world.pusher.push(MODEL, LATER);
+  await tag(world, "v2");
+  await settle(world);
+  const copied: string[] = [];
+  const { chunks } = world.app.stores.get("west");
+  const write = chunks.write.bind(chunks);
+  chunks.write = (mode, place, body) => {
+    copied.push(place.sha256);
+    return write(mode, place, body);
+  };
+  await addPolicy(world, "all", ["west"], { trigger: "tag" });
+  await settle(world);
+  await ring(world, 2);
+  assert.deepEqual([(await markersIn(world, "west")).length, copied.length, (await chunksIn(world, "west")).length], [2, 5, 5]);
+  for (const [ref, files] of [
+    ["v1", FILES],
+    ["v2", LATER],
+  ] as const)
+    assert.equal(await assertReadable(world, ref, files, { store: "west" }), "west");
+});
+
 test("a tag that names a store is a policy of its own; other revisions stay at home", async () => {
   const world = await replicaWorld();
   await world.pusher.push(MODEL, FILES);
