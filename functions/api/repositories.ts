@@ -2,6 +2,7 @@ import type { Hono } from "hono";
 import type { Edge } from "../http/edge.ts";
 import { mount } from "../http/mount.ts";
 import { blockRepository, unblockRepository } from "../registry/blocks.ts";
+import { renameRepository } from "../registry/rename.ts";
 import { createRepository, deleteRepository, describeRepository, listRepositories } from "../registry/repositories.ts";
 import { setSettings } from "../registry/settings.ts";
 import { deploymentUsage, repositoryUsage } from "../registry/usage.ts";
@@ -14,6 +15,7 @@ export function mountRepositories(app: Hono<Edge>): void {
     await deleteRepository(ports, caller, named, query.operationId);
     return null;
   });
+  mount(app, "renameRepository", ({ ports, caller, named, body }) => renameRepository(ports, caller, named, body));
   mount(app, "blockRepository", ({ ports, caller, repository, body }) => blockRepository(ports, caller, repository, body));
   mount(app, "unblockRepository", async ({ ports, caller, repository, query }) => {
     await unblockRepository(ports, caller, repository, query.operationId);

@@ -101,6 +101,7 @@ const RULES: { [N in RouteName]: Rule<N> } = {
   readAuditSeals: { when: "later" },
 
   deleteRepository: { when: "before" },
+  renameRepository: { when: "before", about: ({ body }) => ({ to: body.repository }) },
   restoreRepository: { when: "before", about: ({ params }, made) => ({ id: params.id, repository: made?.repository }) },
   purgeRepository: { when: "before", about: ({ params, body }) => ({ id: params.id, now: body.now }) },
   trashRevisions: { when: "before", about: ({ body }) => revisionsOf(body.revisions) },

@@ -9,7 +9,7 @@ const ACTS: ReadonlySet<RouteName> = new Set([
   ...(["commit", "commitSession", "clone", "restoreBranch", "setTag", "deleteTag", "rollbackTag"] as const),
   ...(["trashRevisions", "restoreRevisions", "purgeRevisions", "runRetention"] as const),
   ...(["createRepository", "deleteRepository", "restoreRepository", "purgeRepository", "blockRepository", "unblockRepository"] as const),
-  ...(["createToken", "revokeToken", "receiveWebhook", "finishTask"] as const),
+  ...(["renameRepository", "createToken", "revokeToken", "receiveWebhook", "finishTask"] as const),
 ]);
 /** A deployment without webhooks is asked for them this often. */
 const IDLE_MS = 60_000;

@@ -1,7 +1,7 @@
 /** Another name for a repository. Its id, log and chunks stay what and where they are; who may what is from then on said of the new name. */
-import type { RepositorySummary } from "../../shared/contract/repositories.ts";
+import type { RenameRequest, RepositorySummary } from "../../shared/contract/repositories.ts";
 import { FerryError } from "../../shared/errors.ts";
-import type { OperationId, RepositoryName } from "../../shared/names.ts";
+import type { RepositoryName } from "../../shared/names.ts";
 import { demand, may } from "./access.ts";
 import { actOnce } from "./acts.ts";
 import { type Body, withWhole } from "./log.ts";
@@ -15,8 +15,8 @@ export async function renameRepository(
   ports: Ports,
   caller: Caller,
   from: RepositoryName,
-  { repository, operationId }: { repository: RepositoryName; operationId: OperationId },
-): Promise<void> {
+  { repository, operationId }: RenameRequest,
+): Promise<RepositorySummary> {
   demand(caller, "delete", from);
   demand(caller, "push", repository);
   const act = { operationId, actor: caller.name };
@@ -27,6 +27,7 @@ export async function renameRepository(
     if ((await ports.system.findRepository(repository)) !== null) throw new FerryError("REPOSITORY_EXISTS", { repository });
     return { op: "repository.rename", repositoryId: found.id, repository, from };
   });
+  return getRepository(ports, repository);
 }
 
 /** The repository, or REPOSITORY_MOVED when it has another name now, which this caller may see. Throws REPOSITORY_UNKNOWN. */

@@ -28,6 +28,7 @@ import { addPull } from "./pull.ts";
 import { addPush } from "./push.ts";
 import { addQuota } from "./quota.ts";
 import { addRebuild } from "./rebuild.ts";
+import { addRename } from "./rename.ts";
 import { addRetention } from "./retention.ts";
 import { addRm } from "./rm.ts";
 import { actFor, bareProgram } from "./run.ts";
@@ -93,6 +94,7 @@ function addCommands(program: Command, act: Act): void {
   addUser(program, act);
   addKey(program, act);
   addProtect(program, act);
+  addRename(program, act);
   addBlock(program, act);
   addUnblock(program, act);
   addAudit(program, act);

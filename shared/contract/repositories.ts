@@ -18,6 +18,10 @@ export const REPOSITORY_PATH = "/api/v1/repositories/:namespace/:name";
 export const RepositoryRequest = z.strictObject({ repository: RepositoryName, operationId: OperationId });
 export type RepositoryRequest = z.infer<typeof RepositoryRequest>;
 
+/** `repository`: its name from then on. */
+export const RenameRequest = z.strictObject({ repository: RepositoryName, operationId: OperationId });
+export type RenameRequest = z.infer<typeof RenameRequest>;
+
 /** No downloads: an administrator stopped them. */
 export const Block = z.object({ at: z.string(), by: z.string(), reason: z.string() });
 export type Block = z.infer<typeof Block>;

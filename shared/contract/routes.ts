@@ -18,6 +18,7 @@ import { REPLICATION_ROUTES } from "./replication-routes.ts";
 import {
   DeleteQuery,
   REPOSITORY_PATH,
+  RenameRequest,
   Repository,
   RepositoryPage,
   RepositoryQuery,
@@ -82,6 +83,16 @@ export const ROUTES = {
     status: 204,
     query: DeleteQuery,
     answer: Nothing,
+  },
+  renameRepository: {
+    method: "POST",
+    path: `${REPOSITORY}/rename`,
+    summary: "Give a repository another name; reads of the old one say where it is",
+    needs: "delete",
+    unresolved: true,
+    status: 200,
+    body: RenameRequest,
+    answer: RepositorySummary,
   },
 
   listRevisions: {

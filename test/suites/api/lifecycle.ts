@@ -99,6 +99,20 @@ export const LIFECYCLE: Guarantees = {
     assert.deepEqual((await world.admin.call("listTrash", { query: {} })).repositories, []);
   },
 
+  "a repository has another name from then on; whoever asks for the old one is told, and asking twice renames once": async (world) => {
+    const { repository, revisions } = await withHistory(world, "before");
+    const body = { repository: repositoryName("api/after"), ...operation() };
+    const renamed = await world.admin.call("renameRepository", { repository, body });
+    assert.deepEqual(await world.admin.call("renameRepository", { repository, body }), renamed);
+    const described = await world.admin.call("describeRepository", { repository: body.repository });
+    assert.deepEqual([described.id, described.refs.branches], [renamed.id, { main: revisions[2] }]);
+    await assert.rejects(world.admin.call("describeRepository", { repository }), { code: "REPOSITORY_UNKNOWN" });
+    const taken = await world.repositoryWith("taken", { text: "1" });
+    await assert.rejects(world.admin.call("renameRepository", { repository: taken, body: { ...body, ...operation() } }), {
+      code: "REPOSITORY_EXISTS",
+    });
+  },
+
   "settings keep what retention may not take, and quotas refuse": async (world) => {
     const { repository, revisions } = await withHistory(world, "kept");
     const settings = { retention: { keepLast: 1 }, quota: { logicalBytes: 6, storedBytes: null, objects: null } };

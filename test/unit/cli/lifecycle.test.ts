@@ -96,7 +96,7 @@ test("revisions are labelled, found and sorted as written in golden/cli/search.t
   assertGolden("cli/search.txt", text);
 });
 
-test("revisions are cloned and branches restored as written in golden/cli/clone.txt", async () => {
+test("revisions are cloned, branches restored and repositories renamed as written in golden/cli/clone.txt", async () => {
   const [first, second, third] = revisions;
   const text = await transcriptOf(app, writer, [
     [["clone", "team/llama", "team/copy"]],
@@ -111,6 +111,11 @@ test("revisions are cloned and branches restored as written in golden/cli/clone.
     [["log", "team/llama"]],
     [["show", "team/copy@old"]],
     [["diff", "team/llama@main", "team/copy@old"]],
+    [["rename", "team/copy", "team/llama"]],
+    [["rename", "team/copy", "secret/copy"]],
+    [["rename", "team/copy", "team/copied"]],
+    [["rename", "team/copy", "team/copied"]],
+    [["log", "team/copied@old"]],
   ]);
   assertGolden("cli/clone.txt", text);
 });
