@@ -1,6 +1,6 @@
 /**
  * Peak memory of an init container of a large model, without an agent and by way of one. The model is sparse where it comes from, and goes
- * where it is brought to, so that a disk has to hold it once, in the agent's cache.
+ * where it is brought to, so that a disk has to hold it once, in the agent's cache, and what is on its way.
  */
 import { rmSync } from "node:fs";
 import { GiB, MiB } from "../../../shared/units.ts";
@@ -36,7 +36,7 @@ export const podMemory: Scenario = {
       ["by way of an agent, cold", socket],
       ["by way of an agent, warm", socket],
     ] as const) {
-      const destination = lab.folder("destination");
+      const destination = lab.folder("destination", "disk");
       const command = pod.command({ repository, token, destination, agent });
       const measured = await reaping(destination, () => runMeasured(command, ferry.registry.pids));
       rmSync(destination, { recursive: true });
