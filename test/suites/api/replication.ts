@@ -56,6 +56,30 @@ export const REPLICATION: Guarantees = {
     assert.ok(policies.every(({ name }) => name !== "cancelled"));
   },
 
+  "an import is kept until an executor has done it, and one that is cancelled is lost to its executor": async (world) => {
+    const repository = await world.repositoryWith("imported", { a: "imported a" });
+    const from = "s3://models/imported/";
+    const ask = () => world.admin.call("startImport", { repository, body: { from, operationId: operationId() } });
+    const lease = async () => (await world.admin.call("leaseImport", { body: { executor: "a test", rules: [{ from }] } })).task;
+    const asked = await ask();
+    const task = await lease();
+    assert.deepEqual([task?.id, task?.repository], [asked.id, repository]);
+    assert.ok(task);
+    const params = { import: task.id };
+    const held = { lease: task.lease, fence: task.fence };
+    assert.ok((await world.admin.call("extendImport", { repository, params, body: held })).leaseSeconds > 0);
+    const { revision } = await world.pusher.push(repository, { b: "imported b" }, { operationId: task.id });
+    const body = { ...held, revision: revision.revision, files: 1, bytes: 10 };
+    assert.equal((await world.admin.call("finishImport", { repository, params, body })).state, "done");
+    const other = await ask();
+    const second = await lease();
+    await world.admin.call("cancelImport", { repository, params: { import: other.id } });
+    const lost = { lease: second?.lease ?? "", fence: second?.fence ?? 0, problem: "late" };
+    await assert.rejects(world.admin.call("finishImport", { repository, params: { import: other.id }, body: lost }), { code: "TASK_LOST" });
+    const { imports } = await world.admin.call("listImports", { repository });
+    assert.deepEqual(imports.map(({ state }) => state).sort(), ["cancelled", "done"]);
+  },
+
   "a home has nothing to be promoted": async (world) => {
     const told = await world.admin.call("promote", { body: { operationId: operationId(), dryRun: true } });
     assert.deepEqual([told.store, told.lost], ["home", []]);
