@@ -19,7 +19,8 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit(exitCode("localFiles"));
 });
 
-const code = await runFerry(process.argv.slice(2), processHost(stop.signal));
-// Not `process.exitCode`: an idle connection must not keep the shell waiting. Earlier writes are done when this one is, and their failure is
-// told before the next turn.
-process.stdout.write("", () => setImmediate(() => process.exit(code)));
+void runFerry(process.argv.slice(2), processHost(stop.signal)).then((code) => {
+  // Not `process.exitCode`: an idle connection must not keep the shell waiting. Earlier writes are done when this one is, and their failure is
+  // told before the next turn.
+  process.stdout.write("", () => setImmediate(() => process.exit(code)));
+});

@@ -7,13 +7,8 @@ import { Cli, GlobalFlags } from "./cli.ts";
 import { type ExitName, exitCode } from "./exit.ts";
 import type { Host } from "./host.ts";
 import { reportFailure } from "./report.ts";
+import { SOON } from "./soon.ts";
 import { VERSION } from "./version.ts";
-
-/** A pod waits for these. Read alone, without all that the other commands are made of, they begin in half the time. */
-const SOON: Readonly<Record<string, () => Promise<(program: Command, act: Act) => void>>> = {
-  pull: async () => (await import("./pull.ts")).addPull,
-  push: async () => (await import("./push.ts")).addPush,
-};
 
 /** Runs one command line. Returns the exit code; everything that goes wrong is told on standard error. */
 export async function runFerry(argv: readonly string[], host: Host): Promise<number> {
