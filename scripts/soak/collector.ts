@@ -2,14 +2,23 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CollectRun } from "../../shared/contract/collect.ts";
 import type { Journal } from "./journal.ts";
-import { persistently, type System } from "./system.ts";
+import { isCode, persistently, type System } from "./system.ts";
 
 const BELL_MS = 5_000;
 const PAUSE_MS = 300;
 
 export async function collectAgain(system: System, journal: Journal, isRunning: () => boolean): Promise<void> {
   while (isRunning()) {
-    const run = await cycle(system, { dryRun: false });
+    const run = await cycle(system, { dryRun: false }).catch((error: unknown) => {
+      // A rail: a machine that stood still makes the store's clock look wrong. Nothing was begun.
+      if (!isCode(error, "COLLECT_REFUSED")) throw error;
+      return null;
+    });
+    if (run === null) {
+      journal.count("collection runs refused for the clock");
+      await sleep(PAUSE_MS);
+      continue;
+    }
     journal.count(run.phase === "done" ? "collection cycles" : "collection cycles aborted");
     journal.count("chunks deleted", run.deleted);
     if (run.phase === "aborted") journal.violation(`collection ${run.run} was aborted: ${run.problem ?? ""}`);
