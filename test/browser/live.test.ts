@@ -9,6 +9,7 @@ import {
   assertSound,
   coloursOf,
   evaluate,
+  LONGEST_TASK,
   openConsole,
   settled,
   startBrowser,
@@ -147,7 +148,7 @@ test("1,000 nodes and 50 revisions are a page at a time and pictures, not 50,000
   await visit(watched, "#/", "Overview");
   const { page } = watched;
   await page.route("**/api/v1/agents?*", (route) => route.fulfill({ json: { agents: ids.map((id) => ({ id, ...agent })) } }));
-  await page.route("**/api/v1/agents/warmth*", (route) => route.fulfill({ json: { nodes: ids, warmups } }));
+  await page.route("**/api/v1/agents/warmth*", (route) => route.fulfill({ json: { groups: ["default"], nodes: ids, warmups } }));
   await visit(watched, "#/nodes", "Nodes");
   await page.getByText("1,000 nodes").first().waitFor();
   assert.equal(await page.locator(".heat canvas").count(), 50);
@@ -159,8 +160,3 @@ test("1,000 nodes and 50 revisions are a page at a time and pictures, not 50,000
   await assertSound(watched, "1,000 nodes");
   await watched.close();
 });
-
-const LONGEST_TASK = `new Promise((tell) => {
-  new PerformanceObserver((list) => tell(Math.max(...list.getEntries().map(({ duration }) => duration)))).observe({ type: "longtask", buffered: true });
-  setTimeout(() => tell(0), 200);
-})`;

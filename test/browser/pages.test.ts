@@ -15,6 +15,7 @@ import {
   screenshot,
   settled,
   startBrowser,
+  USABLE,
   visit,
   type Watched,
   whyNoBrowser,
@@ -68,7 +69,7 @@ test("the overview tells what is held, saved, done in the last day, and what nee
     page,
     "performance.getEntriesByType('paint').find(({ name }) => name === 'first-contentful-paint').startTime",
   );
-  t.diagnostic(`first contentful paint after ${Math.round(Number(ready))} ms`);
+  t.diagnostic(`first contentful paint after ${Math.round(Number(ready))} ms, to be used after ${await evaluate(page, USABLE)} ms`);
   await page.getByText("Saved").waitFor();
   await assertSound(watched, "overview");
   await screenshot(watched, "overview");
@@ -82,7 +83,7 @@ test("storage: proven checks of the stores; a dry run of collection is started a
     .getByRole("cell", { name: /payload/ })
     .first()
     .waitFor();
-  await page.getByText("There was no run yet.").waitFor();
+  // On a slow machine the minute's bell may have collected before.
   await page.getByRole("button", { name: "Dry run" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Start" }).click();
   await page.getByText("dry run", { exact: true }).waitFor();
@@ -180,6 +181,12 @@ test("nodes: agents are listed; the map of warmth has a drawn cell for each, wit
   await page.getByText("node-0007: failed").waitFor();
   await assertSound(watched, "nodes");
   await screenshot(watched, "nodes");
+  const gpu = { ...about, id: "gpu-0", chunks: 0, bytes: 0 };
+  await live.admin.call("heartbeat", { body: { group: "gpu", agent: gpu } });
+  await visit(watched, "#/", "Overview");
+  await visit(watched, "#/nodes", "Nodes");
+  await page.getByLabel("Group").selectOption("gpu");
+  await page.getByRole("cell", { name: "gpu-0" }).waitFor();
   await visit(watched, "#/", "Overview");
   await page.getByRole("cell", { name: "warming 39 / 60" }).first().waitFor();
   await assertSound(watched, "overview at work");

@@ -73,6 +73,7 @@ export async function openConsole(
     if (/^https?:$/.test(url.protocol) && !origins.has(url.origin)) foreign.push(url.origin);
   });
   if (token !== undefined) await page.addInitScript(`sessionStorage.setItem("modelferry-token", ${JSON.stringify(token)})`);
+  await page.addInitScript(MARK_USABLE);
   await page.goto(`${endpoint}/`);
   return { page, context, complaints, foreign, close: () => context.close() };
 }
@@ -131,3 +132,17 @@ export async function screenshot({ page }: Watched, name: string): Promise<void>
 /** An expression: how many colours the first picture of the map of warmth has. */
 export const coloursOf = (width: number) =>
   `new Set((({ data }) => Array.from({ length: data.length / 4 }, (_, at) => data.slice(4 * at, 4 * at + 3).join()))(document.querySelector('.heat canvas').getContext('2d').getImageData(0, 0, ${width}, 14))).size`;
+
+/** An expression: milliseconds of the longest work that kept the page from answering; 0 when none took 50. */
+export const LONGEST_TASK = `new Promise((tell) => {
+  new PerformanceObserver((list) => tell(Math.max(...list.getEntries().map(({ duration }) => duration)))).observe({ type: "longtask", buffered: true });
+  setTimeout(() => tell(0), 200);
+})`;
+
+/** An expression: milliseconds from the start of loading until there was something to use. */
+export const USABLE = "Math.round(performance.getEntriesByName('usable')[0].startTime)";
+const MARK_USABLE = `new MutationObserver((_, observer) => {
+  if (document.querySelector("nav a") === null || document.querySelector("main h1") === null) return;
+  observer.disconnect();
+  performance.mark("usable");
+}).observe(document, { childList: true, subtree: true });`;
