@@ -18,7 +18,7 @@ const MODEL = repositoryName("team/model");
 const SIZE_MIB = Number(process.env["FERRY_PARITY_MIB"] ?? 60);
 /** Each is a chunk of its own, or more. One of twenty changes: 5 %; of a small model one of fewer. */
 const TENSORS = Array.from({ length: Math.min(20, Math.max(2, Math.floor(SIZE_MIB / 4))) }, (_, at) => `t${at}`);
-const TENSOR_BYTES = Math.max(4 * MiB, (SIZE_MIB * MiB) / TENSORS.length);
+const TENSOR_BYTES = Math.max(4, Math.ceil(SIZE_MIB / TENSORS.length)) * MiB;
 const MODEL_BYTES = TENSORS.length * TENSOR_BYTES;
 /** Beside chunks: lists, logs, envelopes. */
 const BESIDE_BYTES = MiB;

@@ -116,7 +116,7 @@ test("a changed body, an old or a future time, and an unknown source are refused
   assert.equal(await policyRuns(app), 0);
 });
 
-test("10,000 duplicates, 100 at a time, are one run of the policy and one event", async () => {
+test("10,000 duplicates, 100 at a time, are one run of the policy, one job and one event", async (t) => {
   const { app, secret } = await world("standard");
   const headers = await headersFor("standard", secret, app);
   const states = new Map<string, number>();
@@ -133,6 +133,11 @@ test("10,000 duplicates, 100 at a time, are one run of the policy and one event"
     [],
   );
   assert.equal(await policyRuns(app), 1);
+  await app.admin.call("stepSync", {});
+  const { events } = await app.admin.call("listEvents", { query: { after: "0-0", limit: "500" } });
+  const jobs = events.filter(({ type }) => type === "replica.completed").length;
+  t.diagnostic(`${JSON.stringify(Object.fromEntries(states))}: ${jobs} job`);
+  assert.equal(jobs, 1);
   const { revisions } = await app.ports.stores.home.bucket.list("sys/log/").then(({ objects }) => ({ revisions: objects.length }));
   assert.ok(revisions < 10, `${revisions} records`);
 });
