@@ -44,6 +44,9 @@ const REMOTE_SYSTEMS: ReadonlyMap<number, string> = new Map([
   [0x0bd00bd0, "Lustre"],
 ]);
 
+/** `anySystem`: also where a file system is no local one. `systemOf`: the number of a file system in statfs(2). */
+export type FolderOptions = { anySystem: boolean; systemOf?: (path: string) => number };
+
 export type FoundChunk = { sha256: Digest; size: number; usedAtMs: number };
 
 export class CacheFolder {
@@ -56,15 +59,15 @@ export class CacheFolder {
     this.path = path;
   }
 
-  /** Makes what is missing. Throws AGENT_CACHE_UNFIT. @param anySystem also where a file system is no local one. */
-  static open(path: string, { anySystem }: { anySystem: boolean }): CacheFolder {
+  /** Makes what is missing. Throws AGENT_CACHE_UNFIT. */
+  static open(path: string, options: FolderOptions): CacheFolder {
     try {
       makeFolders(resolve(path));
       const folder = new CacheFolder(realpathSync(path));
       makeFolders(join(folder.path, "chunks"));
       makeFolders(join(folder.path, "filling"));
       for (const below of ["", "chunks", "filling"]) accessSync(join(folder.path, below), constants.W_OK | constants.X_OK);
-      folder.#check(anySystem);
+      folder.#check(options);
       return folder;
     } catch (error) {
       if (error instanceof FerryError) throw error;
@@ -72,13 +75,13 @@ export class CacheFolder {
     }
   }
 
-  #check(anySystem: boolean): void {
+  #check({ anySystem, systemOf = (path) => statfsSync(path).type }: FolderOptions): void {
     const [chunks, filling] = [join(this.path, "chunks"), join(this.path, "filling")];
     // A name is given by rename, which no file system does to another.
     if (statSync(chunks).dev !== statSync(filling).dev) {
       throw new FerryError("AGENT_CACHE_UNFIT", { path: this.path, problem: "chunks/ and filling/ are on different file systems" });
     }
-    const remote = REMOTE_SYSTEMS.get(statfsSync(chunks).type);
+    const remote = REMOTE_SYSTEMS.get(systemOf(chunks));
     if (remote !== undefined && !anySystem) {
       throw new FerryError("AGENT_CACHE_UNFIT", { path: this.path, problem: `it is on ${remote}, which is no local disk` });
     }

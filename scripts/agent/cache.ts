@@ -6,7 +6,7 @@ import { closeSync, constants, openSync } from "node:fs";
 import type { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
 import { fsCode, fsProblem } from "../node/fs-errors.ts";
-import { CacheFolder } from "./cache-folder.ts";
+import { CacheFolder, type FolderOptions } from "./cache-folder.ts";
 import { CacheLock } from "./cache-lock.ts";
 import { ChunkFile } from "./chunk-file.ts";
 import { type Chunk, Filling } from "./filling.ts";
@@ -20,9 +20,8 @@ export type CacheOptions = {
   maxAgeMs: number;
   /** Of the disk, for others. */
   keepFreeBytes: number;
-  anySystem: boolean;
   nowMs: () => number;
-};
+} & FolderOptions;
 
 /** `checked`: this process has seen that the bytes have the digest. `noted`: the use that the disk knows. */
 type Entry = { size: number; usedAtMs: number; notedAtMs: number; checked: boolean; readers: number };

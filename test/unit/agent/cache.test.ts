@@ -220,6 +220,21 @@ test("a file in the place of the folder is refused by name", async () => {
   );
 });
 
+test("a folder on a file system of another machine is refused by its kind, unless it is wanted all the same", async () => {
+  for (const [system, said] of [
+    [0x6969, "NFS"],
+    [0xfe534d42, "SMB"],
+    [0x00c36400, "CephFS"],
+    [0x65735546, "FUSE"],
+  ] as const) {
+    const path = join(folder.path, said);
+    const problem = { code: "AGENT_CACHE_UNFIT", message: new RegExp(`${path}.*${said}, which is no local disk`) };
+    await assert.rejects(openCache({ systemOf: () => system }, path), problem);
+    await openCache({ systemOf: () => system, anySystem: true }, path);
+  }
+  await openCache({ systemOf: () => 0xef53 }, join(folder.path, "local"));
+});
+
 test("a reader along gets all but the last byte before the chunk is right, and nothing of bytes that come again", async () => {
   const cache = await openCache();
   const chunk = made();
