@@ -6,7 +6,7 @@
  *   warmup.*             warmup, problem
  *   collect.finished     run, phase, deleted, problem
  *   index.rebuilt        run, logs, records, entries, damaged
- *   import.*             from, job; `completed` also revision, files, bytes; `failed` problem
+ *   import.*             from, job; `begun` also branch, by; `completed` state, revision, files, bytes; `failed` problem, failures
  * An `id` is made of what happened (`replica.completed-<job>`), so that two who tell it tell the same.
  */
 import * as z from "zod";

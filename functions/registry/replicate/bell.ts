@@ -4,7 +4,7 @@ import type { RepositoryName } from "../../../shared/names.ts";
 import type { Ports } from "../ports.ts";
 import { findRepository } from "../repositories.ts";
 import { collectAt } from "./collect.ts";
-import { type Copied, copySome, edgeStores } from "./copy.ts";
+import { type Copied, copySome } from "./copy.ts";
 import { runDue } from "./policies.ts";
 import { type Reconciled, reconcileOne, reconcileSome } from "./reconcile.ts";
 import { standingOf } from "./standing.ts";
@@ -31,14 +31,18 @@ export async function syncRepository(ports: Ports, name: RepositoryName): Promis
   return stepOf(compared, await copySome(ports, begunAtMs + STEP_MS));
 }
 
-/** Collection of replica stores, one after another. */
+/** Collection of replica stores, one after another, also of those that agents fill. Throws what the first failed with, after all had their turn. */
 export async function collectReplicas(ports: Ports): Promise<{ store: string; run: string; phase: string; deleted: number }[]> {
   const steps: { store: string; run: string; phase: string; deleted: number }[] = [];
   if (!(await isActive(ports))) return steps;
-  for (const store of edgeStores(ports)) {
-    const answer = await collectAt(ports, store);
+  const failures: unknown[] = [];
+  for (const { profile } of ports.stores.all()) {
+    const store = profile.id;
+    if (store === ports.stores.home.profile.id) continue;
+    const answer = await collectAt(ports, store).catch((error: unknown) => void failures.push(error));
     if (answer?.run != null) steps.push({ store, run: answer.run.run, phase: answer.run.phase, deleted: answer.run.deleted });
   }
+  if (failures.length > 0) throw failures[0];
   return steps;
 }
 

@@ -33,7 +33,7 @@ export async function copySome(ports: Ports, deadlineMs: number): Promise<Copied
 }
 
 /** Stores that are not home, and are not left to agents. */
-export function edgeStores({ stores }: Ports): StoreId[] {
+function edgeStores({ stores }: Ports): StoreId[] {
   if (stores.home.profile.reach === "agent") return [];
   return stores.all().flatMap(({ profile }) => (profile.id === stores.home.profile.id || profile.reach === "agent" ? [] : [profile.id]));
 }

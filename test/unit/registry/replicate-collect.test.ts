@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ENVELOPE_PREFIX } from "../../../functions/registry/layout.ts";
 import { collectReplicas } from "../../../functions/registry/replicate/bell.ts";
+import { FerryError } from "../../../shared/errors.ts";
 import { operationId } from "../../support/memory-app.ts";
 import type { Files } from "../../support/pusher.ts";
 import {
@@ -67,6 +68,26 @@ test("a replica that no policy asks for any more is given up, with the chunks th
   assert.equal((await chunksIn(world, "west")).length, 2);
   await assertReadable(world, "main", LATER, { store: "west" });
   await assertReadable(world, first.revision.revision, FILES, {});
+});
+
+test("a store that agents fill is collected, too; one that does not answer keeps no other from its turn", async () => {
+  const world = await replicaWorld(["home", "east", "west"]);
+  await addPolicy(world, "all", ["west"], { evict: true });
+  await world.pusher.push(MODEL, FILES);
+  await ring(world, 6);
+  await world.pusher.push(MODEL, LATER);
+  await ring(world, 12);
+  Object.assign(world.app.stores.get("west").profile, { reach: "agent" });
+  world.app.stores.get("east").bucket.list = async () => {
+    throw new FerryError("STORAGE_UNAVAILABLE", { store: "east", problem: "no answer" });
+  };
+  let refused = 0;
+  for (let hours = 0; hours < 24 * 6; hours++) {
+    world.app.clock.advance(HOUR_MS);
+    await assert.rejects(collectReplicas(world.app.ports), { code: "STORAGE_UNAVAILABLE" });
+    refused++;
+  }
+  assert.deepEqual([refused, (await chunksIn(world, "west")).length], [144, 2]);
 });
 
 test("what was given up comes again under fresh keys", async () => {
