@@ -1,10 +1,11 @@
-/** Recovery as an operator sees it: the program, the deployment's bell, real Redis and local R2. F26 of reference/safety.md §6 is here. */
+/** Recovery as an operator sees it (F26 and F34 of reference/safety.md §6): the program, the deployment's bell, real Redis, local R2 and a real Ceph. */
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
+import { after, before, describe, type TestContext, test } from "node:test";
 import type { FsckRun } from "../../shared/contract/fsck.ts";
 import { MiB } from "../../shared/units.ts";
+import { CEPH, LOCAL_R2 } from "../support/fault-ground.ts";
 import { diffWithRebuilt } from "../support/index-diff.ts";
 import { type Live, startLive, writeSafetensors } from "../support/live.ts";
 import { repositoryName } from "../support/memory-app.ts";
@@ -12,13 +13,30 @@ import { deleteObject, listKeys, overwriteObject, readObject } from "../support/
 import { whyNoRedis } from "../support/stack.ts";
 import { snapshot, tempFolder } from "../support/trees.ts";
 
-for (const runtime of ["workerd", "node"] as const) {
-  describe(`recovery on ${runtime}, real Redis and local R2`, { skip: whyNoRedis() }, () => {
+/** Where no Ceph can be had, Node has local R2 as its home, too. */
+const GROUNDS = [
+  { runtime: "workerd", home: LOCAL_R2 },
+  { runtime: "node", home: CEPH.whyNot() === false ? CEPH : LOCAL_R2 },
+] as const;
+
+for (const { runtime, home } of GROUNDS) {
+  describe(`recovery on ${runtime}, real Redis and ${home.name}`, { skip: whyNoRedis() }, () => {
     const folder = tempFolder();
     const source = join(folder.path, "model");
     let live: Live;
+    let closeHome = async () => {};
+    let whyNot: string | null = null;
+    const check = (guarantee: string, body: (t: TestContext) => Promise<void>) =>
+      test(guarantee, { timeout: 120_000 }, (t) => (whyNot === null ? body(t) : t.skip(whyNot)));
     before(async () => {
-      live = await startLive({ runtime });
+      const opened = await home.open();
+      if ("reason" in opened) {
+        whyNot = opened.reason;
+        return;
+      }
+      closeHome = opened.close;
+      const { store } = opened;
+      live = await startLive({ runtime, ...(store === null ? {} : { stores: ([, ...others]) => [store, ...others] }) });
       const tensors = Object.fromEntries(["a", "b", "c", "d"].map((name) => [name, { sizeBytes: 5 * MiB, seed: name }]));
       writeSafetensors(join(source, "model.safetensors"), tensors);
       writeFileSync(join(source, "config.json"), "{}");
@@ -27,12 +45,11 @@ for (const runtime of ["workerd", "node"] as const) {
     });
     after(async () => {
       await live?.stop();
+      await closeHome();
       folder.remove();
     });
 
-    test("F34: ferry rebuild brings a wiped Redis back to what it was, and has nothing to do after that", {
-      timeout: 60_000,
-    }, async (t) => {
+    check("F34: ferry rebuild brings a wiped Redis back to what it was, and has nothing to do after that", async (t) => {
       const before = await live.ferry(["show", "team/model"]);
       await live.wipeRedis();
       const { run } = (await live.ferry(["rebuild"])) as { run: { phase: string; healedRecords: number; entries: number } };
@@ -49,15 +66,13 @@ for (const runtime of ["workerd", "node"] as const) {
       );
     });
 
-    test("ferry rebuild --check tells that all is well", async () => {
+    check("ferry rebuild --check tells that all is well", async () => {
       const states: unknown[] = [];
       while (states.at(-1) !== "sound" && states.length < 5) states.push((await live.ferry(["rebuild", "--check"]))["state"]);
       assert.equal(states.at(-1), "sound");
     });
 
-    test("F26: bit rot stops a pull, fsck tells whose files it is, and after a repair a push heals the branch", {
-      timeout: 60_000,
-    }, async (t) => {
+    test("F26: bit rot stops a pull, fsck tells whose files it is, and after a repair a push heals the branch", async (t) => {
       const sound = (await live.ferry(["fsck", "--read-data"])) as { run: FsckRun };
       assert.deepEqual([sound.run.findings, sound.run.read > 4], [[], true]);
       const key = await rot(live);
@@ -77,32 +92,33 @@ for (const runtime of ["workerd", "node"] as const) {
       t.diagnostic("1 bit in 1 chunk: found by pull and by fsck 100 %, healed by one push that sent 1 chunk");
     });
 
-    test("F26: the next repair mends older revisions by the bytes of that push; a chunk that home lost comes back from another store", {
-      timeout: 60_000,
-    }, async (t) => {
-      const own = (await live.ferry(["fsck", "--read-data", "--repair"])) as { run: FsckRun };
-      // That of the tag, and that of the repository which was pushed the same files.
-      assert.deepEqual([own.run.mended, own.run.bad.map(({ source }) => source?.store)], [2, ["home"]]);
-      await live.ferry(["pull", "team/model@v1", join(folder.path, "older")]);
-      assert.deepEqual(snapshot(join(folder.path, "older")), snapshot(source));
-      const lost = await loseToWest(live);
-      const plan = await live.ferry(["fsck", "--plan"]).catch(() => live.admin.call("fsckStatus", {}));
-      assert.deepEqual(
-        (plan as { run: FsckRun }).run.bad.map(({ sha256, source }) => [sha256, source?.store]),
-        [[lost, "west"]],
-      );
-      const { run } = (await live.ferry(["fsck", "--repair"])) as { run: FsckRun };
-      await live.ferry(["pull", "team/model@v1", join(folder.path, "west")]);
-      assert.deepEqual(snapshot(join(folder.path, "west")), snapshot(source));
-      const after = (await live.ferry(["fsck", "--read-data"])) as { run: FsckRun };
-      assert.deepEqual([after.run.findings, (await diffWithRebuilt({ stack: live.stack })).differences], [[], []]);
-      t.diagnostic(
-        `1 chunk brought from another key at home, 1 from another store, for ${own.run.mended} and ${run.mended} revisions; healed 100 %`,
-      );
-    });
+    check(
+      "F26: the next repair mends older revisions by the bytes of that push; a chunk that home lost comes back from another store",
+      async (t) => {
+        const own = (await live.ferry(["fsck", "--read-data", "--repair"])) as { run: FsckRun };
+        // That of the tag, and that of the repository which was pushed the same files.
+        assert.deepEqual([own.run.mended, own.run.bad.map(({ source }) => source?.store)], [2, ["home"]]);
+        await live.ferry(["pull", "team/model@v1", join(folder.path, "older")]);
+        assert.deepEqual(snapshot(join(folder.path, "older")), snapshot(source));
+        const lost = await loseToWest(live);
+        const plan = await live.ferry(["fsck", "--plan"]).catch(() => live.admin.call("fsckStatus", {}));
+        assert.deepEqual(
+          (plan as { run: FsckRun }).run.bad.map(({ sha256, source }) => [sha256, source?.store]),
+          [[lost, "west"]],
+        );
+        const { run } = (await live.ferry(["fsck", "--repair"])) as { run: FsckRun };
+        await live.ferry(["pull", "team/model@v1", join(folder.path, "west")]);
+        assert.deepEqual(snapshot(join(folder.path, "west")), snapshot(source));
+        const after = (await live.ferry(["fsck", "--read-data"])) as { run: FsckRun };
+        assert.deepEqual([after.run.findings, (await diffWithRebuilt({ stack: live.stack })).differences], [[], []]);
+        t.diagnostic(
+          `1 chunk brought from another key at home, 1 from another store, for ${own.run.mended} and ${run.mended} revisions; healed 100 %`,
+        );
+      },
+    );
 
     if (runtime === "workerd") {
-      test("the minute's bell finds that Redis lost everything, and brings it back by itself", { timeout: 60_000 }, async () => {
+      check("the minute's bell finds that Redis lost everything, and brings it back by itself", async () => {
         await live.wipeRedis();
         const states: string[] = [];
         for (let bells = 0; bells < 6 && states.at(-1) !== "sound"; bells++) {
@@ -116,7 +132,7 @@ for (const runtime of ["workerd", "node"] as const) {
       });
     }
 
-    test("nobody but an administrator of the deployment may do any of it", async () => {
+    check("nobody but an administrator of the deployment may do any of it", async () => {
       const token = await live.tokenFor({ repositories: "team/*", actions: ["pull", "push", "tag", "delete", "admin"] });
       for (const argv of [["rebuild"], ["fsck"], ["rebuild", "--check"], ["fsck", "--cancel"]]) {
         await assert.rejects(live.ferry(argv, { token }), /left with 4/, argv.join(" "));

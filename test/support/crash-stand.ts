@@ -21,6 +21,8 @@ export type CrashStand = {
   raw: Redis;
   /** In front of the home store. */
   store: Forwarder;
+  /** In front of the REST bridge, which a Worker asks; a Node server asks Redis by TCP. */
+  index: Forwarder;
   /** Does `act`, while the app is killed at its call number `at` (from 0). Whether there was such a call. */
   dieAt(at: number, how: CrashHow, act: () => Promise<void>): Promise<boolean>;
   /** How many calls the app makes for `act`. */
@@ -69,6 +71,7 @@ export async function startCrashStand({ home, ...options }: CrashStandOptions): 
     client,
     raw,
     store,
+    index: rest,
     async dieAt(at, how, act) {
       death = { at, how, calls: 0, restarted: null };
       try {

@@ -150,7 +150,7 @@ export async function judgeCrowd(live: Live, { acknowledged }: Crowd): Promise<V
       if (!history.some((entry) => entry.revision === revision && entry.seq === seq)) verdict.lost++;
       if (history.filter((entry) => entry.message === message).length !== 1) verdict.doubled++;
     }
-    for (const push of pushes.slice(-3)) if (!(await isReadable(live, repository, push))) verdict.torn++;
+    for (const { revision, files } of pushes.slice(-3)) if (!(await isReadable(live, repository, { ref: revision, files }))) verdict.torn++;
     const seqs = pushes.map(({ seq }) => seq);
     assert.deepEqual(
       seqs,
@@ -172,13 +172,17 @@ async function historyOf({ admin }: Live, repository: RepositoryName) {
 }
 
 /** An independent reader: manifest by digest, every chunk by presigned URL, every byte hashed. */
-async function isReadable({ admin }: Live, repository: RepositoryName, { revision, files }: Acknowledged): Promise<boolean> {
-  const answer = await admin.call("manifest", { repository, params: { ref: revision } });
+export async function isReadable(
+  { admin }: Live,
+  repository: RepositoryName,
+  { ref, files }: { ref: string; files: Files },
+): Promise<boolean> {
+  const answer = await admin.call("manifest", { repository, params: { ref } });
   const manifest = await parseManifest(answer.manifest, answer.revision.manifest);
   const entries = contentEntries(manifest);
   if (entries.length !== Object.keys(files).length) return false;
   const chunks = entries.flatMap(({ chunk }) => (chunk === undefined ? [] : [chunk]));
-  const batch = await admin.call("download", { repository, params: { ref: revision }, body: { chunks } });
+  const batch = await admin.call("download", { repository, params: { ref }, body: { chunks } });
   for (const item of batch.items) {
     const bytes = new Uint8Array(await (await fetch(downloadUrl(batch, item))).arrayBuffer());
     if (createHash("sha256").update(bytes).digest("hex") !== item.sha256) return false;

@@ -5,9 +5,17 @@ import type { AddressInfo } from "node:net";
 /**
  * What becomes of a request. `pass`: on to the target. `drop`: the target never sees it, and the connection breaks. `lose`: the target does
  * it, and the answer is lost. `html`: the target never sees it; the answer is a page of a proxy, with status 500. `hang`: nobody answers,
- * for 20 s. A URL: to another target. `late`: answered with 504 at once, and done when that resolves.
+ * for 20 s. A URL: to another target. `late`: answered with 504 at once, and done when that resolves. `edit`: the answer is made another.
  */
-export type Verdict = "pass" | "drop" | "lose" | "html" | "hang" | { target: string } | { late: Promise<void> };
+export type Verdict =
+  | "pass"
+  | "drop"
+  | "lose"
+  | "html"
+  | "hang"
+  | { target: string }
+  | { late: Promise<void> }
+  | { edit: (answer: string) => string };
 
 const HANG_MS = 20_000;
 
@@ -78,6 +86,11 @@ async function forward(forwarder: Forwarder, incoming: IncomingMessage, outgoing
   forwarder.responseBytes += answered.length;
   if (verdict === "lose") {
     outgoing.destroy();
+    return;
+  }
+  if (typeof verdict === "object" && "edit" in verdict) {
+    const { "content-length": _, ...headers } = answer.headers;
+    outgoing.writeHead(answer.statusCode ?? 502, headers).end(verdict.edit(answered.toString("utf8")));
     return;
   }
   outgoing.writeHead(answer.statusCode ?? 502, answer.headers);

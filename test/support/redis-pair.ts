@@ -1,8 +1,7 @@
 /**
- * A redis-server and its replica, and the bridge to whichever is the first: what a managed Redis does when it fails over. A replica that
- * was cut off before loses what was acknowledged since. (Only stopping its process would not: the data waits in the sockets.)
+ * A replica of a redis-server, and the way to whichever of the two is the first: what a managed Redis does when it fails over. A replica
+ * that was cut off before lacks what was acknowledged since. (Only stopping its process would not do that: the data waits in the sockets.)
  */
-import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,56 +9,47 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { type Bridge, startBridge } from "../../scripts/stack/bridge.ts";
 import { type Redis as Server, startRedis } from "../../scripts/stack/redis.ts";
-import { type Forwarder, startForwarder } from "./forwarder.ts";
+import type { Forwarder } from "./forwarder.ts";
 
 export type RedisPair = {
-  /** What the app is told; `front.rule` may lose calls. */
-  front: Forwarder;
-  token: string;
   /** The server that answers now. */
   url(): string;
   /** From now on the replica gets nothing any more. */
   cutOff(): Promise<void>;
-  /** Kills the first, and lets the replica answer in its place; the killed one comes back empty, as the new replica. */
+  /** Kills the first, and lets the replica answer in its place; another, empty one is the new replica. */
   failOver(): Promise<void>;
   stop(): Promise<void>;
 };
 
-export async function startRedisPair(): Promise<RedisPair> {
-  const front = await startForwarder();
-  const token = makeBridgeToken();
-  let [first, replica] = [await startBridged(token), await startBridged(token)];
-  front.target = first.bridge.url;
-  await follow(replica, first);
+/** `kill`: as a crash would. */
+type First = { url: string; kill(): Promise<void> };
+
+/** A replica of `first`, to which `front` leads until it fails over; `token` is that of its bridge. */
+export async function startReplica(front: Forwarder, token: string, first: First): Promise<RedisPair> {
+  let [answering, replica] = [first, await startBridged(token)];
+  const started = [replica];
+  await follow(replica.raw, first.url);
   return {
-    front,
-    token,
-    url: () => first.server.url,
+    url: () => answering.url,
     cutOff: async () => void (await replica.raw.call("REPLICAOF", "NO", "ONE")),
     async failOver() {
-      const killed = first;
-      await killed.server.child.kill();
+      await answering.kill();
       await replica.raw.call("REPLICAOF", "NO", "ONE");
       front.target = replica.bridge.url;
-      first = replica;
+      const { server } = replica;
+      answering = { url: server.url, kill: () => server.child.kill() };
       replica = await startBridged(token);
-      await follow(replica, first);
-      await killed.stop();
+      started.push(replica);
+      await follow(replica.raw, answering.url);
     },
     async stop() {
-      await front.stop();
-      await first.stop();
-      await replica.stop();
+      for (const each of started) await each.stop();
     },
   };
 }
 
 /** A redis-server, the bridge in front of it, and a hand on its raw keys. */
 export type Bridged = { server: Server; bridge: Bridge; raw: Redis; stop(): Promise<void> };
-
-export function makeBridgeToken(): string {
-  return randomBytes(24).toString("base64url");
-}
 
 export async function startBridged(token: string): Promise<Bridged> {
   const home = mkdtempSync(join(tmpdir(), "ferry-redis-"));
@@ -79,8 +69,6 @@ export async function startBridged(token: string): Promise<Bridged> {
   };
 }
 
-type Part = Pick<Bridged, "server" | "raw">;
-
 function rawOf(server: Server): Redis {
   const raw = new Redis(server.url);
   raw.on("error", () => undefined);
@@ -88,10 +76,11 @@ function rawOf(server: Server): Redis {
 }
 
 /** Until it has all that the other has. */
-async function follow(replica: Part, first: Part): Promise<void> {
-  await replica.raw.call("CONFIG", "SET", "masterauth", first.server.password);
-  await replica.raw.call("REPLICAOF", "127.0.0.1", first.server.port);
-  for (const deadline = Date.now() + 20_000; !/master_link_status:up/.test(String(await replica.raw.info("replication"))); ) {
+async function follow(replica: Redis, first: string): Promise<void> {
+  const { port, password } = new URL(first);
+  await replica.call("CONFIG", "SET", "masterauth", password);
+  await replica.call("REPLICAOF", "127.0.0.1", port);
+  for (const deadline = Date.now() + 20_000; !/master_link_status:up/.test(String(await replica.info("replication"))); ) {
     if (Date.now() > deadline) throw new Error("the replica did not follow");
     await sleep(10);
   }

@@ -1,20 +1,23 @@
 /** docs/faults.md tells for every fault of the plan which tests show what happens then: those tests are there, and say so themselves. */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const FAULTS = 37;
 
-type Row = { id: string; files: string[]; text: string };
+type Row = { id: string; files: string[]; stores: string };
 
 /** Rows of the table: the fault's number, and the files that its row names. */
 function rows(): Row[] {
   const lines = readFileSync(`${root}docs/faults.md`, "utf8").split("\n");
   return lines.flatMap((text) => {
     const [, id] = /^\| (F\d+) \|/.exec(text) ?? [];
-    return id === undefined ? [] : [{ id, text, files: [...text.matchAll(/`((?:test|scripts)\/[^`]+)`/g)].map(([, file = ""]) => file) }];
+    if (id === undefined) return [];
+    const files = [...text.matchAll(/`((?:test|scripts)\/[^`]+)`/g)].map(([, file = ""]) => file);
+    return [{ id, files, stores: text.split(" | ")[3] ?? "" }];
   });
 }
 
@@ -54,3 +57,44 @@ test("a test that names a fault stands in its row", () => {
     for (const id of ids) assert.ok(listed.get(id)?.has(file), `${file} shows ${id}, and docs/faults.md does not say so`);
   }
 });
+
+test("each row says on which stores its tests run", () => {
+  const onCeph = filesOnCeph();
+  for (const { id, files, stores } of rows()) {
+    const found = new Set(files.flatMap((file) => storesOf(file, onCeph)));
+    assert.equal(stores, STORES.filter((store) => found.has(store)).join(", ") || "–", id);
+  }
+});
+
+const STORES = ["local R2", "Ceph", "stand-ins", "memory"];
+
+/** Test files that bring a Ceph up by themselves, and the suites that they run on it. */
+function filesOnCeph(): Set<string> {
+  const found = new Set<string>();
+  for (const file of readdirSync(`${root}test`, { recursive: true, encoding: "utf8" }).map((name) => `test/${name}`)) {
+    if (!file.endsWith(".test.ts") || !/\bCEPH\b|\bstartCeph\b/.test(textOf(file))) continue;
+    found.add(file);
+    for (const suite of importsOf(file)) if (suite.startsWith("test/suites/")) found.add(suite);
+  }
+  return found;
+}
+
+/** None: a model, or a test of Redis alone. */
+function storesOf(file: string, onCeph: ReadonlySet<string>): string[] {
+  if (file.startsWith("test/unit/")) return ["memory"];
+  if (file.startsWith("test/models/") || file.startsWith("test/support/")) return [];
+  const isLive = [file, ...importsOf(file)].some((each) =>
+    /\bstart(?:Live|TestStack|TestS3|CrashStand)\b|\bFaultGround\b/.test(textOf(each)),
+  );
+  const isFaked = [file, ...importsOf(file)].some((each) => /fake-store|fake-registry/.test(textOf(each)));
+  return [...(isLive ? ["local R2"] : []), ...(onCeph.has(file) ? ["Ceph"] : []), ...(isFaked && !isLive ? ["stand-ins"] : [])];
+}
+
+/** What a file takes from this repository, by its path. */
+function importsOf(file: string): string[] {
+  return [...textOf(file).matchAll(/from "(\.[^"]+\.ts)"/g)].map(([, path = ""]) => join(dirname(file), path));
+}
+
+function textOf(file: string): string {
+  return existsSync(root + file) ? readFileSync(root + file, "utf8") : "";
+}
