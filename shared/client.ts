@@ -40,6 +40,8 @@ type Input<R> = (R extends { path: `${string}:name${string}` } ? { repository: R
 
 const SOON = { ...READ_ROUTES, ...SEND_ROUTES };
 const HEADER_TEXT = /^[\x21-\x7e]+$/;
+/** Of an answer for which it pays to compile its schema first. */
+const COMPILED_LENGTH_MIN = 65_536;
 const BACKOFF_BASE_MS = 200;
 const BACKOFF_MAX_MS = 10_000;
 const RETRY_AFTER_SECONDS_MAX = 60;
@@ -114,7 +116,7 @@ export class FerryClient {
     if (!response.ok) throw this.#problem(response, text);
     this.#hasAnswered = true;
     if (route.status === 204) return null;
-    const parsed = route.answer.safeParse(parseJson(text));
+    const parsed = route.answer.safeParse(parseJson(text), { jitless: text.length < COMPILED_LENGTH_MIN });
     if (!parsed.success) throw this.#invalid(`the answer to ${route.method} ${route.path} has another form`);
     return parsed.data;
   }

@@ -1,7 +1,6 @@
 /** Opens connections to stores, and lets their bytes arrive in buffers of ours instead of a fresh one for each read. */
 import { lookup } from "node:dns";
 import { connect, isIP, type LookupFunction, type Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
 import { problemOf } from "../../shared/errors.ts";
 import { fsCode } from "./fs-errors.ts";
 
@@ -30,7 +29,7 @@ export class Origin {
   }
 
   /** Opens a connection, or tells why there is none. Looks the name up each time, and begins each time with another of its addresses. */
-  open(reader: Reader, signal: AbortSignal): Promise<Socket | { problem: string }> {
+  async open(reader: Reader, signal: AbortSignal): Promise<Socket | { problem: string }> {
     const callback = (count: number) => {
       reader.take(count);
       return true;
@@ -38,10 +37,12 @@ export class Origin {
     const onread = { buffer: reader.buffer, callback };
     if (this.socketPath !== null) return opened(connect({ path: this.socketPath, onread }), "connect", signal);
     const options = { host: this.host, port: this.port, lookup: turnedLookup(this.#opened++), noDelay: true, onread };
-    return this.isTls ? opened(this.#openTls(options), "secureConnect", signal) : opened(connect(options), "connect", signal);
+    return this.isTls ? opened(await this.#openTls(options), "secureConnect", signal) : opened(connect(options), "connect", signal);
   }
 
-  #openTls(options: object): Socket {
+  async #openTls(options: object): Promise<Socket> {
+    // Loaded where it is wanted: it takes two thirds of the processor time of an empty program.
+    const { connect: connectTls } = await import("node:tls");
     // The name of a server must not be an address.
     const servername = isIP(this.host) === 0 ? { servername: this.host } : {};
     const session = this.#session === undefined ? {} : { session: this.#session };
