@@ -14,6 +14,8 @@ import { snapshot, tempFolder } from "../support/trees.ts";
 const MODEL = repositoryName("team/model");
 /** Full size: FERRY_PARITY_MIB=1024. */
 const SIZE_MIB = Number(process.env["FERRY_PARITY_MIB"] ?? 120);
+/** Local R2 writes some 10 MiB/s when other tests run. */
+const MOVE_MS = 120_000 + 250 * SIZE_MIB;
 /** Large enough for a chunk of its own. */
 const TENSOR_BYTES = 6 * MiB;
 const TENSORS = Array.from({ length: Math.max(20, Math.round((SIZE_MIB * MiB) / TENSOR_BYTES)) }, (_, at) => `t${at}`);
@@ -44,7 +46,7 @@ for (const [runtime, sharedKeys] of [
       );
       writeSafetensors(join(source, "model.safetensors"), tensors);
       writeFileSync(join(source, "config.json"), JSON.stringify({ tag }));
-      const pushed = await live.ferry(["push", source, MODEL]);
+      const pushed = await live.ferry(["push", source, MODEL, "--connections", "4"], { timeoutMs: MOVE_MS });
       await live.ferry(["tag", MODEL, tag]);
       return String(pushed["revision"]);
     }
@@ -67,7 +69,7 @@ for (const [runtime, sharedKeys] of [
       const revision = await push("", "release-1");
       const ms = await untilReady(revision, 60_000 + 500 * SIZE_MIB);
       const target = join(folder.path, "pulled");
-      await live.ferry(["pull", `${MODEL}@release-1`, target], { env: { FERRY_NEAR: "west" } });
+      await live.ferry(["pull", `${MODEL}@release-1`, target], { env: { FERRY_NEAR: "west" }, timeoutMs: MOVE_MS });
       assert.deepEqual(snapshot(target), snapshot(source));
       t.diagnostic(`${SIZE_MIB} MiB: ready ${Math.round(ms)} ms after the tag`);
     });

@@ -29,6 +29,8 @@ const LEASE_SECONDS = 90;
 const IDLE_SECONDS = 15;
 const BACKOFF_MS = 10_000;
 const BACKOFF_MS_MAX = 900_000;
+/** A repository that is not there by then is not in the trash any more, either. */
+const LEFT_MS = 31 * 86_400_000;
 /** After so many failures somebody has to look at it. */
 const FAILURES_MAX = 8;
 
@@ -58,6 +60,10 @@ async function candidatesFor(ports: Ports, caller: Caller, rules: ImportLeaseReq
   const names = await withWhole(systemLog(ports), () => ports.system.namesOf(ids));
   const told = new Map((await readTold(ports, ids)).map((one, at) => [ids[at], one]));
   const nowMs = ports.clock.now();
+  for (const { repositoryId, record } of open) {
+    const isLeft = !names.has(repositoryId) && nowMs - epochMs(record.requestedAt) > LEFT_MS;
+    if (isLeft) await drop(ports, repositoryId, record.id);
+  }
   return open.flatMap((one): Candidate[] => {
     const repository = names.get(one.repositoryId);
     if (repository === undefined || !may(caller, "push", repository)) return [];

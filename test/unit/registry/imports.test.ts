@@ -143,6 +143,16 @@ test("a cancelled import is given to nobody, and its executor hears of it", asyn
   await assert.rejects(app.admin.call("cancelImport", { repository: MODEL, params }), { code: "IMPORT_UNKNOWN" });
 });
 
+test("imports into a repository that is gone are given to nobody, and go a month later", async () => {
+  const { app } = await world();
+  await ask(app);
+  await app.admin.call("deleteRepository", { repository: MODEL, query: { operationId: operationId() } });
+  const kept = async () => (await app.ports.stores.home.bucket.list("imports/")).objects.length;
+  assert.deepEqual([(await lease(app)).task, await kept()], [null, 1]);
+  app.clock.advance(32 * 24 * 60 * MINUTE_MS);
+  assert.deepEqual([(await lease(app)).task, await kept()], [null, 0]);
+});
+
 const SOURCES = [
   ["hf://org/model", true],
   ["hf://datasets/org/data@refs/pr/1", true],
