@@ -56,6 +56,11 @@ export const OPERATIONS: Guarantees = {
 
   "a collection that is a dry run ends and deletes nothing; another is cancelled": async (world) => {
     let { run } = await world.admin.call("startCollect", { body: { dryRun: true } });
+    // The day's own, which the minute's bell began while the suite was at it.
+    if (run?.dryRun === false) {
+      await world.admin.call("cancelCollect", { params: { run: run.run } });
+      ({ run } = await world.admin.call("startCollect", { body: { dryRun: true } }));
+    }
     for (let step = 0; run?.endedAtMs === null; step++) {
       assert.ok(step < STEPS_MAX, JSON.stringify(run));
       run = (await world.admin.call("stepCollect", {})).run;
