@@ -88,7 +88,12 @@ export class Lab {
   /** The app in front of `store`. */
   async registry(
     store: Store,
-    more: { runtime?: "node" | "workerd"; others?: readonly AppStore[]; between?: (redisUrl: string) => Promise<string> } = {},
+    more: {
+      runtime?: "node" | "workerd";
+      inspect?: boolean;
+      others?: readonly AppStore[];
+      between?: (redisUrl: string) => Promise<string>;
+    } = {},
   ): Promise<Registry> {
     const registry = await startRegistry({ home: this.folder("registry", "disk"), store, runtime: "node", ...more });
     this.onClose(() => registry.stop());

@@ -5,6 +5,7 @@ import { OperationId, RepositoryName, StoreId } from "../../shared/names.ts";
 import { makeToken } from "../../shared/token.ts";
 import { startBridge } from "../stack/bridge.ts";
 import { startNodeServer } from "../stack/node-server.ts";
+import { freePort } from "../stack/ports.ts";
 import { startRedis } from "../stack/redis.ts";
 import { type Store as AppStore, storeVars } from "../stack/stores.ts";
 import { startWorker } from "../stack/worker.ts";
@@ -14,6 +15,8 @@ export type RegistryOptions = {
   home: string;
   store: Store;
   runtime: "node" | "workerd";
+  /** Whether a debugger may look into the app's heap. */
+  inspect?: boolean;
   /** Further stores. */
   others?: readonly AppStore[];
   /** Stands between the app and Redis: given Redis's address, answers its own. */
@@ -28,6 +31,8 @@ export type Registry = {
   /** The app, Redis, and the store. */
   pids: number[];
   appPid: number;
+  /** Null: no debugger may come. */
+  inspectorPort: number | null;
   redisUrl: string;
   /** A new repository, and a token for it alone: what other repositories hold must be sent again. */
   makeRepository(name: string): Promise<{ repository: RepositoryName; token: string }>;
@@ -39,7 +44,7 @@ export type Registry = {
 const LIMITS = { requestsPerMinute: 1_000_000, urlsPerMinute: 100_000_000, openUploads: 1_000_000 };
 
 /** Starts the parts, and has the app probe the store. */
-export async function startRegistry({ home, store, runtime, between, others = [] }: RegistryOptions): Promise<Registry> {
+export async function startRegistry({ home, store, runtime, between, inspect = false, others = [] }: RegistryOptions): Promise<Registry> {
   const stops: (() => Promise<void>)[] = [];
   const stop = async () => {
     for (const end of stops.splice(0).reverse()) await end();
@@ -56,7 +61,8 @@ export async function startRegistry({ home, store, runtime, between, others = []
       LIMITS: JSON.stringify(LIMITS),
       ...(store.options.caFile === null ? {} : { NODE_EXTRA_CA_CERTS: store.options.caFile }),
     };
-    const app = runtime === "node" ? await startNodeServer({ home, vars, redisUrl }) : await startOnWorkerd(home, vars, redisUrl, stops);
+    const inspectorPort = inspect ? await freePort() : null;
+    const app = await (runtime === "node" ? startOnNode : startOnWorkerd)({ home, vars, redisUrl, inspectorPort, stops });
     stops.push(app.stop);
     const clientOf = (bearer: string) => clientFor(app.url, bearer);
     const admin = clientOf(token);
@@ -67,6 +73,7 @@ export async function startRegistry({ home, store, runtime, between, others = []
       admin,
       pids: [app.child.pid, redis.child.pid, ...store.pids],
       appPid: app.child.pid,
+      inspectorPort,
       redisUrl: redis.url,
       clientOf,
       makeRepository: (name) => makeRepository(admin, name),
@@ -78,11 +85,28 @@ export async function startRegistry({ home, store, runtime, between, others = []
   }
 }
 
-async function startOnWorkerd(home: string, vars: Record<string, string>, redisUrl: string, stops: (() => Promise<void>)[]) {
+type AppOptions = {
+  home: string;
+  vars: Record<string, string>;
+  redisUrl: string;
+  inspectorPort: number | null;
+  stops: (() => Promise<void>)[];
+};
+
+function startOnNode({ home, vars, redisUrl, inspectorPort }: AppOptions) {
+  const options = inspectorPort === null ? {} : { NODE_OPTIONS: `--inspect=127.0.0.1:${inspectorPort}` };
+  return startNodeServer({ home, vars: { ...vars, ...options }, redisUrl });
+}
+
+async function startOnWorkerd({ home, vars, redisUrl, inspectorPort, stops }: AppOptions) {
   const restToken = randomBytes(24).toString("base64url");
   const bridge = await startBridge({ redisUrl, token: restToken, port: 0 });
   stops.push(bridge.stop);
-  return startWorker({ home, vars: { ...vars, UPSTASH_REDIS_REST_URL: bridge.url, UPSTASH_REDIS_REST_TOKEN: restToken } });
+  return startWorker({
+    home,
+    vars: { ...vars, UPSTASH_REDIS_REST_URL: bridge.url, UPSTASH_REDIS_REST_TOKEN: restToken },
+    ...(inspectorPort === null ? {} : { inspectorPort }),
+  });
 }
 
 async function makeRepository(admin: FerryClient, name: string): Promise<{ repository: RepositoryName; token: string }> {

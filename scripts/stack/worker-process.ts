@@ -13,6 +13,7 @@ const Settings = z.object({
   vars: z.record(z.string(), z.string()),
   watch: z.array(z.string()),
   cron: z.boolean(),
+  inspectorPort: z.number().optional(),
 });
 type Settings = z.infer<typeof Settings>;
 
@@ -31,10 +32,11 @@ serveParent(Settings, async (settings) => {
   return { started: { url: url.origin, port }, stop: () => miniflare.dispose() };
 });
 
-function optionsOf({ settings, mainModule, modules }: Bundle, { port, vars }: Settings): MiniflareOptions {
+function optionsOf({ settings, mainModule, modules }: Bundle, { port, vars, inspectorPort }: Settings): MiniflareOptions {
   return {
     ...QUIET,
     port,
+    ...(inspectorPort === undefined ? {} : { inspectorPort }),
     unsafeTriggerHandlers: true,
     handleStructuredLogs: ({ level, message }) => console.log(`${new Date().toISOString()} ${level} ${message}`),
     workers: [

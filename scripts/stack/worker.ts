@@ -17,6 +17,8 @@ export type WorkerOptions = {
   watch?: readonly string[];
   /** Whether wrangler.toml's cron triggers fire, each once a minute. By hand: POST /cdn-cgi/local/scheduled?cron=… */
   cron?: boolean;
+  /** Where debuggers of its isolates may connect; left out: nowhere. */
+  inspectorPort?: number;
 };
 
 export type Worker = { url: string; port: number; child: Child; stop(): Promise<void> };
@@ -33,6 +35,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       vars: options.vars,
       watch: options.watch ?? [],
       cron: options.cron ?? false,
+      inspectorPort: options.inspectorPort,
     },
     answer: z.object({ url: z.string(), port: z.number() }),
   });

@@ -20,10 +20,15 @@ export function quantile(sorted: readonly number[], share: number): number {
   return low + (high - low) * (at - Math.floor(at));
 }
 
-/** Of a straight line through values at 0, 1, 2, …: the median of the slopes of all pairs, which single steps do not bend. 0 for fewer than two. */
+/** Of the straight line that lies best (least squares) through values at 0, 1, 2, …. 0 for fewer than two. */
 export function slopeOf(values: readonly number[]): number {
-  const slopes = values.flatMap((value, at) => values.slice(at + 1).map((later, distance) => (later - value) / (distance + 1)));
-  return spreadOf(slopes)?.median ?? 0;
+  const middle = (values.length - 1) / 2;
+  let [weighted, squares] = [0, 0];
+  for (const [at, value] of values.entries()) {
+    weighted += (at - middle) * value;
+    squares += (at - middle) ** 2;
+  }
+  return squares === 0 ? 0 : weighted / squares;
 }
 
 /** A random order. @param random 0 to 1. */

@@ -31,8 +31,8 @@ test("a slope is that of the line through the values, and 0 where there is none"
   assert.equal(slopeOf([5]), 0);
   assert.equal(slopeOf([1, 3, 5, 7]), 2);
   assert.equal(slopeOf([4, 4, 4]), 0);
-  assert.equal(slopeOf([0, 2, 1, 3]), 0.75);
-  assert.equal(slopeOf([4, 4, 4, 4, 4, 9]), 0);
+  assert.equal(slopeOf([0, 2, 1, 3]), 0.8);
+  assert.equal(slopeOf([]), 0);
 });
 
 test("callers make every call once, one at a time each", async () => {
