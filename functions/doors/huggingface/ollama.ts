@@ -59,7 +59,11 @@ export function mountOllama(app: AnyApp, gate: Gate<Catalog>, tickets: ReadTicke
       const revision = snapshot.revision.id;
       told.about = { revision };
       const link = "file" in blob ? await catalog.link(snapshot, blob.file) : null;
-      return c.body(null, 307, { location: link ?? elsewhere(c.req.url, (await tickets.seal(c, { repository, revision })).ticket) });
+      // To a store under this very name Ollama would go at once, and then miss a Location.
+      const isElsewhere = link !== null && new URL(link).hostname !== new URL(c.req.url).hostname;
+      return c.body(null, 307, {
+        location: isElsewhere ? link : elsewhere(c.req.url, (await tickets.seal(c, { repository, revision })).ticket),
+      });
     });
   });
 }

@@ -19,6 +19,7 @@ const sha = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("he
 
 type Door = {
   hub: HubApp;
+  answer: (request: Request) => Response | Promise<Response>;
   fetch: (url: string, init?: RequestInit) => Promise<Response>;
   get: (path: string, headers?: Record<string, string>) => Promise<Response>;
 };
@@ -32,7 +33,7 @@ async function doorOf(hub: HubApp, reading: Reading): Promise<Door> {
   };
   const get = (path: string, headers: Record<string, string> = {}) =>
     fetch(path.startsWith("http") ? path : ENDPOINT + path, { headers: { authorization: `Bearer ${hub.token}`, ...headers } });
-  return { hub, fetch, get };
+  return { hub, answer: (request) => answer(request, {}), fetch, get };
 }
 
 const big = Buffer.concat([randomBytes(MiB), Buffer.alloc(66 * MiB, "x"), randomBytes(3)]);
@@ -174,6 +175,9 @@ test("Ollama pulls a GGUF file and what lies beside it, by latest, a branch, a t
     assert.ok(layers[0]?.bytes.equals(bytes));
     assert.equal(requests.filter((line) => line.startsWith("HEAD")).length, 3);
   }
+  // The store's own name: what Ollama is sent to must have another one than what it asked.
+  const beside = await door.answer(new Request(`https://home.memory.test/v2/${NAME}/blobs/sha256:${sha(quarter)}`));
+  assert.deepEqual([beside.status, new URL(beside.headers.get("location") ?? "").hostname], [307, "home.memory.test."]);
   assert.equal((await door.fetch(`${ENDPOINT}/v2/${NAME}/manifests/q2_k`)).status, 404);
   assert.equal((await door.fetch(`${ENDPOINT}/v2/other/model/manifests/latest`)).status, 404);
   assert.equal((await door.fetch(`${ENDPOINT}/v2/${NAME}/blobs/sha256:${sha(quarter)}?ticket=x`)).status, 401);
