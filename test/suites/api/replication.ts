@@ -123,10 +123,10 @@ export const REPLICATION: Guarantees = {
 /** The job that brings the repository's revision to WEST. A step finds nothing to do while another is at it: then it is asked again. */
 async function planned(world: ApiWorld, repository: RepositoryName): Promise<string> {
   for (let step = 0; step < STEPS_MAX; step++) {
-    await world.admin.call("stepSync", {});
     const { jobs } = await world.admin.call("syncStatus", { query: { repository } });
     const job = jobs.find((one) => one.repository === repository);
     if (job !== undefined) return job.job;
+    await world.admin.call("stepSync", {});
   }
   throw new Error(`nothing was planned for ${repository}`);
 }
