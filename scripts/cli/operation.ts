@@ -3,5 +3,6 @@ import { randomBytes } from "node:crypto";
 import { OperationId } from "../../shared/names.ts";
 
 export function newOperationId(): OperationId {
-  return OperationId.parse(randomBytes(18).toString("base64url"));
+  // Some are typed as arguments of a command, where a leading '-' would be an option's.
+  return OperationId.parse(randomBytes(18).toString("base64url").replace(/^-/, "_"));
 }

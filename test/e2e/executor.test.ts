@@ -104,7 +104,7 @@ describe("an executor over HTTP, real Redis and local R2", { skip: whyNoRedis() 
     assert.deepEqual(snapshot(target), snapshot(other));
   });
 
-  test("killed 20 times it sends again at most what was in flight", { timeout: 200_000 }, async (t) => {
+  test("killed 20 times it sends again at most what was in flight", { timeout: 100_000 + 25_000 * KILLS }, async (t) => {
     const many = join(folder.path, "many");
     mkdirSync(many);
     for (let at = 0; at < FILES; at++) writeFileSync(join(many, `${at}.bin`), Buffer.concat([...seededBytes(`file ${at}`, 100_000)]));

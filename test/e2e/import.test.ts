@@ -1,6 +1,6 @@
 /** Imports by the program: from a Hub (our own door), from a bucket (local R2), from a URL; with faults on the way, and killed in the middle. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { globSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -20,6 +20,7 @@ import { plant, snapshot, tempFolder } from "../support/trees.ts";
 describe("ferry import", { skip: whyNoRedis() }, () => {
   const folder = tempFolder();
   const source = join(folder.path, "model");
+  const agents: ChildProcess[] = [];
   let live: Live;
   let proxy: FaultProxy;
   let bucket: Store;
@@ -35,6 +36,7 @@ describe("ferry import", { skip: whyNoRedis() }, () => {
     await live.ferry(["push", source, "team/source", "-m", "first"]);
   });
   after(async () => {
+    for (const agent of agents) agent.kill("SIGKILL");
     await live?.stop();
     await proxy?.close();
     folder.remove();
@@ -125,6 +127,7 @@ describe("ferry import", { skip: whyNoRedis() }, () => {
       said += text;
     });
     const ended = once(child, "exit");
+    agents.push(child);
     return async (signal: NodeJS.Signals) => {
       child.kill(signal);
       await ended;
