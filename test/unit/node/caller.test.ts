@@ -25,6 +25,9 @@ function route(request: IncomingMessage, response: ServerResponse): void {
     case "/gzip":
       response.writeHead(200, { "content-encoding": "gzip" }).end(gzipSync(TEXT));
       break;
+    case "/nothing":
+      response.writeHead(204, { "content-encoding": "gzip" }).end();
+      break;
     case "/redirect":
       response.writeHead(302, { location: "/" }).end("elsewhere");
       break;
@@ -67,6 +70,11 @@ test("a refusal is an answer, and a compressed answer is read", async () => {
   const refused = await call("/");
   assert.deepEqual([refused.ok, refused.status, await refused.text()], [false, 404, TEXT]);
   assert.equal(await (await call("/gzip")).text(), TEXT);
+});
+
+test("an answer without a body is empty, whatever encoding it names", async () => {
+  const answer = await call("/nothing", { method: "DELETE" });
+  assert.deepEqual([answer.ok, answer.status, await answer.text()], [true, 204, ""]);
 });
 
 test("a redirect is refused: a token goes to the endpoint that it is for", async () => {
