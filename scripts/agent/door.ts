@@ -128,12 +128,14 @@ export class Door {
     const { cache, bringer, nowMs } = this.#parts;
     const isHit = cache.has(question);
     this.#count(isHit);
-    const brought = bringer.bring(question, "live");
-    if (question.wait > 0 && !(await endsWithin(brought, question.wait * 1000))) {
-      const { originBytes, peerBytes } = bringer.counts;
-      return json(response, 202, { bytes: this.#progress(question), brought: originBytes + peerBytes });
+    const bringing = bringer.bring(question, "live");
+    if (question.wait > 0 && !(await endsWithin(bringing, question.wait * 1000))) {
+      const { originBytes, peerBytes, originChunks, peerChunks } = bringer.counts;
+      // Chunks that become whole count, too: a busy disk takes longer to keep them than the network to bring them.
+      const brought = originBytes + peerBytes + originChunks + peerChunks;
+      return json(response, 202, { bytes: this.#progress(question), brought });
     }
-    await brought;
+    await bringing;
     cache.pin(question.sha256, "paths", nowMs() + PATH_PIN_MS);
     // Counts as a use, and finds out whether somebody removed the file.
     const file = cache.read(question);
