@@ -23,20 +23,24 @@ export type Crowd = {
 };
 
 const CLIENTS = 8;
-/** Between two pushes of a client: what else a test does shall come to its end beside them. */
+/** Between two pushes of a client. */
 const PAUSE_MS = 150;
+/** The same beside work of many calls, such as a collection, which shall come to its end beside them on any machine. */
+export const LONG_PAUSE_MS = 600;
 
 /** Each pushes into a repository of its own, again and again, until it is told to stop. */
 export class RunningCrowd {
   readonly #live: Live;
+  readonly #pauseMs: number;
   readonly #client: FerryClient;
   readonly #result: Crowd = { acknowledged: new Map(), failures: 0, longestMs: 0 };
   readonly #clients: Promise<unknown>;
   #count = 0;
   #running = true;
 
-  constructor(live: Live, name: string) {
+  constructor(live: Live, name: string, { pauseMs = PAUSE_MS } = {}) {
     this.#live = live;
+    this.#pauseMs = pauseMs;
     this.#client = this.#makeClient();
     this.#clients = Promise.all(Array.from({ length: CLIENTS }, (_, at) => this.#run(`${name}/client-${at}`)));
     // Told by whoever waits for it.
@@ -67,7 +71,7 @@ export class RunningCrowd {
       pushes.push(await push(pusher, repository, `${name} ${round}`));
       this.#count++;
       this.#result.longestMs = Math.max(this.#result.longestMs, performance.now() - beganMs);
-      await sleep(PAUSE_MS);
+      await sleep(this.#pauseMs);
     }
   }
 

@@ -14,7 +14,7 @@ import { FerryError } from "../../../shared/errors.ts";
 import { contentEntries } from "../../../shared/manifest.ts";
 import { downloadUrl } from "../../../shared/tickets.ts";
 import type { CrashStand } from "../../support/crash-stand.ts";
-import { judgeCrowd, RunningCrowd } from "../../support/crowd.ts";
+import { judgeCrowd, LONG_PAUSE_MS, RunningCrowd } from "../../support/crowd.ts";
 import type { FaultGround } from "../../support/fault-ground.ts";
 import { type Forwarder, startForwarder, type Verdict } from "../../support/forwarder.ts";
 import { collectOn, GarbageYard } from "../../support/garbage-yard.ts";
@@ -40,7 +40,7 @@ function stoppedCollector(ground: FaultGround, rounds: number): void {
       const collectors: Collector[] = [];
       t.after(() => Promise.all(collectors.map((collector) => collector.stop())));
       for (let at = 0; at < 3; at++) collectors.push(await startCollector(stand));
-      const crowd = new RunningCrowd(stand.live, "beside");
+      const crowd = new RunningCrowd(stand.live, "beside", { pauseMs: LONG_PAUSE_MS });
       t.after(() => crowd.stop().catch(() => {}));
       t.after(() => Promise.all(collectors.map((collector) => collector.stop())));
       const [paused, ...others] = collectors;
