@@ -13,6 +13,7 @@ import { spec } from "node:test/reporters";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { stopUnusedCeph } from "../test/support/ceph.ts";
+import { buildFerry } from "./build.ts";
 import { StackProblem } from "./stack/problem.ts";
 import { ensureRedisServer } from "./stack/redis-install.ts";
 
@@ -42,9 +43,12 @@ async function main(): Promise<number> {
     return 1;
   }
   bringRedis();
-  const probes = mkdtempSync(join(tmpdir(), "ferry-test-probes-"));
-  // Read by the tests' processes: one Ceph for the whole run, one probe of each kind of store, no look-ups, no questions.
-  const shared = { FERRY_TEST_CEPH: "keep", FERRY_TEST_PROBES: probes };
+  const folder = mkdtempSync(join(tmpdir(), "ferry-test-run-"));
+  const program = join(folder, "ferry.mjs");
+  await buildFerry(program);
+  // Read by the tests' processes: one Ceph for the whole run, one probe of each kind of store, the program as it is shipped, which starts
+  // by a third of the CPU; no look-ups, no questions.
+  const shared = { FERRY_TEST_CEPH: "keep", FERRY_TEST_PROBES: folder, FERRY_TEST_PROGRAM: program };
   Object.assign(process.env, shared, { CLOUDFLARE_CF_FETCH_ENABLED: "false", WRANGLER_SEND_METRICS: "false" });
   // Many hundreds of processes read the same files: Node keeps what it made of them.
   process.env["NODE_COMPILE_CACHE"] ??= join(ROOT, "node_modules", ".cache", "node-code");
@@ -54,7 +58,7 @@ async function main(): Promise<number> {
     return counts.failed === 0 && counts.passed > 0 ? 0 : 1;
   } finally {
     await stopUnusedCeph();
-    rmSync(probes, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 

@@ -3,14 +3,15 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Ran } from "./memory-host.ts";
 
-export const FERRY = fileURLToPath(new URL("../../scripts/ferry.ts", import.meta.url));
+/** Of a run of many test files the bundle that it made (scripts/test.ts), else the source. */
+export const FERRY = process.env["FERRY_TEST_PROGRAM"] ?? fileURLToPath(new URL("../../scripts/ferry.ts", import.meta.url));
 
 export type ProcessOptions = {
   env?: Record<string, string>;
   /** For standard input; without, it is empty. With `onOutput` it stays open until that ends it. */
   input?: string;
   timeoutMs?: number;
-  /** Default: this Node on the program's source. */
+  /** Default: this Node on `FERRY`. */
   command?: readonly string[];
   onStart?: (child: ChildProcess) => Promise<void>;
   /** Told of all that the child has written to standard output so far, whenever it writes more. */
