@@ -178,7 +178,7 @@ export class Bringer {
       default:
         end satisfies { kind: "whole" };
     }
-    if (await this.#settle(wanted, filling, `agent ${peer.id}`)) {
+    if (this.#settle(wanted, filling, `agent ${peer.id}`)) {
       this.counts.peerChunks++;
       this.#parts.peers.praise(peer, wanted.size / Math.max(0.001, (this.#parts.nowMs() - startedMs) / 1000));
       return "there";
@@ -237,7 +237,7 @@ export class Bringer {
       const end = await fetchInto(filling, url, { transport, signal, flow, onBytes }, null).finally(() => this.#paces.end(flow));
       if (end.kind === "disk") throw end.error;
       if (end.kind === "whole") {
-        if (await this.#settle(wanted, filling, "the store")) {
+        if (this.#settle(wanted, filling, "the store")) {
           this.counts.originChunks++;
           return;
         }
@@ -248,9 +248,9 @@ export class Bringer {
   }
 
   /** False, and the filling is empty again, when the bytes are wrong. */
-  async #settle(wanted: Wanted, filling: Filling, from: string): Promise<boolean> {
+  #settle(wanted: Wanted, filling: Filling, from: string): boolean {
     try {
-      await this.#parts.cache.settle(filling, from);
+      this.#parts.cache.settle(filling, from);
       return true;
     } catch (error) {
       if (!(error instanceof FerryError) || error.code !== "DIGEST_INVALID") throw error;

@@ -2,16 +2,18 @@
  * The cache on disk:
  *
  *   owner.json                        whose it is (cache-lock.ts)
- *   chunks/<2 hex>/<sha256>           whole chunks; a name appears only when all bytes were seen to have that digest, and are durable
+ *   chunks/<2 hex>/<sha256>           whole chunks; a name appears only when all bytes were seen to have that digest
  *   filling/<number>-<sha256>         chunks on their way; what a dead agent left is removed
  *
  * Pulls read `chunks/` themselves where they see it (scripts/node/chunk-cache.ts), so its form is a contract.
  */
 import {
   accessSync,
+  closeSync,
   constants,
   fdatasync,
   lstatSync,
+  openSync,
   readdirSync,
   realpathSync,
   renameSync,
@@ -24,7 +26,7 @@ import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { Digest } from "../../shared/digest.ts";
 import { FerryError } from "../../shared/errors.ts";
-import { fsProblem } from "../node/fs-errors.ts";
+import { fsCode, fsProblem } from "../node/fs-errors.ts";
 import { makeFolders } from "../node/make-folders.ts";
 import { yieldToOthers } from "../node/read-at.ts";
 import { Gate } from "./gate.ts";
@@ -44,26 +46,28 @@ const REMOTE_SYSTEMS: ReadonlyMap<number, string> = new Map([
   [0x0bd00bd0, "Lustre"],
 ]);
 
-/** `anySystem`: also where a file system is no local one. `systemOf`: the number of a file system in statfs(2). */
-export type FolderOptions = { anySystem: boolean; systemOf?: (path: string) => number };
+/** `anySystem`: also where a file system is no local one. `systemOf`: the number of a file system in statfs(2). `sync`: fdatasync(2). */
+export type FolderOptions = { anySystem: boolean; systemOf?: (path: string) => number; sync?: (fd: number) => Promise<void> };
 
 export type FoundChunk = { sha256: Digest; size: number; usedAtMs: number };
 
 export class CacheFolder {
   /** Without symbolic links. */
   readonly path: string;
+  readonly #sync: (fd: number) => Promise<void>;
   readonly #syncs = new Gate(SYNCS_AT_ONCE);
   #numbers = 0;
 
-  private constructor(path: string) {
+  private constructor(path: string, { sync = syncData }: FolderOptions) {
     this.path = path;
+    this.#sync = sync;
   }
 
   /** Makes what is missing. Throws AGENT_CACHE_UNFIT. */
   static open(path: string, options: FolderOptions): CacheFolder {
     try {
       makeFolders(resolve(path));
-      const folder = new CacheFolder(realpathSync(path));
+      const folder = new CacheFolder(realpathSync(path), options);
       makeFolders(join(folder.path, "chunks"));
       makeFolders(join(folder.path, "filling"));
       for (const below of ["", "chunks", "filling"]) accessSync(join(folder.path, below), constants.W_OK | constants.X_OK);
@@ -96,12 +100,30 @@ export class CacheFolder {
     return join(this.path, "filling", `${++this.#numbers}-${sha256}`);
   }
 
-  /** Makes a file's bytes durable. */
-  sync(fd: number): Promise<void> {
-    return this.#syncs.pass("live", () => syncData(fd));
+  /**
+   * Has the disk take a chunk's bytes, when it is its turn. False: it could not, so what is read later may be something else. A chunk that is
+   * not here any more counts as taken.
+   */
+  async keep(sha256: Digest): Promise<boolean> {
+    return this.#syncs.pass("live", async () => {
+      let fd: number;
+      try {
+        fd = openSync(this.chunkPath(sha256), constants.O_RDONLY | constants.O_NOFOLLOW);
+      } catch (error) {
+        return fsCode(error) === "ENOENT";
+      }
+      try {
+        await this.#sync(fd);
+        return true;
+      } catch {
+        return false;
+      } finally {
+        closeSync(fd);
+      }
+    });
   }
 
-  /** Gives a durable file its name as a chunk. */
+  /** Gives a file that is whole its name as a chunk. */
   settle(filling: string, sha256: Digest): void {
     makeFolders(join(this.path, "chunks", sha256.slice(0, 2)));
     renameSync(filling, this.chunkPath(sha256));

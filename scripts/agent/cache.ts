@@ -150,12 +150,22 @@ export class Cache {
     return new FerryError("AGENT_CACHE_FULL", { sizeBytes: size, problem: fsProblem(error) }, { cause: error });
   }
 
-  /** @param from whom to name when the bytes are wrong. Throws as Filling.settle does. */
-  async settle(filling: Filling, from: string): Promise<void> {
-    await filling.settle(from);
+  /**
+   * The chunk is here from now on. It does not wait for the disk, which a machine full of pulls keeps busy for minutes: a chunk that the disk
+   * fails to take is dropped, and one that a power cut took bytes of is found wrong, since the next process checks what it finds.
+   *
+   * @param from whom to name when the bytes are wrong. Throws as Filling.settle does.
+   */
+  settle(filling: Filling, from: string): void {
+    filling.settle(from);
     this.#reservedBytes -= filling.chunk.size;
     this.#forget(filling.chunk.sha256);
     this.#add(filling.chunk, { usedAtMs: this.#options.nowMs(), checked: true });
+    void this.#keep(filling.chunk.sha256);
+  }
+
+  async #keep(sha256: Digest): Promise<void> {
+    if (!(await this.folder.keep(sha256))) this.drop(sha256);
   }
 
   fail(filling: Filling, error: unknown): void {

@@ -1,6 +1,6 @@
 /**
- * A chunk on its way into the cache. It has a name that nobody takes for the chunk until all of its bytes were seen to have the digest and
- * are durable. Readers that check for themselves may follow the bytes as they come, all but the last one, which they get when the chunk is
+ * A chunk on its way into the cache. It has a name that nobody takes for the chunk until all of its bytes were seen to have the digest.
+ * Readers that check for themselves may follow the bytes as they come, all but the last one, which they get when the chunk is
  * right: so one who relays what somebody lied about breaks off, and is taken for no liar.
  */
 import { createHash, type Hash } from "node:crypto";
@@ -78,11 +78,10 @@ export class Filling {
   }
 
   /** All bytes came: they get their name. Throws DIGEST_INVALID, SIZE_INVALID and what the disk throws; the filling is not over then. */
-  async settle(from: string): Promise<void> {
+  settle(from: string): void {
     if (this.#bytes !== this.chunk.size) throw this.#wrong(this.#bytes);
     const { sha256 } = this.chunk;
     if (this.#hash.digest("hex") !== sha256) throw new FerryError("DIGEST_INVALID", { what: `a chunk from ${from}`, expected: sha256 });
-    await this.#folder.sync(this.fd);
     this.#folder.settle(this.path, sha256);
     this.#ended = "whole";
     this.#tell();

@@ -47,7 +47,7 @@ function made(size = SIZE): Made {
 async function put(cache: Cache, chunk = made()): Promise<Made> {
   const filling = cache.begin(chunk);
   filling.write(chunk.bytes);
-  await cache.settle(filling, "a test");
+  cache.settle(filling, "a test");
   nowMs += 1000;
   return chunk;
 }
@@ -70,9 +70,27 @@ test("a chunk is in the cache when all its bytes are there and right, not before
   assert.equal(cache.read(chunk), null);
   filling.write(chunk.bytes.subarray(400));
   assert.equal(cache.read(chunk), null);
-  await cache.settle(filling, "a test");
+  cache.settle(filling, "a test");
   assert.equal(contentOf(cache, chunk), chunk.sha256);
   assert.deepEqual(readdirSync(join(cache.folder.path, "filling")), []);
+});
+
+test("a chunk is there before the disk has taken it, and not any more when the disk could not", async () => {
+  let answer: (works: boolean) => void = () => {};
+  const asked = new Promise<boolean>((resolve) => {
+    answer = resolve;
+  });
+  const sync = async () => {
+    if (!(await asked)) throw Object.assign(new Error("i/o error"), { code: "EIO" });
+  };
+  const cache = await openCache({ sync });
+  const chunk = await put(cache);
+  assert.equal(contentOf(cache, chunk), chunk.sha256);
+  answer(false);
+  for (let turn = 0; turn < 1000 && cache.has(chunk); turn++) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(cache.has(chunk), false);
+  assert.equal(existsSync(cache.folder.chunkPath(chunk.sha256)), false);
+  assert.equal(cache.counts.dropped, 1);
 });
 
 test("bytes that are wrong, too many or too few never get a chunk's name", async () => {
@@ -80,10 +98,10 @@ test("bytes that are wrong, too many or too few never get a chunk's name", async
   const chunk = made();
   const wrong = cache.begin(chunk);
   wrong.write(randomBytes(SIZE));
-  await assert.rejects(cache.settle(wrong, "a test"), { code: "DIGEST_INVALID" });
+  assert.throws(() => cache.settle(wrong, "a test"), { code: "DIGEST_INVALID" });
   wrong.restart();
   wrong.write(chunk.bytes.subarray(1));
-  await assert.rejects(cache.settle(wrong, "a test"), { code: "SIZE_INVALID" });
+  assert.throws(() => cache.settle(wrong, "a test"), { code: "SIZE_INVALID" });
   assert.throws(() => wrong.write(chunk.bytes), { code: "SIZE_INVALID" });
   cache.fail(wrong, new Error("over"));
   assert.equal(cache.has(chunk), false);
@@ -248,7 +266,7 @@ test("a reader along gets all but the last byte before the chunk is right, and n
   await assert.rejects(waiting, { code: "TRANSFER_FAILED" });
   const again = filling.beyond(SIZE - 1, filling.round);
   filling.write(chunk.bytes);
-  await cache.settle(filling, "a test");
+  cache.settle(filling, "a test");
   assert.equal(await again, SIZE);
   filling.unfollow();
 });
