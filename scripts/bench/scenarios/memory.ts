@@ -1,7 +1,7 @@
 /**
  * Memory against the amount of data. The files are sparse: a few random bytes in each MiB make every chunk another, and the rest costs no
- * disk, neither where they are pushed from nor in the store. What is pulled has no holes, so a file is removed as soon as it has its name:
- * the destination is in memory, and holds no more than what is on its way.
+ * disk, neither where they are pushed from nor in the store. What is pulled has no holes, so a file is removed as soon as it has its name,
+ * and what is on its way, a file of 1 GiB for each connection, lies on the disk: memory would not hold it.
  */
 import { rmSync } from "node:fs";
 import { GiB, MiB } from "../../../shared/units.ts";
@@ -45,7 +45,7 @@ async function pair(lab: Lab, ferry: Ferry, sizeBytes: number): Promise<Run[]> {
     return noted(lab, `${verb} of ${bytesText(sizeBytes)}`, command, ferry.registry.pids);
   };
   const pushed = await run("push", [source, repository]);
-  const destination = lab.folder("destination");
+  const destination = lab.folder("destination", "disk");
   const pulled = await reaping(destination, () => run("pull", [repository, destination]));
   for (const folder of [source, destination]) rmSync(folder, { recursive: true });
   await ferry.store.remove("ferry/chunks/");
