@@ -1,5 +1,5 @@
 /**
- * `npm test`: brings redis-server, then runs every test file, four at a time. `npm test -- contract bridge` runs the files whose path
+ * `npm test`: brings redis-server, then runs every test file, three at a time. `npm test -- contract bridge` runs the files whose path
  * has one of the words; `npm test -- --name=PATTERN` only the tests whose name matches. Ends with `N passed, N failed, N skipped`.
  *
  * Tests with real processes share the machine with each other, and may fail for want of time. A file of them that failed is run once more,
@@ -25,7 +25,7 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** Quick ones first, so that a plain mistake is seen at once. */
 const KINDS = ["unit", "models", "contract", "edge", "faults", "e2e", "browser"];
 /** On two cores: many wait for processes that they started. */
-const FILES_AT_ONCE = 4;
+const FILES_AT_ONCE = 3;
 /** Their tests start processes, and wait for them. */
 const CROWDED_KINDS = ["contract", "edge", "faults", "e2e", "browser"];
 /** More have a reason in common. */
