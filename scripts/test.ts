@@ -79,31 +79,55 @@ function bringRedis(): void {
 }
 
 async function runAll(files: string[], names: string[] | undefined): Promise<Counts> {
-  const { counts, failures, durationsMs } = await runFiles(files, names, FILES_AT_ONCE);
+  const isCrowded = (file: string) => CROWDED_KINDS.some((kind) => file.startsWith(`test/${kind}/`));
+  const runs = [
+    await runFiles(
+      files.filter((file) => !isCrowded(file)),
+      names,
+      { atOnce: FILES_AT_ONCE, forceExit: false },
+    ),
+    await runFiles(files.filter(isCrowded), names, { atOnce: FILES_AT_ONCE, forceExit: true }),
+  ];
+  const { counts, failures, durationsMs } = runs.reduce(joined);
   tellSlowest(durationsMs);
-  const again = [...failures.keys()].filter((file) => CROWDED_KINDS.some((kind) => file.startsWith(`test/${kind}/`)));
+  const again = [...failures.keys()].filter(isCrowded);
   if (files.length === 1 || again.length === 0 || again.length > AGAIN_MAX) return counts;
   console.log(`\nOnce more, alone: ${again.join(", ")}`);
-  const alone = await runFiles(again, names, 1);
+  const alone = await runFiles(again, names, { atOnce: 1, forceExit: true });
   const before = again.reduce((sum, file) => sum + (failures.get(file) ?? 0), 0);
   const passedAlone = Math.max(0, before - alone.counts.failed);
   console.log(`Of ${before} failures beside other tests, ${alone.counts.failed} stay.`);
   return { ...counts, passed: counts.passed + passedAlone, failed: counts.failed - passedAlone };
 }
 
-async function runFiles(files: string[], names: string[] | undefined, concurrency: number): Promise<Run> {
+function joined(a: Run, b: Run): Run {
+  const sum = (key: keyof Counts) => a.counts[key] + b.counts[key];
+  return {
+    counts: { passed: sum("passed"), failed: sum("failed"), skipped: sum("skipped") },
+    failures: new Map([...a.failures, ...b.failures]),
+    durationsMs: new Map([...a.durationsMs, ...b.durationsMs]),
+  };
+}
+
+/**
+ * `forceExit`: a test of real processes that timed out may leave something running, which must not hold up the file. A process that is ended
+ * so may lose what it had still to report of tests that passed, so files that start nothing end by themselves.
+ */
+type How = { atOnce: number; forceExit: boolean };
+
+async function runFiles(files: string[], names: string[] | undefined, { atOnce, forceExit }: How): Promise<Run> {
   const abort = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => abort.abort());
   const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
   const failures = new Map<string, number>();
   const durationsMs = new Map<string, number>();
+  if (files.length === 0) return { counts, failures, durationsMs };
   const events = run({
     cwd: ROOT,
     files,
-    concurrency,
+    concurrency: atOnce,
     timeout: FILE_TIMEOUT_MS,
-    // A test that timed out may leave something running, which must not hold up the file.
-    execArgv: [`--test-timeout=${TEST_TIMEOUT_MS}`, "--test-force-exit"],
+    execArgv: [`--test-timeout=${TEST_TIMEOUT_MS}`, ...(forceExit ? ["--test-force-exit"] : [])],
     signal: abort.signal,
     ...(names === undefined ? {} : { testNamePatterns: names.map((name) => new RegExp(name)) }),
   });
